@@ -1,0 +1,90 @@
+"""Everything that this component raises on purpose.
+
+    VoiceAgentError
+    ├── ConfigError          a setting is unknown or out of range
+    ├── InputError           a file, text or argument that the user named cannot be used
+    ├── ModelError           weights are missing, cut short or not ours
+    │   └── UnknownVoice     no voice of that name is here
+    ├── NoCapacity           every stream is taken; later it may work
+    ├── ProtocolError        a message of the peer that cannot be obeyed
+    ├── SynthesisError       the engine failed in the middle of an utterance
+    └── AudioDeviceError     no sound card that could play
+
+Every message says what is wrong and, where there is one, the way to mend it. Causes are chained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class VoiceAgentError(Exception):
+    """Base of the tree: catch this one to catch all."""
+
+    code = "internal"
+    """Short name of the error on the wire."""
+    retryable = False
+    """True where the same request may work later."""
+
+
+class ConfigError(VoiceAgentError):
+    """A setting is unknown or out of range; the message names the valid ones."""
+
+    code = "bad_config"
+
+
+class InputError(VoiceAgentError):
+    """A file, text or argument that the user named cannot be used."""
+
+    code = "bad_input"
+
+
+class ModelError(VoiceAgentError):
+    """Weights are missing, cut short or not in a format that we read."""
+
+    code = "model_unavailable"
+
+
+class UnknownVoice(ModelError):
+    """No voice of that name is here."""
+
+    code = "unknown_voice"
+
+    def __init__(self, voice: str, known: Iterable[str] = ()) -> None:
+        self.voice = voice
+        self.known = tuple(known)
+        here = ", ".join(self.known) or "none"
+        super().__init__(f"unknown voice {voice!r}; voices here: {here}")
+
+
+class NoCapacity(VoiceAgentError):
+    """Every stream is taken; the request may work later."""
+
+    code = "no_capacity"
+    retryable = True
+
+
+class ProtocolError(VoiceAgentError):
+    """A message of the peer that cannot be obeyed; the connection stays."""
+
+    code = "bad_message"
+
+    def __init__(self, message: str, *, utterance: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.utterance = utterance
+        """The utterance it is about, if the message named one."""
+        if code is not None:
+            self.code = code
+
+
+class SynthesisError(VoiceAgentError):
+    """The engine failed in the middle of an utterance; what was delivered before is good."""
+
+    code = "synthesis_failed"
+    retryable = True
+
+
+class AudioDeviceError(VoiceAgentError):
+    """No sound card that could play, or no PortAudio to reach it."""
+
+    code = "no_audio_device"
