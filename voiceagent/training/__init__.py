@@ -1,0 +1,1 @@
+"""Everything that made the shipped weights, and the judges that score them."""
