@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whisper_normalizer.english import EnglishTextNormalizer
 
 _CLOCK = re.compile(r"\b(\d{1,2})(?::(\d\d)\b|[. ](\d\d)(?=\s?[ap]\.?\s?m\b))", re.IGNORECASE)  # 7:30, or 7.30 pm
+_CANNOT = re.compile(r"\bcannot\b", re.IGNORECASE)
 _OCLOCK = re.compile(r"\bo['’]\s?clock\b", re.IGNORECASE)
 _MERIDIEM = re.compile(r"\b([ap])\.?\s?m\b\.?", re.IGNORECASE)
 _OH = re.compile(r"(?<![0-9])\boh?\b(?!['’])", re.IGNORECASE)
@@ -56,6 +57,7 @@ def _clock_digits(match: re.Match[str]) -> str:
 
 def normalize(text: str) -> str:
     """Lower case, no punctuation, numbers as digits, contractions expanded, American spelling."""
+    text = _CANNOT.sub("can not", text)
     text = _CLOCK.sub(_clock_digits, text)
     text = _OCLOCK.sub("oclock", text)
     text = _MERIDIEM.sub(r"\1m", text)

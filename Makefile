@@ -1,0 +1,54 @@
+# Every target sets up .venv by itself; the first run takes a few minutes, later ones start at once.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help check test demo bench soak train clean portaudio
+
+help:
+	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
+	@echo "make test    run the tests"
+	@echo "make check   format, lint, types"
+	@echo "make bench   quality, codec and latency, against the teachers (about an hour on two cores)"
+	@echo "make soak    ten minutes of streamed speech, underruns counted"
+	@echo "make train   make the shipped weights again, from the corpus on (hours; faster with a GPU)"
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV): a few minutes, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+portaudio:
+	@if ldconfig -p 2>/dev/null | grep -q libportaudio; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && apt-get install -y -qq libportaudio2; } >/dev/null 2>&1 || echo "PortAudio could not be installed: no loudspeaker"; \
+	else echo "to hear it on the loudspeaker, install PortAudio (Debian: sudo apt-get install libportaudio2)"; fi
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(STAMP) portaudio
+	$(BIN)/pytest
+
+demo: $(STAMP) portaudio
+	@$(BIN)/python demos/say_hello.py
+
+bench: $(STAMP)
+	$(BIN)/voiceagent bench codec
+	$(BIN)/voiceagent bench quality
+	$(BIN)/voiceagent bench latency
+
+soak: $(STAMP)
+	$(BIN)/voiceagent bench latency --soak 600
+
+train: $(STAMP)
+	$(BIN)/voiceagent train all
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
