@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -188,7 +188,7 @@ def evaluate(
         total: number of pairs, for the progress bar, where `pairs` has no length.
     """
     judges = judges or Judges(threads=threads)
-    if total is None and hasattr(pairs, "__len__"):
+    if total is None and isinstance(pairs, Sized):
         total = len(pairs)
     rows: list[SentenceScore] = []
     counts: list[WordErrors] = []
