@@ -1,0 +1,84 @@
+"""What is installed is what is in the tree: the linked folders, the weights and the type marker are all in the wheel."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LINKED = ("adapters", "kernels", "configs")
+SHIPPED = {".py", ".toml", ".safetensors", ".md", ".typed", ".tsv"}
+LEAVE = shutil.ignore_patterns(
+    ".git", ".venv", "data", "runs", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.wav"
+)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Names in a wheel built from a copy of the tree, so that an old build folder cannot help."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "tree"
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=LEAVE)
+    program = f"from setuptools.build_meta import build_wheel; build_wheel({str(folder)!r})"
+    built = subprocess.run([sys.executable, "-c", program], cwd=copy, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    (path,) = folder.glob("*.whl")
+    return set(zipfile.ZipFile(path).namelist())
+
+
+def shipped_files() -> set[str]:
+    """Every file below `voiceagent/`, through the links, that somebody who installs us needs."""
+    found = set()
+    for folder, _, names in os.walk(ROOT / "voiceagent", followlinks=True):
+        found |= {Path(folder, name) for name in names if Path(name).suffix in SHIPPED}
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: set[str]) -> None:
+    assert shipped_files() - wheel == set()
+
+
+def test_the_wheel_holds_nothing_else(wheel: set[str]) -> None:
+    assert {name.partition("/")[0] for name in wheel if not re.match(r"voiceagent-[^/]*\.dist-info/", name)} == {
+        "voiceagent"
+    }
+    assert any(name.endswith("/licenses/LICENSE") for name in wheel)
+
+
+def test_every_folder_of_the_package_is_listed() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    folders = {name.rpartition("/")[0].replace("/", ".") for name in shipped_files() if name.endswith(".py")}
+    assert folders - listed == set()
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_links_are_relative(name: str) -> None:
+    assert os.readlink(ROOT / "voiceagent" / name) == f"../{name}"
+
+
+@pytest.mark.parametrize("name", ["adapters", "kernels"])
+def test_top_level_folders_do_not_shadow_packages_of_other_people(name: str) -> None:
+    assert not (ROOT / name / "__init__.py").exists()
+    found = importlib.util.find_spec(name)
+    assert found is None or str(ROOT / name) not in (found.submodule_search_locations or [])
+
+
+def test_the_command_is_installed() -> None:
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="voiceagent")
+    assert callable(command.load())
+
+
+def test_the_version_is_said_once() -> None:
+    from voiceagent.version import __version__
+
+    assert importlib.metadata.version("voiceagent") == __version__
