@@ -1,0 +1,49 @@
+"""Speech for a chatbot while it is still thinking: text streams in, speech streams out.
+
+Importing this imports neither torch nor NumPy; they come with the first agent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voiceagent.errors import (
+    AudioDeviceError,
+    ConfigError,
+    InputError,
+    ModelError,
+    NoCapacity,
+    ProtocolError,
+    SynthesisError,
+    UnknownVoice,
+    VoiceAgentError,
+)
+from voiceagent.version import __version__
+
+if TYPE_CHECKING:
+    from voiceagent.agent import AgentSession, Clip, Frame, VoiceAgent
+
+__all__ = [
+    "AgentSession",
+    "AudioDeviceError",
+    "Clip",
+    "ConfigError",
+    "Frame",
+    "InputError",
+    "ModelError",
+    "NoCapacity",
+    "ProtocolError",
+    "SynthesisError",
+    "UnknownVoice",
+    "VoiceAgent",
+    "VoiceAgentError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from voiceagent import agent
+
+        return getattr(agent, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,124 @@
+"""A session on an event loop: the clock, the hop from the engine's thread, and the waiting.
+
+Every transport and the Python interface drive their session through this class; it knows none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from voiceagent import events
+from voiceagent.config import Limits
+from voiceagent.errors import VoiceAgentError
+from voiceagent.session import Session, SpeechEngine
+from voiceagent.utterance import Chunker
+
+
+def default_chunker() -> Chunker:
+    """The chunker of `voiceagent.text`, imported when the first utterance needs it."""
+    from voiceagent.text.chunker import Chunker as TextChunker
+
+    return TextChunker()
+
+
+class LiveSession:
+    """A `Session` whose events can be awaited; make it inside a running event loop.
+
+    One task may take events; any task of the loop may feed commands.
+    """
+
+    def __init__(
+        self,
+        engine: SpeechEngine,
+        *,
+        limits: Limits | None = None,
+        paced: bool = True,
+        make_chunker: Callable[[], Chunker] = default_chunker,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._session = Session(engine, self._post, make_chunker=make_chunker, limits=limits, paced=paced)
+
+    @property
+    def id(self) -> str:
+        """Name of the session in events and logs."""
+        return self._session.id
+
+    @property
+    def closed(self) -> bool:
+        """No more commands are obeyed."""
+        return self._session.closed
+
+    def feed(self, command: events.Command) -> None:
+        """Obeys a command; whatever is wrong with it becomes an `Error` event."""
+        self._session.feed(command, self._loop.time())
+        self._wake()
+
+    def refuse(self, utterance_id: str | None, error: VoiceAgentError) -> None:
+        """Answers a request that could not be read."""
+        self._session.refuse(utterance_id, error)
+        self._wake()
+
+    def close(self) -> None:
+        """Cancels everything that is open; the events that are left can still be taken."""
+        self._session.close(self._loop.time())
+        self._wake()
+
+    def has_room(self, text: events.Text) -> bool:
+        """Whether this text would be taken now."""
+        return self._session.has_room(text.id, len(text.text))
+
+    async def wait_for_room(self, text: events.Text, timeout_s: float | None = None) -> bool:
+        """Waits until this text would be taken; False if that took too long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (self.has_room(text) or self.closed):
+                    await self._next_progress()
+        except TimeoutError:
+            return False
+        return True
+
+    async def wait_for_calm(self) -> None:
+        """Waits while more answers are queued than a well-behaved client can cause."""
+        while self._session.congested and not self.closed:
+            await self._next_progress()
+
+    async def next_event(self) -> events.Event | None:
+        """The next event; None when the session is closed and nothing is left."""
+        # Events may be ready without end: whoever feeds commands must get a turn, or a cancel waits for all of them.
+        await asyncio.sleep(0)
+        while True:
+            now = self._loop.time()
+            event = self._session.next_event(now)
+            if event is not None:
+                self._progress.set()
+                return event
+            if self.closed:
+                return None
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(self._session.wait_s(now)):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _next_progress(self) -> None:
+        self._progress.clear()
+        await self._progress.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._progress.set()
+
+    def _post(self, stream: int, output: events.Output) -> None:
+        """On the engine's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._receive, stream, output)
+        except RuntimeError:
+            return  # the loop is closed, so nobody listens
+
+    def _receive(self, stream: int, output: events.Output) -> None:
+        self._session.receive(stream, output)
+        self._wake()

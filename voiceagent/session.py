@@ -1,0 +1,266 @@
+"""The protocol of a connection as a state machine: commands and engine outputs go in, events come out.
+
+Without I/O: no socket, no event loop, no clock. Every method takes the time and returns at once;
+`voiceagent.live` is the shell that waits. It does not know audio formats or how a message looks.
+
+    client  -> feed(command)    -> chunks -> engine (speak, cancel return at once)
+    engine  -> receive(output)  -> frames, words
+    client  <- next_event()     <- paced, fair among utterances; after `Cancelled` nothing of that utterance
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from voiceagent import events
+from voiceagent.config import Limits
+from voiceagent.errors import VoiceAgentError
+from voiceagent.utterance import Chunker, Utterance
+
+if TYPE_CHECKING:
+    from voiceagent.text.chunks import Chunk
+
+# Utterances that are over but may still be playing: a cancel still learns what was heard.
+REMEMBERED = 8
+# Ids whose late commands (tokens that were under way) are dropped without a word.
+FORGOTTEN = 256
+# Answers that may wait unread before the owner should stop reading commands.
+CONTROL_MARK = 256
+
+
+class SpeechEngine(Protocol):
+    """What the session needs of an engine; every call returns at once."""
+
+    sample_rate: int
+    voices: tuple[str, ...]
+
+    def open(self, options: events.SpeakOptions, deliver: Callable[[events.Output], None]) -> int:
+        """Opens a stream; `deliver` is called on the engine's thread."""
+        ...
+
+    def speak(self, stream: int, chunk: Chunk) -> None:
+        """Queues a chunk. Each ends in exactly one `Speech` with `chunk_done`, of no samples where nothing is spoken."""
+        ...
+
+    def cancel(self, stream: int) -> None:
+        """Stops a stream."""
+        ...
+
+
+class Session:
+    """State of one connection.
+
+    Args:
+        engine: speaks the chunks.
+        post: hands an output of the stream with this number over from the engine's thread, so that the
+            owner calls `receive` with it. Called on the engine's thread.
+        make_chunker: makes the chunker of an utterance.
+        paced: hold audio back to `max_ahead_ms` of each utterance.
+    """
+
+    def __init__(
+        self,
+        engine: SpeechEngine,
+        post: Callable[[int, events.Output], None],
+        *,
+        make_chunker: Callable[[], Chunker],
+        limits: Limits | None = None,
+        paced: bool = True,
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.closed = False
+        """The client said goodbye, or the owner did."""
+        self._engine = engine
+        self._post = post
+        self._make_chunker = make_chunker
+        self._limits = limits or Limits()
+        self._paced = paced
+        self._last_stream = 0
+        self._open: OrderedDict[str, Utterance] = OrderedDict()
+        self._engine_streams: dict[int, int] = {}
+        self._over: OrderedDict[str, Utterance] = OrderedDict()
+        self._ignored: OrderedDict[str, None] = OrderedDict()
+        self._control: deque[events.Event] = deque()
+        limits_sent = {"max_text_buffer": self._limits.max_text_buffer, "max_open": self._limits.max_open}
+        self._control.append(events.Ready(self.id, limits_sent, engine.voices))
+
+    # Commands in.
+
+    def feed(self, command: events.Command, now: float) -> None:
+        """Obeys a command; whatever is wrong with it becomes an `Error` event."""
+        match command:
+            case events.Start():
+                self._start(command, now)
+            case events.Cancel():
+                self._cancel(command, now)
+            case events.Ping(t=t):
+                self._control.append(events.Pong(t))
+            case events.Close():
+                self.close(now)
+            case events.Played(id=id_, ms=ms):
+                utterance = self._open.get(id_) or self._over.get(id_)
+                if utterance is not None:
+                    utterance.acknowledge(ms)
+            case _:
+                self._write(command, now)
+
+    def refuse(self, utterance_id: str | None, error: VoiceAgentError) -> None:
+        """Answers a request that could not even be read; what else comes for its id is dropped."""
+        self._control.append(events.Error(utterance_id, error.code, str(error), retryable=error.retryable))
+        if utterance_id is not None and utterance_id not in self._open:
+            self._ignore(utterance_id)
+
+    def has_room(self, utterance_id: str, chars: int) -> bool:
+        """Whether an utterance can take this many characters more; one that is not open always can."""
+        utterance = self._open.get(utterance_id)
+        return utterance is None or utterance.buffered_chars + chars <= self._limits.max_text_buffer
+
+    @property
+    def congested(self) -> bool:
+        """More answers wait to be taken than a well-behaved client can cause: read no further."""
+        return len(self._control) > CONTROL_MARK
+
+    def close(self, now: float) -> None:
+        """Cancels everything."""
+        self._cancel(events.Cancel("*"), now)
+        self.closed = True
+
+    def _start(self, start: events.Start, now: float) -> None:
+        if start.id in self._open:
+            error = events.Error(start.id, "bad_message", f"utterance {start.id!r} is open already")
+            self._control.append(error)
+            return
+        if start.preempt:
+            self._cancel(events.Cancel("*"), now)
+        if len(self._open) >= self._limits.max_open:
+            message = f"{self._limits.max_open} utterances are open already; end or cancel one"
+            self._control.append(events.Error(start.id, "no_capacity", message, retryable=True))
+            self._ignore(start.id)
+            return
+        stream = self._next_stream()
+        try:
+            engine_stream = self._engine.open(start.options, partial(self._post, stream))
+        except VoiceAgentError as error:
+            self.refuse(start.id, error)
+            return
+        self._engine_streams[stream] = engine_stream
+        self._ignored.pop(start.id, None)
+        self._over.pop(start.id, None)
+        self._open[start.id] = Utterance(start, stream, self._make_chunker(), self._limits, paced=self._paced)
+        self._control.append(events.Started(start.id, stream, start.format))
+
+    def _next_stream(self) -> int:
+        """A number that fits 16 bits and that no open stream has."""
+        while True:
+            self._last_stream = self._last_stream % 0xFFFF + 1
+            if self._last_stream not in self._engine_streams:
+                return self._last_stream
+
+    def _write(self, command: events.Text | events.Flush | events.End, now: float) -> None:
+        utterance = self._open.get(command.id)
+        if utterance is None or utterance.ended:
+            known = utterance is not None or command.id in self._ignored or command.id in self._over
+            if not known:
+                message = f"utterance {command.id!r} is not open: send start first"
+                self._control.append(events.Error(command.id, "bad_message", message))
+            elif utterance is not None:
+                message = f"utterance {command.id!r} has been ended: no {command.type} may follow"
+                self._control.append(events.Error(command.id, "bad_message", message))
+            return
+        match command:
+            case events.Text(text=text):
+                if not self.has_room(command.id, len(text)):
+                    limit = self._limits.max_text_buffer
+                    message = f"more than {limit} characters wait to be spoken; these {len(text)} were not taken"
+                    self._control.append(events.Error(command.id, "text_buffer_full", message, retryable=True))
+                    return
+                utterance.feed(text, now)
+            case events.Flush():
+                utterance.flush(now)
+            case events.End():
+                utterance.end(now)
+        self._hand_over(utterance)
+
+    def _hand_over(self, utterance: Utterance) -> None:
+        """Gives the engine as much as it may have."""
+        engine_stream = self._engine_streams.get(utterance.stream)
+        while engine_stream is not None and (chunk := utterance.next_chunk()) is not None:
+            try:
+                self._engine.speak(engine_stream, chunk)
+            except VoiceAgentError as error:
+                utterance.receive(events.Finished(error=str(error)))
+                return
+
+    def _cancel(self, cancel: events.Cancel, now: float) -> None:
+        ids = list(self._open) if cancel.id == "*" else [cancel.id]
+        for id_ in ids:
+            utterance = self._open.pop(id_, None) or self._over.pop(id_, None)
+            if utterance is None:
+                if id_ not in self._ignored:
+                    message = f"utterance {id_!r} is not open"
+                    self._control.append(events.Error(id_, "bad_message", message))
+                continue
+            self._release(utterance, cancel=True)
+            self._control.append(utterance.cancel(now, cancel.played_ms))
+            self._ignore(id_)
+
+    def _release(self, utterance: Utterance, *, cancel: bool) -> None:
+        """Lets go of the engine's stream; outputs that are still under way find no owner and are dropped."""
+        engine_stream = self._engine_streams.pop(utterance.stream, None)
+        if engine_stream is not None and cancel and not utterance.finished:
+            self._engine.cancel(engine_stream)
+
+    def _ignore(self, utterance_id: str) -> None:
+        self._ignored[utterance_id] = None
+        self._ignored.move_to_end(utterance_id)
+        while len(self._ignored) > FORGOTTEN:
+            self._ignored.popitem(last=False)
+
+    # Outputs of the engine in.
+
+    def receive(self, stream: int, output: events.Output) -> None:
+        """Takes an output of the engine; those of a cancelled utterance are dropped."""
+        if stream not in self._engine_streams:
+            return
+        for utterance in self._open.values():
+            if utterance.stream == stream:
+                utterance.receive(output)
+                self._hand_over(utterance)
+                return
+
+    # Events out.
+
+    def next_event(self, now: float) -> events.Event | None:
+        """The next event for the client, or None where there is none at this time."""
+        if self._control:
+            return self._control.popleft()
+        for id_, utterance in list(self._open.items()):
+            utterance.poll(now)
+            self._hand_over(utterance)
+            event = utterance.take(now)
+            if event is None:
+                continue
+            self._hand_over(utterance)
+            self._open.move_to_end(id_)  # the others come first next time
+            if utterance.drained:
+                self._retire(utterance)
+            return event
+        return None
+
+    def _retire(self, utterance: Utterance) -> None:
+        del self._open[utterance.id]
+        self._release(utterance, cancel=False)
+        self._over[utterance.id] = utterance
+        while len(self._over) > REMEMBERED:
+            self._ignore(self._over.popitem(last=False)[0])
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until `next_event` is worth asking although nothing came in; None is never."""
+        if self._control:
+            return 0.0
+        waits = [wait for utterance in self._open.values() if (wait := utterance.wait_s(now)) is not None]
+        return min(waits, default=None)
