@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from voiceagent.training.judges import Transcriber, naturalness
+from voiceagent.training.judges import Naturalness, Transcriber, naturalness
 from voiceagent.training.wer import WordErrors, corpus_rate, count_errors, standard_error, word_error_rate
 
 if TYPE_CHECKING:
@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]  # (n,)
     Pair = tuple[str, str, Path | str | Samples]  # id, reference text, wave file or samples
 
-__all__ = ["Judgement", "Report", "SentenceScore", "Transcriber", "evaluate", "naturalness", "word_error_rate"]
+__all__ = [
+    "Judgement",
+    "Naturalness",
+    "Report",
+    "SentenceScore",
+    "Transcriber",
+    "evaluate",
+    "naturalness",
+    "word_error_rate",
+]
 
 _JUDGING_REVISION = 1  # raise when the same audio would be judged otherwise
 
