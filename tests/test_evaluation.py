@@ -23,6 +23,7 @@ from voiceagent.training.wer import corpus_rate, count_errors, standard_error, w
         ("It's at 7:30 pm.", "It is at seven thirty p.m."),
         ("It's at 7:30 pm.", "it's at 7.30 PM"),
         ("At seven o'clock, we cannot stay.", "At 7 o'clock we can't stay"),
+        ("It is 5 0 7 2.", "it is 5072"),
         ("Oh, the colour of it!", "oh the color of it"),
         ("Mr. Brown paid $29.50.", "Mister Brown paid twenty nine dollars and fifty cents"),
         ("In 1984 we lost 25%.", "in nineteen eighty four we lost twenty five percent"),

@@ -1,7 +1,7 @@
 """Word error rate that does not punish spelling: "2" is "two", "can't" is "can not", "colour" is "color".
 
-Text goes through the normaliser published with Whisper. Around it, three repairs for spoken English that it gets wrong:
-clock times ("7:30" against "seven thirty"), "o'clock", and the interjection "oh", which it reads as a zero.
+Text goes through the normaliser published with Whisper. Around it, repairs for spoken English that it gets wrong: clock
+times ("7:30" against "seven thirty"), "o'clock", digits said one by one, and the interjection "oh", which it reads as a zero.
 Knows nothing of audio or of models.
 """
 
@@ -25,6 +25,7 @@ _OH = re.compile(r"(?<![0-9])\boh?\b(?!['’])", re.IGNORECASE)
 _NUMBER_BEFORE_OH = re.compile(
     r"\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|\d+)[\s,-]+oh?\b", re.IGNORECASE
 )
+_LONE_DIGITS = re.compile(r"\b\d(?: \d)+\b")  # "5 0 7 2" is "5072"
 _BOOTSTRAP_ROUNDS = 1000
 
 
@@ -63,7 +64,7 @@ def normalize(text: str) -> str:
     text = _MERIDIEM.sub(r"\1m", text)
     if not _NUMBER_BEFORE_OH.search(text):
         text = _OH.sub("ohh", text)
-    return str(_normalizer()(text)).strip()
+    return _LONE_DIGITS.sub(lambda m: m[0].replace(" ", ""), str(_normalizer()(text)).strip())
 
 
 def count_errors(reference: str, hypothesis: str) -> WordErrors:
