@@ -142,6 +142,7 @@ class Session:
             self._ignore(start.id)
             return
         stream = self._next_stream()
+        chunker = self._make_chunker()
         try:
             engine_stream = self._engine.open(start.options, partial(self._post, stream))
         except VoiceAgentError as error:
@@ -150,7 +151,7 @@ class Session:
         self._engine_streams[stream] = engine_stream
         self._ignored.pop(start.id, None)
         self._over.pop(start.id, None)
-        self._open[start.id] = Utterance(start, stream, self._make_chunker(), self._limits, paced=self._paced)
+        self._open[start.id] = Utterance(start, stream, chunker, self._limits, paced=self._paced)
         self._control.append(events.Started(start.id, stream, start.format))
 
     def _next_stream(self) -> int:
