@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from machine import CONSOLE, DATA, announce, finish, show
 from rich.progress import track
-from teachers import TEACHER_OF, TEACHERS
+from teachers import TEACHER_OF, TeacherVoice
 
 from voiceagent.training.evaluation import Judges, Report, evaluate, read_sentences
 
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     machine = announce(f"codec, voice {options.voice}", CAVEATS)
     codec = load_voice(options.voice).codec
-    teacher = TEACHERS[TEACHER_OF[options.voice]]()
+    teacher = TeacherVoice(TEACHER_OF[options.voice])
     judges = Judges(threads=options.threads)
     results: dict[str, Any] = {"voice": options.voice, "limit": options.limit, "sets": {}}
     all_digits: list[torch.Tensor] = []
@@ -124,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in SETS:
         sentences = read_sentences(DATA / f"{name}.tsv")[: options.limit]
         spoken = [
-            (key, text, teacher(text)) for key, text in track(sentences, f"{name}: teacher speaks", console=CONSOLE)
+            (key, text, teacher(text).samples)
+            for key, text in track(sentences, f"{name}: teacher speaks", console=CONSOLE)
         ]
         decoded, digits, factor = through_codec(codec, options.voice, spoken)
         all_digits += digits

@@ -33,6 +33,33 @@ def first_audible_s(samples: Samples, sample_rate: int = SAMPLE_RATE_HZ) -> floa
     return float(sustained[0]) / sample_rate if len(sustained) else None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """A frame and when it came."""
+
+    at_s: float
+    samples: Samples  # (n,)
+    last: bool = False
+
+
+def first_sound_at(arrivals: Sequence[Arrival], sample_rate: int = SAMPLE_RATE_HZ) -> float | None:
+    """When a player that starts with the first frame, and waits where one is late, plays the first audible sample."""
+    if not arrivals:
+        return None
+    offset_s = first_audible_s(np.concatenate([arrival.samples for arrival in arrivals]), sample_rate)
+    if offset_s is None:
+        return None
+    free_s = before_s = 0.0
+    for arrival in arrivals:
+        begin_s = max(arrival.at_s, free_s)
+        length_s = len(arrival.samples) / sample_rate
+        if offset_s < before_s + length_s:
+            return begin_s + offset_s - before_s
+        before_s += length_s
+        free_s = begin_s + length_s
+    return free_s
+
+
 @dataclass(slots=True)
 class Seams:
     """Joins whose second difference sticks out. `expected` is how many would by chance: the same look at other places."""

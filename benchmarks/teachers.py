@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from voiceagent.agent import Clip
+from voiceagent.events import WordTime
+from voiceagent.training.teachers import BOUNDARY, SAMPLE_RATE_HZ, Heart, Joe, Utterance
 
-Teacher: TypeAlias = "Callable[[str], NDArray[np.float32]]"  # text -> samples (n,) at 24 kHz
-
-
-def hibari() -> Teacher:
-    """hibari-tts with its packaged voice `heart`; the same text gives the same samples."""
-    from hibari import Hibari
-
-    voice = Hibari()
-    return lambda text: np.asarray(voice(text, seed=0), np.float32)
-
-
-def piper_joe() -> Teacher:
-    """The Piper voice `joe`, reading the phonemes of hibari's front end; its rhythm differs from call to call."""
-    from hibari import Hibari
-
-    from voiceagent.training.teachers import Joe
-
-    front_end, voice = Hibari(), Joe(seed=0)
-
-    def speak(text: str) -> NDArray[np.float32]:
-        sentences = [np.asarray(voice(phonemes).samples, np.float32) for phonemes in front_end.phonemize(text)]
-        return np.concatenate([np.zeros(0, np.float32), *sentences])
-
-    return speak
-
-
-TEACHERS: dict[str, Callable[[], Teacher]] = {"hibari": hibari, "joe-us-piper": piper_joe}
 TEACHER_OF = {"heart": "hibari", "joe": "joe-us-piper"}
+
+
+class TeacherVoice:
+    """A teacher that reads whole texts, sentence by sentence, with hibari's front end."""
+
+    def __init__(self, name: str) -> None:
+        from hibari import Hibari
+
+        self._phonemize = Hibari().phonemize
+        self._voice: Heart | Joe = {"hibari": Heart, "joe-us-piper": Joe}[name](seed=0)
+
+    def __call__(self, text: str) -> Clip:
+        """Speech of `text` with the times of its words, which are named by their phonemes."""
+        samples, words, start_s = [np.zeros(0, np.float32)], list[WordTime](), 0.0
+        for phonemes in self._phonemize(text):
+            utterance = self._voice(phonemes)
+            words += word_times(utterance, start_s)
+            samples.append(utterance.samples.astype(np.float32))
+            start_s += len(utterance.samples) / SAMPLE_RATE_HZ
+        return Clip(np.concatenate(samples), tuple(words))
+
+
+def word_times(utterance: Utterance, start_s: float) -> Iterator[WordTime]:
+    """Words of a teacher's sentence that begins at `start_s`; spaces and the silence around it belong to none."""
+    ends_s = start_s + np.cumsum(utterance.durations_s)
+    word, begin_s, last_s = "", start_s, start_s
+    for symbol, end_s in zip(utterance.phonemes, ends_s, strict=True):
+        if symbol in (" ", BOUNDARY):
+            if word:
+                yield WordTime(word, begin_s, last_s, 0, 0)
+            word, begin_s = "", float(end_s)
+        else:
+            word += symbol
+        last_s = float(end_s)

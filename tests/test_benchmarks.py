@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ pytest.importorskip("psutil")
 
 import listening
 from machine import DATA
+from pretend_llm import speak_slowly, tokens_of
 
 from voiceagent.events import WordTime
 from voiceagent.training.evaluation import read_sentences
@@ -38,6 +40,28 @@ def test_a_click_is_no_sound() -> None:
     samples[100] = 0.02
     samples[RATE_HZ // 2 :] = tone(0.5)
     assert listening.first_audible_s(samples) == pytest.approx(0.5, abs=0.001)
+
+
+def test_sound_comes_when_a_player_gets_to_it() -> None:
+    silence, speech = np.zeros(2400, np.float32), tone(0.1)
+    early = [listening.Arrival(5.0, silence), listening.Arrival(5.05, speech)]
+    late = [listening.Arrival(5.0, silence), listening.Arrival(5.4, speech)]
+    assert listening.first_sound_at(early) == pytest.approx(5.1, abs=0.001)
+    assert listening.first_sound_at(late) == pytest.approx(5.4, abs=0.001)
+    assert listening.first_sound_at([listening.Arrival(5.0, silence)]) is None
+    assert listening.first_sound_at([]) is None
+
+
+def test_tokens_join_to_the_text() -> None:
+    for text in ("Hello, Dr. Alvarez! It costs $29.50.", "naïveté_x  \n\n ok", "", " 👍 12345 extraordinarily"):
+        assert "".join(tokens_of(text)) == text
+
+
+async def test_a_pretend_model_keeps_its_rate() -> None:
+    begin_s = asyncio.get_running_loop().time()
+    tokens = [token async for token in speak_slowly("one two three", 100)]
+    assert tokens == ["one", " two", " three"]
+    assert 0.019 <= asyncio.get_running_loop().time() - begin_s < 1
 
 
 def test_a_smooth_join_is_no_seam() -> None:
