@@ -45,7 +45,7 @@ class Server:
         self._command += ["--weights", str(weights)] if weights else []
 
     async def __aenter__(self) -> Server:
-        self._log = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115: closed on exit
+        self._log = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  closed on exit
         self._process = await asyncio.create_subprocess_exec(*self._command, stdout=self._log, stderr=self._log)
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not await asyncio.to_thread(self._healthy):
@@ -71,7 +71,7 @@ class Server:
     def memory_mb(self) -> float:
         """Resident memory of the server and its children, in millions of bytes."""
         process = psutil.Process(self._process.pid)
-        return sum(each.memory_info().rss for each in [process, *process.children(recursive=True)]) / 1e6
+        return float(sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])) / 1e6
 
     def _healthy(self) -> bool:
         try:
@@ -108,7 +108,7 @@ class Connection:
         arrivals = []
         while (message := await self._socket.recv()) is not None:
             if isinstance(message, bytes):
-                samples = np.frombuffer(message, "<i2", offset=HEADER.size).astype(np.float32) / 32768
+                samples = np.frombuffer(message, "<i2", offset=HEADER.size).astype(np.float32) / np.float32(32768)
                 last = bool(HEADER.unpack_from(message)[1] & FLAG_LAST)
                 arrivals.append(Arrival(time.perf_counter(), samples, last=last))
                 continue

@@ -8,7 +8,7 @@ import numpy as np
 
 from voiceagent.agent import Clip
 from voiceagent.events import WordTime
-from voiceagent.training.teachers import BOUNDARY, SAMPLE_RATE_HZ, Heart, Joe, Utterance
+from voiceagent.training.teachers import BOUNDARY, SAMPLE_RATE_HZ, Heart, Joe, Teacher, Utterance
 
 TEACHER_OF = {"heart": "hibari", "joe": "joe-us-piper"}
 
@@ -20,7 +20,7 @@ class TeacherVoice:
         from hibari import Hibari
 
         self._phonemize = Hibari().phonemize
-        self._voice: Heart | Joe = {"hibari": Heart, "joe-us-piper": Joe}[name](seed=0)
+        self._voice: Teacher = Heart(seed=0) if name == "hibari" else Joe(seed=0)
 
     def __call__(self, text: str) -> Clip:
         """Speech of `text` with the times of its words, which are named by their phonemes."""
