@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,18 @@ import pytest
 
 pytest.importorskip("psutil")
 
+import latency
 import listening
+import quality
+from fakes import FakeChunker, FakeEngine
+from loopback import serving
 from machine import DATA
 from pretend_llm import speak_slowly, tokens_of
+from serving import Connection
 
+from voiceagent import agent
 from voiceagent.events import WordTime
+from voiceagent.training import evaluation
 from voiceagent.training.evaluation import read_sentences
 
 RATE_HZ = 24_000
@@ -86,6 +95,47 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     words = (WordTime("hello", 0.1, 0.4, 0, 5),)
     listening.draw(tmp_path / "a" / "b.png", "hello", [("ours", tone(0.5), words), ("teacher", tone(0.01), ())])
     assert (tmp_path / "a" / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A fake voice and judges that need no model."""
+    for module in (agent, quality):
+        monkeypatch.setattr(module, "load_engine", lambda *_, **__: FakeEngine(threaded=True))
+    defaults = {**(agent.VoiceAgent.__init__.__kwdefaults__ or {}), "make_chunker": FakeChunker}
+    monkeypatch.setattr(agent.VoiceAgent.__init__, "__kwdefaults__", defaults)
+    monkeypatch.setattr(evaluation, "Transcriber", lambda **_: lambda *_: "hello")
+    monkeypatch.setattr(evaluation, "naturalness", lambda *_, **__: evaluation.Naturalness(4.0, 3.5, 4.1, 3.2))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_quality_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "picture.png"
+    quality.main(["--limit", "2", "--peer", "none", "--rate", "0", "--picture", str(picture)])
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(last["sets"]) == {"librispeech_like", "conversation"}
+    assert set(last["sets"]["conversation"]) == {"ours, whole text", "ours, 0 tokens/s"}
+    assert last["sets"]["conversation"]["ours, whole text"]["sentences"] == 2
+    assert last["machine"]["cores"] >= 1
+    assert picture.exists()
+
+
+@pytest.mark.usefixtures("no_weights")
+async def test_latency_in_process() -> None:
+    options = argparse.Namespace(voice="heart", rate=0.0, weights=None)
+    figures = await latency.measure_in_process(["One two three. Four.", "Five."], options)
+    assert figures["first_token_to_sound_ms"]["count"] == 2
+    assert 0 < figures["whole_sentence_to_sound_ms"]["p50"] < 5000
+    assert figures["real_time_factor"] < 1
+
+
+async def test_latency_over_websocket() -> None:
+    with serving(FakeEngine()) as address:
+        async with Connection(address, "heart") as connection:
+            seconds = [await connection.sound_of("One two. Three.", rate) for rate in (None, 200.0)]
+    assert all(second is not None and 0 < second < 5 for second in seconds)
+    assert latency.percentiles_ms([*seconds, None])["silent"] == 1
 
 
 @pytest.mark.parametrize("name", ["librispeech_like", "conversation"])

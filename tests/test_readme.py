@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeChunker, FakeEngine
+from loopback import serving
 from typer.testing import CliRunner
 
 from voiceagent import agent
@@ -19,6 +20,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
+(OVER_WEBSOCKET,) = [program for program in blocks("python") if "websockets" in program]
 LOCAL = [program for program in blocks("python") if "websockets" not in program]
 COMMANDS = sorted({line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")})
 
@@ -38,6 +40,14 @@ def fake_voice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_programs_run(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(program, "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out
+
+
+def test_the_program_over_websocket_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(FakeEngine()) as address:
+        program = OVER_WEBSOCKET.replace("127.0.0.1:8080", address)
+        assert program != OVER_WEBSOCKET
+        exec(compile(program, "README.md", "exec"), {"__name__": "__main__"})
+    assert "samples" in capsys.readouterr().out
 
 
 def test_the_first_screen_holds_a_command_and_a_program() -> None:
