@@ -125,6 +125,8 @@ class FakeEngine:
             self._speak(*job)
 
     def _speak(self, stream: int, chunk: Chunk) -> None:
+        if stream not in self.live:
+            return
         if self.fail_on is not None and self.fail_on in chunk.text:
             if (failed := self.live.pop(stream, None)) is not None:
                 failed(events.Finished(error="the fake engine was told to fail"))
@@ -132,6 +134,8 @@ class FakeEngine:
         self.spoken.append(chunk.text)
         position = 0
         for word in chunk.spoken.split():
+            if stream not in self.live:
+                return
             time.sleep(self.latency_s)
             position = chunk.text.index(word, position)
             self._say(stream, word, chunk.start + position)

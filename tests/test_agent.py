@@ -20,6 +20,10 @@ def agent_of(engine: FakeEngine, limits: Limits | None = None) -> VoiceAgent:
     return VoiceAgent(engine, make_chunker=FakeChunker, limits=limits)
 
 
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def tokens(*pieces: str) -> AsyncIterator[str]:
     for piece in pieces:
         await asyncio.sleep(0)
@@ -65,9 +69,9 @@ async def test_say_returns_a_clip_that_can_be_saved(tmp_path: Path) -> None:
     assert clip.duration_s == pytest.approx(0.4)
     assert [word.text for word in streamed.words] == ["Hello", "there"]
     clip.save(tmp_path / "hello.wav")
+    assert listing(tmp_path) == ["hello.wav"]
     with wave.open(str(tmp_path / "hello.wav")) as file:
         assert (file.getframerate(), file.getnframes(), file.getsampwidth()) == (24_000, 9600, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["hello.wav"]
 
 
 async def test_two_sessions_are_not_mixed() -> None:

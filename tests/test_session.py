@@ -36,7 +36,7 @@ class Client:
 
     def take(self) -> list[events.Event]:
         """Everything that comes out at this time."""
-        taken = []
+        taken: list[events.Event] = []
         while True:
             if not self.hold and self.late:
                 self.session.receive(*self.late.pop(0))

@@ -13,13 +13,16 @@ import numpy as np
 from voiceagent.events import SAMPLE_RATE_HZ, AudioFormat
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from voiceagent.events import Samples
 
 
 def to_s16le(samples: Samples) -> bytes:
     """Rounds to 16-bit little-endian integers; what is beyond full scale or not a number is clipped or silent."""
     finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return np.rint(np.clip(finite, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    integers: NDArray[np.int16] = np.rint(np.clip(finite, -1.0, 1.0) * 32767.0).astype("<i2")
+    return integers.tobytes()
 
 
 def to_f32le(samples: Samples) -> bytes:
