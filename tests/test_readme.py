@@ -30,7 +30,7 @@ def fake_voice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No weights, and what a program writes is out of the tree."""
     monkeypatch.setattr(agent, "load_engine", lambda *_, **__: FakeEngine(threaded=True))
     monkeypatch.setattr(agent.VoiceAgent.__init__, "__kwdefaults__", {
-        **agent.VoiceAgent.__init__.__kwdefaults__, "make_chunker": FakeChunker,
+        **(agent.VoiceAgent.__init__.__kwdefaults__ or {}), "make_chunker": FakeChunker,
     })  # fmt: skip
     monkeypatch.chdir(tmp_path)
 
