@@ -45,7 +45,7 @@ bench: $(STAMP)
 	$(BIN)/voiceagent bench latency
 
 soak: $(STAMP)
-	$(BIN)/voiceagent bench latency --soak 600
+	$(BIN)/voiceagent bench underruns --seconds 600
 
 train: $(STAMP)
 	$(BIN)/voiceagent train all

@@ -1,6 +1,6 @@
 """How soon it sounds, how fast it speaks, and what it weighs.
 
-    voiceagent bench latency [--voice heart|joe] [--limit N] [--soak SECONDS]
+    voiceagent bench latency [--voice heart|joe] [--limit N]
 
 In-process and over a real server process on a free loopback port. A moment of sound is the first audible sample as a player
 that starts at the first frame would play it, so leading silence counts.
@@ -23,7 +23,7 @@ from listening import SAMPLE_RATE_HZ, Arrival, first_sound_at
 from machine import CONSOLE, DATA, announce, finish, show
 from pretend_llm import TOKENS_PER_S, speak_slowly
 from rich.progress import track
-from serving import Connection, Server, soak
+from serving import Connection, Server
 
 from voiceagent import VoiceAgent
 from voiceagent.agent import AgentSession, speak
@@ -91,7 +91,7 @@ async def measure_in_process(texts: Sequence[str], options: argparse.Namespace) 
 
 
 async def measure_server(texts: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
-    """First sound over a WebSocket, memory of the idle server, and the soak test where it is wanted."""
+    """First sound over a WebSocket, and memory of the server."""
     tokens, sentences = list[float | None](), list[float | None]()
     results: dict[str, Any] = {}
     async with Server(options.weights) as server:
@@ -102,8 +102,6 @@ async def measure_server(texts: Sequence[str], options: argparse.Namespace) -> d
                 tokens.append(await connection.sound_of(text, options.rate))
                 sentences.append(await connection.sound_of(text, None))
         results["memory_after_mb"] = round(server.memory_mb(), 1)
-        if options.soak:
-            results["soak"] = await soak(server, options.voice, options.soak, options.rate)
     return results | {
         "first_token_to_sound_ms": percentiles_ms(tokens),
         "whole_sentence_to_sound_ms": percentiles_ms(sentences),
@@ -146,8 +144,6 @@ def rows_of(results: dict[str, Any]) -> list[list[object]]:
     rows.append(["import voiceagent, ms", results["import_ms"], None])
     rows.append(["memory of `serve`, idle, MB", results["server"]["idle_memory_mb"], None])
     rows.append(["memory of `serve`, after this run, MB", results["server"]["memory_after_mb"], None])
-    if "soak" in results["server"]:
-        rows += [[f"soak: {key.replace('_', ' ')}", value, None] for key, value in results["server"]["soak"].items()]
     return rows
 
 

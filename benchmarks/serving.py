@@ -10,26 +10,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import psutil
-from listening import SAMPLE_RATE_HZ, Arrival, first_sound_at
-from machine import CONSOLE, DATA
+from listening import Arrival, first_sound_at
 from pretend_llm import speak_slowly
-from rich.progress import Progress
 from websockets.asyncio.client import ClientConnection, connect
 
-from voiceagent.pacing import Playhead
-from voiceagent.training.evaluation import read_sentences
 from voiceagent.wire import FLAG_LAST, HEADER, SUBPROTOCOL
 
 START_TIMEOUT_S = 120.0
 SETTLE_S = 1.0
-TURN_CHARS = 600
 
 
 class Server:
@@ -136,37 +130,3 @@ class Connection:
 
     async def _send(self, **fields: Any) -> None:
         await self._socket.send(json.dumps(fields))
-
-
-async def soak(server: Server, voice: str, seconds: float, rate: float) -> dict[str, float]:
-    """Turn after turn of streamed speech for that long; a player without any buffer counts its underruns."""
-    sentences = cycle(
-        text for name in ("conversation", "librispeech_like") for _, text in read_sentences(DATA / f"{name}.tsv")
-    )
-    underruns, starved_s, audio_s, turns = 0, 0.0, 0.0, 0
-    before_mb = server.memory_mb()
-    begin_s = time.perf_counter()
-    with Progress(console=CONSOLE) as bar:
-        task = bar.add_task("soak", total=seconds)
-        async with Connection(server.address, voice) as connection:
-            while (elapsed_s := time.perf_counter() - begin_s) < seconds:
-                bar.update(task, completed=elapsed_s)
-                text = ""
-                while len(text) < TURN_CHARS:
-                    text += next(sentences) + " "
-                player = Playhead()
-                _, arrivals = await connection.speak(text, rate)
-                for arrival in arrivals:
-                    player.deliver(len(arrival.samples) / SAMPLE_RATE_HZ, arrival.at_s, last=arrival.last)
-                underruns += player.underruns
-                starved_s += player.starved_s
-                audio_s += player.delivered_s
-                turns += 1
-    return {
-        "seconds": round(time.perf_counter() - begin_s, 1),
-        "audio_seconds": round(audio_s, 1),
-        "turns": turns,
-        "underruns": underruns,
-        "starved_seconds": round(starved_s, 3),
-        "memory_growth_mb": round(server.memory_mb() - before_mb, 1),
-    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ pytest.importorskip("psutil")
 import latency
 import listening
 import quality
+import underruns
 from fakes import FakeChunker, FakeEngine
 from loopback import serving
 from machine import DATA
@@ -136,6 +139,25 @@ async def test_latency_over_websocket() -> None:
             seconds = [await connection.sound_of("One two. Three.", rate) for rate in (None, 200.0)]
     assert all(second is not None and 0 < second < 5 for second in seconds)
     assert latency.percentiles_ms([*seconds, None])["silent"] == 1
+
+
+async def test_a_gap_in_the_middle_of_a_turn_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(underruns, "TURN_CHARS", 200)
+    tally = underruns.Tally()
+    begin_s = time.perf_counter()
+    with serving(FakeEngine(word_s=0.02, latency_s=0.03)) as address:
+        async with Connection(address, "heart") as connection:
+            await underruns.converse(connection, tally, 0.0, begin_s + 0.01, skip=0)
+    assert tally.turns == 1
+    assert tally.audio_seconds > 0.5
+    assert tally.underruns > 0
+    assert tally.starved_seconds > 0.1
+
+
+def test_turns_are_long_and_differ_from_client_to_client() -> None:
+    first, second = (list(islice(underruns.turns(skip), 60)) for skip in (0, 7))
+    assert all(len(text) >= underruns.TURN_CHARS for text in first)
+    assert first[0] != second[0]
 
 
 @pytest.mark.parametrize("name", ["librispeech_like", "conversation"])
