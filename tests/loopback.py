@@ -10,20 +10,22 @@ from contextlib import contextmanager
 from fakes import FakeChunker
 
 from voiceagent.adapters.server import bind, build_app, build_server
+from voiceagent.agent import Engine
 from voiceagent.config import ServeConfig
 from voiceagent.service import Service
-from voiceagent.session import SpeechEngine
 
 
 @contextmanager
-def serving(engine: SpeechEngine) -> Iterator[str]:
+def serving(engine: Engine) -> Iterator[str]:
     """Host and port of a server on a thread of its own, which is gone afterwards."""
     listener = bind("127.0.0.1", 0)
     server = build_server(build_app(Service(engine, make_chunker=FakeChunker)), ServeConfig(), log_level="error")
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), name="loopback-server")
+    engine.start()
     thread.start()
     try:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
+        engine.close()

@@ -145,7 +145,7 @@ async def test_a_gap_in_the_middle_of_a_turn_is_counted(monkeypatch: pytest.Monk
     monkeypatch.setattr(underruns, "TURN_CHARS", 200)
     tally = underruns.Tally()
     begin_s = time.perf_counter()
-    with serving(FakeEngine(word_s=0.02, latency_s=0.03)) as address:
+    with serving(FakeEngine(word_s=0.02, latency_s=0.03, threaded=True)) as address:
         async with Connection(address, "heart") as connection:
             await underruns.converse(connection, tally, 0.0, begin_s + 0.01, skip=0)
     assert tally.turns == 1
