@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINKED = ("adapters", "kernels", "configs")
 SHIPPED = {".py", ".toml", ".safetensors", ".md", ".typed", ".tsv"}
 LEAVE = shutil.ignore_patterns(
@@ -59,6 +61,46 @@ def test_every_folder_of_the_package_is_listed() -> None:
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     folders = {name.rpartition("/")[0].replace("/", ".") for name in shipped_files() if name.endswith(".py")}
     assert folders - listed == set()
+
+
+def third_party_imports(*folders: str) -> set[str]:
+    """Installed packages, by the name they are installed under, that files below these folders import anywhere."""
+    names = set()
+    paths = {path for folder in folders for path in (ROOT / folder).glob("**/*.py")}
+    for path in {path for path in paths if "voiceagent/training" in folders or "training" not in path.parts}:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    installed = importlib.metadata.packages_distributions()
+    return {plain(found) for name in names - sys.stdlib_module_names for found in installed.get(name, [])} - {
+        "voiceagent"
+    }
+
+
+def plain(requirement: str) -> str:
+    """The name in a requirement, spelled as the index does."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;]", requirement)[0]).lower()
+
+
+def declared(*extras: str) -> set[str]:
+    """What an installation with these extras asks for."""
+    lists = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
+    return {plain(requirement) for requirements in lists for requirement in requirements}
+
+
+def test_what_is_imported_is_declared() -> None:
+    component = third_party_imports("voiceagent", "adapters", "kernels")
+    assert component - declared("gpu", "local", "mqtt", "files", "llm") - {"click"} == set()  # click: for types alone
+    training = third_party_imports("voiceagent/training")
+    assert training - declared("train", "eval") - {"resemblyzer"} == set()  # resemblyzer: asked for where it is wanted
+    assert third_party_imports("benchmarks", "tests", "demos") - declared(*PROJECT["optional-dependencies"]) == set()
+
+
+def test_what_everybody_must_install_is_imported() -> None:
+    taken_by_uvicorn = {"uvloop", "websockets"}
+    assert declared() - third_party_imports("voiceagent", "adapters", "kernels") - taken_by_uvicorn == set()
 
 
 @pytest.mark.parametrize("name", LINKED)
