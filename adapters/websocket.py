@@ -133,11 +133,20 @@ class _Connection:
             return
         if isinstance(event, events.Started):
             self._encoders[event.id] = StreamEncoder(event.format)
-        elif isinstance(event, events.Done | events.Cancelled) or (
-            isinstance(event, events.Error) and event.id is not None and event.code == "synthesis_failed"
-        ):
-            self._encoders.pop(event.id, None)
+        elif ended := _ended_utterance(event):
+            self._encoders.pop(ended, None)
         await self._websocket.send_text(wire.encode_event(event))
+
+
+def _ended_utterance(event: events.Event) -> str | None:
+    """The utterance that this event is the last one of, if it is."""
+    match event:
+        case events.Done(id=utterance) | events.Cancelled(id=utterance):
+            return utterance
+        case events.Error(id=utterance, code="synthesis_failed"):
+            return utterance
+        case _:
+            return None
 
 
 def _origin_allowed(websocket: WebSocket, allowed: tuple[str, ...]) -> bool:

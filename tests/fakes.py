@@ -137,7 +137,7 @@ class FakeEngine:
             if stream not in self.live:
                 return
             time.sleep(self.latency_s)
-            position = chunk.text.index(word, position)
+            position = max(position, chunk.text.find(word, position))  # what is spoken may not be in the text
             self._say(stream, word, chunk.start + position)
             position += len(word)
         self._deliver(stream, events.Speech(np.zeros(0, np.float32), chunk_done=True))

@@ -25,7 +25,7 @@ from voiceagent import events
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.config import Limits
 from voiceagent.errors import InputError, UnknownVoice
-from voiceagent.live import LiveSession, default_chunker
+from voiceagent.live import LiveSession, default_chunker, warm_up
 from voiceagent.session import SpeechEngine
 from voiceagent.utterance import Chunker
 
@@ -113,6 +113,7 @@ class VoiceAgent:
     def _start(self) -> Engine:
         engine = self._given or load_engine(self._weights)
         engine.start()
+        warm_up(self._make_chunker)
         return engine
 
     @property

@@ -22,6 +22,13 @@ def default_chunker() -> Chunker:
     return TextChunker()
 
 
+def warm_up(make_chunker: Callable[[], Chunker]) -> None:
+    """Loads what the first number in a text would load, before an event loop has to wait for it."""
+    chunker = make_chunker()
+    chunker.feed("It costs $5 on May 3rd, 2024. ")
+    chunker.end()
+
+
 class LiveSession:
     """A `Session` whose events can be awaited; make it inside a running event loop.
 

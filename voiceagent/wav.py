@@ -24,10 +24,7 @@ class WavFile:
         self._sample_rate = sample_rate
 
     def __enter__(self) -> WavFile:
-        if self.path.is_dir():
-            raise InputError(f"cannot write {self.path}: it is a folder")
-        if not self.path.parent.is_dir():
-            raise InputError(f"cannot write {self.path}: there is no folder {self.path.parent}")
+        check_writable(self.path)
         try:
             self._file = self._part.open("wb")
             self._wave = wave.open(self._file, "wb")
@@ -59,3 +56,17 @@ class WavFile:
         finally:
             self._file.close()
             self._part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Finds out early what can be found out early.
+
+    Raises:
+        InputError: a file could not be written there.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: {path.parent} may not be written to")

@@ -119,15 +119,17 @@ async def http_get(address: str, path: str) -> str:
 
 
 async def test_an_utterance_as_the_protocol_has_it() -> None:
-    async with serving(FakeEngine(threaded=True)) as (address, _):
-        async with connect(address + "/v1/stream", compression=None, subprotocols=[Subprotocol(SUBPROTOCOL)]) as ws:
-            assert ws.subprotocol == SUBPROTOCOL
-            client = Client(ws)
-            ready = await client.event()
-            assert ready["limits"] == {"max_text_buffer": 20_000, "max_open": 5}
-            assert ready["formats"] == ["pcm_s16le", "pcm_f32le"]
-            assert ready["voices_url"] == "/v1/voices"
-            heard = await client.say("Hello there. Fine.")
+    async with (
+        serving(FakeEngine(threaded=True)) as (address, _),
+        connect(address + "/v1/stream", compression=None, subprotocols=[Subprotocol(SUBPROTOCOL)]) as ws,
+    ):
+        assert ws.subprotocol == SUBPROTOCOL
+        client = Client(ws)
+        ready = await client.event()
+        assert ready["limits"] == {"max_text_buffer": 20_000, "max_open": 5}
+        assert ready["formats"] == ["pcm_s16le", "pcm_f32le"]
+        assert ready["voices_url"] == "/v1/voices"
+        heard = await client.say("Hello there. Fine.")
     started, done = heard.of("started")[0], heard.of("done")[0]
     assert started == {
         "type": "started",

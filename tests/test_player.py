@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import FakeChunker, FakeEngine
+
+from voiceagent import VoiceAgent
+from voiceagent.adapters.local_audio import Loudspeaker
+from voiceagent.errors import AudioDeviceError
+from voiceagent.events import SpeakOptions
+from voiceagent.player import PlayBuffer
+from voiceagent.say import aloud
+
+
+class PortAudioError(Exception):
+    pass
+
+
+class FakeCard:
+    """Stands for the sounddevice module: a thread pulls blocks, faster than real time."""
+
+    PortAudioError = PortAudioError
+
+    def __init__(self, *, devices: bool = True, opens: bool = True, speed: float = 20.0) -> None:
+        self.devices, self.opens, self.speed = devices, opens, speed
+        self.played: list[Any] = []
+
+    def query_devices(self, kind: str) -> dict[str, str]:
+        if not self.devices:
+            raise PortAudioError("no default output device")
+        return {"name": "fake card"}
+
+    def OutputStream(self, *, samplerate: int, callback: Any, **_: Any) -> SimpleNamespace:  # noqa: N802  its name
+        if not self.opens:
+            raise PortAudioError("device busy")
+        stop = threading.Event()
+
+        def run() -> None:
+            while not stop.is_set():
+                block = np.zeros((240, 1), np.float32)
+                callback(block, 240, None, None)
+                self.played.append(block[:, 0])
+                time.sleep(240 / samplerate / self.speed)
+
+        thread = threading.Thread(target=run)
+
+        def close() -> None:
+            stop.set()
+            thread.join()
+
+        return SimpleNamespace(start=thread.start, close=close, latency=0.05)
+
+
+def test_a_buffer_gives_back_what_was_put_in_and_silence_after() -> None:
+    buffer = PlayBuffer()
+    buffer.put(np.arange(1, 6, dtype=np.float32))
+    buffer.put(np.zeros(0, np.float32))
+    buffer.put(np.arange(6, 9, dtype=np.float32))
+    assert buffer.buffered_s == 8 / 24_000
+    assert buffer.pull(3).tolist() == [1, 2, 3]
+    assert buffer.pull(4).tolist() == [4, 5, 6, 7]
+    assert buffer.pull(3).tolist() == [8, 0, 0]
+    assert buffer.pull(3).tolist() == [0, 0, 0]
+    assert buffer.underruns == 1
+    buffer.put(np.ones(1, np.float32))
+    buffer.finish()
+    buffer.pull(2)
+    assert buffer.underruns == 1
+
+
+def test_dropping_fades_out() -> None:
+    buffer = PlayBuffer()
+    buffer.put(np.ones(24_000, np.float32))
+    buffer.drop()
+    assert buffer.buffered_s == 0.005
+    tail = buffer.pull(120)
+    assert (tail[0], tail[-1]) == (1.0, 0.0)
+    assert np.all(np.diff(tail) <= 0)
+    assert buffer.underruns == 0
+
+
+async def test_everything_is_played_to_its_end() -> None:
+    card = FakeCard()
+    async with VoiceAgent(FakeEngine(threaded=True), make_chunker=FakeChunker) as agent:
+        async with Loudspeaker(card) as loudspeaker:
+            await aloud(agent, "One two three.", loudspeaker, SpeakOptions())
+        assert loudspeaker.underruns == 0
+    assert np.count_nonzero(np.concatenate(card.played)) == 3 * 4800
+
+
+async def test_an_error_stops_playing_at_once() -> None:
+    card = FakeCard()
+
+    async def interrupted() -> None:
+        async with Loudspeaker(card) as loudspeaker:
+            await loudspeaker.play(np.ones(12_000, np.float32))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await interrupted()
+    assert np.count_nonzero(np.concatenate(card.played)) < 12_000
+
+
+async def test_no_card_and_a_busy_card_are_told() -> None:
+    with pytest.raises(AudioDeviceError, match=r"-o out\.wav"):
+        Loudspeaker(FakeCard(devices=False))
+    with pytest.raises(AudioDeviceError, match="busy"):
+        async with Loudspeaker(FakeCard(opens=False)):
+            pass

