@@ -1,0 +1,191 @@
+"""Where chunks close, that cutting does not matter, and that no text is lost or dangerous."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voiceagent.text import Chunk, Chunker, ChunkLimits, spans_of
+
+CORPUS = [
+    "Hello there. How are you doing today? I think that Dr. Smith is in the house at 5 p.m. Then we go.",
+    "# Title\n\nSome **bold text** here with a [link text](http://x.com/a b) and `code here` ok.\n- milk\n- eggs and ham\n",
+    "1. First\n2. Second\n\n```python\nprint('x')\n```\nDone <think>secret</think> now.\n| a | b |\n|---|---|\n| 1 | 2 |\n",
+    '{"name": "x", "a": [1, "\\"}"]}\nAfter that. [pause 400ms] Yes 😀 ok, $x^2$ and $5.00 <break time="1s"/> then.',
+    "Well... I don't know; the price was $1,234.56 (about 10%) in 1980. It rose by 3.5 million dollars, they said.",
+    "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen",
+    "Привет мир. 你好。 Hello <prosody rate='fast'>quick words here</prosody> and *slow* ones \\(a+b\\) $$\\sum x$$ end",
+]
+
+
+def speak(parts: list[str], limits: ChunkLimits | None = None) -> list[Chunk]:
+    chunker = Chunker(limits=limits)
+    chunks = [chunk for part in parts for chunk in chunker.feed(part)]
+    return chunks + chunker.end()
+
+
+def texts(text: str) -> list[str]:
+    return [chunk.text.strip() for chunk in speak([text]) if chunk.spoken]
+
+
+def cuts(text: str, marks: list[int]) -> list[str]:
+    places = [0, *sorted({mark % (len(text) + 1) for mark in marks}), len(text)]
+    return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+
+
+def covers(text: str, chunks: list[Chunk]) -> None:
+    """The chunks follow each other without a gap, only the last is final, and every span lies inside its chunk."""
+    assert "".join(chunk.text for chunk in chunks) == text
+    position = 0
+    for chunk in chunks:
+        assert chunk.start == position
+        position += len(chunk.text)
+        assert [span.word for span in spans_of(chunk)] == chunk.spoken.split()
+        for span in spans_of(chunk):
+            assert chunk.start <= span.start <= span.end <= position
+    assert [chunk.final for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(CORPUS), st.lists(st.integers(0, 10_000), max_size=60))
+def test_cutting_does_not_matter(text: str, marks: list[int]) -> None:
+    whole = speak([text])
+    covers(text, whole)
+    assert speak(cuts(text, marks)) == whole
+
+
+ODD = st.text(st.sampled_from(list("ab A.1,!?:;-—…`*_~#>|[](){}<>$\\/\n\t\"'&@%=😀é你\u0301\u202e\0\ud800")), max_size=80)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ODD, st.lists(st.integers(0, 1000), max_size=20))
+def test_any_text(text: str, marks: list[int]) -> None:
+    whole = speak([text])
+    covers(text, whole)
+    assert speak(cuts(text, marks)) == whole
+
+
+@pytest.mark.parametrize("text", CORPUS)
+def test_one_character_at_a_time(text: str) -> None:
+    assert speak(list(text)) == speak([text])
+
+
+def test_first_chunk_is_short_and_later_ones_longer() -> None:
+    chunks = speak([CORPUS[5]])
+    sizes = [len(chunk.spoken.split()) for chunk in chunks]
+    assert 2 <= sizes[0] <= 4
+    assert sizes[1] <= 10
+    assert all(size <= 15 for size in sizes)
+    assert chunks[0].lookahead == "four"
+    assert len(chunks[1].lookahead.split()) == 2
+
+
+def test_sentence_closes_at_once() -> None:
+    chunker = Chunker()
+    assert chunker.feed("Sure thing!") == []
+    (chunk,) = chunker.feed(" ")
+    assert (chunk.text, chunk.spoken, chunk.lookahead, chunk.final) == ("Sure thing! ", "Sure thing!", "", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dr. Smith met Mrs. Jones.", "It costs $29.50 now.", "Pi is 3.14 or so.", "J. K. Rowling wrote it.",
+        "See www.example.com for it.", "Mail a.b@example.com today.", "Fruit, e.g. apples.", "We met at 5 p.m. on Monday.",
+        "The U.S. Navy came.", "See fig. 3 below.", "On 5. Nov they left.", "It was Jan. 5 then.", 'He said "stop." and left.',
+        "Apples, pears, etc. are fruit.", "Smith vs. Jones was long.", "Use version 2.0.1 of it.", "Meet St. John there.",
+    ],
+)  # fmt: skip
+def test_no_sentence_end(text: str) -> None:
+    limits = ChunkLimits(words=(50,), lookahead=(1,), clause_words=(50,))
+    assert len(speak([text + " "], limits)) <= 2
+    assert speak([text + " "], limits)[0].text.strip() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It was in 1980. Then it rained here.", ["It was in 1980.", "Then it rained here."]),
+        ("He left at 5 p.m. Dinner was cold then.", ["He left at 5 p.m.", "Dinner was cold then."]),
+        ("They make pens, etc. We use them now.", ["They make pens, etc.", "We use them now."]),
+        ("He said no. I agreed with him.", ["He said no.", "I agreed with him."]),
+        ("It was I. Then he came along.", ["It was I.", "Then he came along."]),
+        ('"Stop!" He ran away from it.', ['"Stop!"', "He ran away from it."]),
+        ("# Title\nText follows right here", ["# Title", "Text follows right here"]),
+        ("- red apples\n- green pears\n", ["- red apples", "- green pears"]),
+        ("Para one\n\nPara two", ["Para one", "Para two"]),
+    ],
+)
+def test_sentence_ends(text: str, expected: list[str]) -> None:
+    limits = ChunkLimits(words=(50,), lookahead=(1,), clause_words=(50,))
+    assert [chunk.text.strip() for chunk in speak([text], limits) if chunk.spoken] == expected
+
+
+def test_flush_closes_everything_and_goes_on() -> None:
+    chunker = Chunker()
+    assert chunker.feed("Let me") == []
+    assert [chunk.spoken for chunk in chunker.flush()] == ["Let me"]
+    assert chunker.flush() == []
+    chunker.feed(" see")
+    (last,) = chunker.end()
+    assert (last.spoken, last.final, last.start) == ("see", True, 6)
+    assert chunker.end() == []
+    with pytest.raises(ValueError, match="ended"):
+        chunker.feed("more")
+
+
+def test_deadline_closes_at_a_word_boundary() -> None:
+    chunker = Chunker()
+    chunker.feed("Let me und")
+    assert chunker.poll(0.1) == []
+    assert [chunk.text for chunk in chunker.poll(1.0)] == ["Let me "]
+    chunker.feed("erstand that.")
+    assert [chunk.text for chunk in chunker.poll(1.0)] == ["understand that."]
+    assert chunker.poll(5.0) == []
+
+
+def test_pauses_and_rates() -> None:
+    chunks = speak(["Wait [pause 400ms] and <prosody rate='slow'>think slowly</prosody> now. <break time='2s'/>Go."])
+    assert [chunk.pause_s for chunk in chunks if chunk.pause_s] == [0.4, 2.0]
+    assert [chunk.rate for chunk in chunks if "think" in chunk.spoken] == [0.75]
+    assert chunks[-1].rate == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "a", " ", "\n", "...", "?!", "😀😀😀", "\0\0", "\ud83d", "\ud83d\ude00", "x" * 20_000, "word " * 4_000, "👩‍👩‍👧" * 50,
+        "你好世界", "Привет, как дела?", "\u202eabc\u202c", "e\u0301" * 500, "." * 5_000, "<" * 3_000, "{" * 100, "```", "<think>",
+        "$" * 99, "[](" * 500, "&#0;&#x110000;&bogus;&amp;", "<!DOCTYPE x [<!ENTITY a 'b'>]> hello", "№5 ⑤ ５ Ⅷ",
+    ],
+)  # fmt: skip
+def test_bad_input_is_no_error(text: str) -> None:
+    chunks = speak([text])
+    covers(text, chunks)
+    assert all(len(chunk.spoken) < 2_000 for chunk in chunks)
+
+
+def test_other_scripts_are_skipped_with_a_warning() -> None:
+    chunks = speak(["Привет мир. Hello there."])
+    assert "Hello there." in " ".join(chunk.spoken for chunk in chunks)
+    assert any("Cyrillic" in warning for chunk in chunks for warning in chunk.warnings)
+
+
+HOSTILE = ["ab. ", "1.1.", "((((", "e\u0301\u0302\u0303", "\u202e\u200f", "[", "`", "<a", "$x", '{"', "\n", "<think>", "**a", "&a;"]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_text_takes_linear_time(unit: str) -> None:
+    """100,000 characters in messages of 2,000: measured in CPU time, with room for slow machines."""
+    text = unit * (100_000 // len(unit))
+    chunker, longest, started = Chunker(), 0.0, time.thread_time()
+    for position in range(0, len(text), 2_000):
+        before = time.thread_time()
+        chunker.feed(text[position : position + 2_000])
+        longest = max(longest, time.thread_time() - before)
+    chunker.end()
+    assert time.thread_time() - started < 1.5
+    assert longest < 0.1

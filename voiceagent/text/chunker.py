@@ -1,0 +1,269 @@
+"""Text as it comes to chunks that are spoken in one go.
+
+A chunk closes at the first good place: at once where a sentence ends, at a clause once it is long enough, at a word when no
+punctuation comes. Where chunks close depends on the text alone, never on how it was cut into calls; `poll` and `flush` aside.
+"""
+
+from __future__ import annotations
+
+from .boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
+from .chunks import Chunk, Span
+from .items import BLOCK, LINE, Item, Piece
+from .lexicon import Lexicon
+from .normalize import needs_normalizing, normalize
+from .policy import ChunkLimits, SpeechPolicy
+from .scanner import Scanner
+from .traced import Traced
+
+__all__ = ["Chunker"]
+
+_SHORT_LINE = 50  # a line this short was broken by the writer, a longer one perhaps by a column limit
+_BEFORE_WORDS = 6
+_ENDS = ".!?…:;,—"
+
+
+class Chunker:
+    """Feed it the text of one utterance in pieces of any size; take chunks. No input or output, no clock, linear time."""
+
+    def __init__(
+        self,
+        policy: SpeechPolicy | None = None,
+        limits: ChunkLimits | None = None,
+        lexicon: Lexicon | None = None,
+    ) -> None:
+        self._limits = limits or ChunkLimits()
+        self._lexicon = lexicon
+        self._scanner = Scanner(policy or SpeechPolicy())
+        self._pending: list[Item] = []
+        self._visible: list[int] = []  # indices into _pending of the items that are seen
+        self._words = 0  # spoken words that wait
+        self._chars = 0
+        self._line_chars = 0
+        self._index = 0  # of the next chunk since speech began or paused
+        self._start = 0  # offset of the first character that is in no chunk yet
+        self._before: list[str] = []
+        self._rate = 1.0
+        self._ended = False
+        self._out: list[Chunk] = []
+
+    def feed(self, text: str) -> list[Chunk]:
+        """Chunks that are complete. Raises ValueError after `end`."""
+        if self._ended:
+            raise ValueError("the utterance has ended")
+        for item in self._scanner.feed(text):
+            self._take(item)
+        return self._take_out()
+
+    def flush(self) -> list[Chunk]:
+        """Close everything that waits; the utterance goes on, and its next chunk is short again."""
+        for item in self._scanner.finish():
+            self._take(item)
+        if self._visible:
+            self._close(len(self._visible))
+        self._index = 0
+        return self._take_out()
+
+    def end(self) -> list[Chunk]:
+        """Close everything; the last chunk is final, an empty one if nothing was left to say."""
+        chunks = self.flush()
+        if self._ended:
+            return chunks
+        self._ended = True
+        rest = "".join(item.raw for item in self._pending)
+        warnings = tuple(dict.fromkeys(item.warning for item in self._pending if item.warning))
+        self._pending.clear()
+        if chunks and not warnings:
+            last = chunks[-1]
+            chunks[-1] = _changed(last, text=last.text + rest, final=True)
+        else:
+            chunks.append(Chunk(rest, self._start, "", "", True, warnings=warnings))
+        return chunks
+
+    def poll(self, waited_s: float) -> list[Chunk]:
+        """Close at the last word boundary what has waited `waited_s` seconds for more text, if that is too long."""
+        if waited_s < self._limits.deadline_s:
+            return []
+        waiting = self._scanner.waiting().rstrip("\"')]}*_")
+        if waiting[-1:] in tuple(".!?…:;,") and not waiting[-2:-1].isdigit():
+            return self.flush()
+        if self._visible:
+            self._close(len(self._visible))
+            self._index = 0
+        return self._take_out()
+
+    def _take_out(self) -> list[Chunk]:
+        chunks, self._out = self._out, []
+        return chunks
+
+    def _take(self, item: Item) -> None:
+        """Account for one item: close what it ends, keep it, close what it completes."""
+        if item.before == BLOCK and self._visible:
+            self._close(len(self._visible), block=True)
+        if item.pause_s or item.rate:
+            self._take_mark(item)
+        elif not item.visible or item.visible.isspace():
+            self._take_invisible(item)
+        else:
+            self._take_word(item)
+
+    def _take_mark(self, item: Item) -> None:
+        if item.rate:
+            if self._visible:
+                self._close(len(self._visible))
+            self._rate = item.rate
+        self._pending.append(item)
+        if item.pause_s:
+            self._close(len(self._visible), pause_s=item.pause_s, everything=True)
+
+    def _take_invisible(self, item: Item) -> None:
+        self._pending.append(item)
+        if not self._visible:
+            return
+        last = self._pending[self._visible[-1]]
+        if item.after == BLOCK:
+            self._close(len(self._visible), block=True)
+        elif item.after == LINE:
+            last.after = max(last.after, LINE)
+        last.comma = last.comma or item.comma
+
+    def _take_word(self, item: Item) -> None:
+        limits, word = self._limits, item.visible
+        if self._visible:
+            self._settle(self._pending[self._visible[-1]], item)
+        if self._visible and self._chars + len(word) > limits.chars:
+            self._close(len(self._visible), lookahead=1, following=item)
+        if not self._visible or self._pending[self._visible[-1]].after:
+            self._line_chars = 0
+        self._visible.append(len(self._pending))
+        self._pending.append(item)
+        self._words += _spoken_words(word)
+        self._chars += len(word) + 1
+        self._line_chars += len(word) + 1
+        if item.after == BLOCK:
+            self._close(len(self._visible), block=True)
+        elif word[-1].isalnum():
+            self._cut()
+        elif not self._ends(item, None):
+            self._cut()
+
+    def _settle(self, last: Item, item: Item) -> None:
+        """Now that the next word is known: did something end after the last one?"""
+        if self._ends(last, item.visible):
+            return
+        if last.after != LINE or self._line_chars >= _SHORT_LINE:
+            return
+        if not item.visible.lstrip("\"'(")[:1].islower():
+            self._close(len(self._visible), block=True)
+
+    def _ends(self, last: Item, following: str | None) -> bool:
+        """Close after `last`, the last word that is kept, if a sentence or a long enough clause ends there."""
+        kind = NOWHERE if last.marker else boundary(last.visible, following, alone=len(self._visible) == 1)
+        if kind in (NOWHERE, UNSURE):
+            return False
+        stage = min(self._index, len(self._limits.clause_words) - 1)
+        if kind == SENTENCE and (self._index == 0 or self._chars > self._limits.sentence_chars):
+            self._close(len(self._visible), sentence=True)
+            return True
+        if kind == CLAUSE and self._words >= self._limits.clause_words[stage]:
+            self._close(len(self._visible))
+            return True
+        return False
+
+    def _cut(self) -> None:
+        """Close at a word when enough words have come and the look-ahead is there."""
+        limits = self._limits
+        stage = min(self._index, len(limits.words) - 1)
+        most, ahead = limits.words[stage], limits.lookahead[stage]
+        if self._words < most + ahead or len(self._visible) <= ahead:
+            return
+        words = [self._pending[index].visible for index in self._visible]
+        last = len(words) - ahead
+        if breaks_well(words[last - 1], words[last]):
+            self._close(last, lookahead=ahead)
+        elif self._words >= most + ahead + limits.slack:
+            good = (n for n in range(last - 1, 1, -1) if breaks_well(words[n - 1], words[n]))
+            self._close(next(good, last), lookahead=ahead)
+
+    def _close(
+        self,
+        count: int,
+        *,
+        lookahead: int = 0,
+        following: Item | None = None,
+        block: bool = False,
+        sentence: bool = False,
+        pause_s: float = 0.0,
+        everything: bool = False,
+    ) -> None:
+        """Make a chunk of the first `count` visible items, and of all that is pending if `everything`."""
+        size = len(self._pending) if everything else self._visible[count - 1] + 1
+        items, rest = self._pending[:size], self._pending[size:]
+        ahead = [self._pending[index].visible for index in self._visible[count : count + lookahead]]
+        if following is not None:
+            ahead.append(following.visible)
+        text = "".join(item.raw for item in items)
+        spoken, spans = self._spoken(items, block=block)
+        warnings = tuple(dict.fromkeys(item.warning for item in items if item.warning))
+        self._out.append(
+            Chunk(
+                text, self._start, spoken, " ".join(ahead), False, pause_s, spans, " ".join(self._before), self._rate, warnings
+            )
+        )
+        self._start += len(text)
+        whole = sentence or block or spoken[-1:] in tuple(".!?…")
+        self._before = [] if whole else (self._before + spoken.split())[-_BEFORE_WORDS:]
+        if spoken:
+            self._index += 1
+        self._pending = rest
+        self._visible = [index - size for index in self._visible[count:]]
+        self._words = sum(_spoken_words(rest[index].visible) for index in self._visible)
+        self._chars = sum(len(rest[index].visible) + 1 for index in self._visible)
+
+    def _spoken(self, items: list[Item], *, block: bool) -> tuple[str, tuple[Span, ...]]:
+        """What is said of items that close together, and where it came from (no spans: word for word)."""
+        seen = [item for item in items if item.visible]
+        if not seen:
+            return "", ()
+        stopped = not block or seen[-1].visible.rstrip("\"')]} ")[-1:] in tuple(_ENDS)
+        if stopped and not (self._lexicon and self._lexicon.matches(items)) and _is_plain(items):
+            plain = " ".join(item.visible for item in seen)
+            if not needs_normalizing(plain):
+                return plain, ()
+        pieces: list[Piece] = []
+        for item in seen:
+            origin = item.pieces
+            if origin is None:
+                origin = (Piece(item.visible, item.start, item.start + len(item.visible)),)
+            pieces += origin
+            end = pieces[-1].end
+            if item.comma and item is not seen[-1] and item.visible[-1].isalnum():
+                pieces.append(Piece(",", end, end))
+            pieces.append(Piece(" ", end, end))
+        if not stopped:
+            pieces[-1] = Piece(".", pieces[-1].end, pieces[-1].end)
+        spans = normalize(pieces, self._lexicon)
+        return " ".join(span.word for span in spans), spans
+
+
+def _is_plain(items: list[Item]) -> bool:
+    """Whether what is seen of the items is their raw text, white space aside."""
+    return all(item.pieces is None and not item.comma if item.visible else item.raw.isspace() for item in items)
+
+
+def _spoken_words(visible: str) -> int:
+    """About how many words this is when spoken: figures and addresses are several."""
+    if visible.isalpha():
+        return 1
+    spaces = visible.count(" ")
+    if len(visible) > 16 and not spaces:
+        return len(visible) // 6
+    return spaces + 1 + sum(character.isdigit() for character in visible) // 3
+
+
+def _changed(chunk: Chunk, *, text: str, final: bool) -> Chunk:
+    return Chunk(
+        text, chunk.start, chunk.spoken, chunk.lookahead, final, chunk.pause_s, chunk.spans, chunk.before, chunk.rate,
+        chunk.warnings,
+    )  # fmt: skip
+
+
