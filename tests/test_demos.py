@@ -1,0 +1,63 @@
+"""The demos speak, with a fake engine in the place of the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeChunker, FakeEngine
+
+from voiceagent.adapters.server import bind, build_app, build_server
+from voiceagent.config import ServeConfig
+from voiceagent.service import Service
+
+DEMOS = Path(__file__).resolve().parent.parent / "demos"
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Any]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("voiceagent.agent.load_engine", lambda *_: FakeEngine(threaded=True))
+
+    def load(name: str) -> Any:
+        variables = runpy.run_path(str(DEMOS / name))
+        main = variables["main"]
+        main.__globals__["ANSWER"] = "Hello there. This is short."
+        return main
+
+    return load
+
+
+def seconds(path: str) -> float:
+    with wave.open(path) as file:
+        frames: int = file.getnframes()
+    return frames / 24_000
+
+
+async def test_tokens_in_process(demo: Callable[[str], Any], capsys: pytest.CaptureFixture[str]) -> None:
+    await demo("in_process_llm_tokens.py")()
+    assert seconds("tokens.wav") == pytest.approx(1.0)
+    assert "first audible sample" in capsys.readouterr().out
+
+
+async def test_tokens_over_websocket(demo: Callable[[str], Any], capsys: pytest.CaptureFixture[str]) -> None:
+    engine = FakeEngine(threaded=True)
+    engine.start()
+    config = ServeConfig(port=0)
+    listener = bind(config.host, config.port)
+    server = build_server(build_app(Service(engine, config, make_chunker=FakeChunker)), config, log_level="warning")
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await demo("websocket_llm_tokens.py")(f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/stream")
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+        engine.close()
+    assert seconds("tokens.wav") == pytest.approx(1.0)
+    assert "first audible sample" in capsys.readouterr().out
