@@ -1,6 +1,7 @@
 """The phonemes of chunks are those of the whole sentence that the voices were trained on.
 
 sentences.txt: 200 transcripts of LJ Speech (public domain).
+"""
 
 from __future__ import annotations
 
