@@ -1,0 +1,211 @@
+"""The engine: one thread owns the device and speaks for all streams, a block at a time.
+
+Callers hand over chunks and return at once; outputs are delivered on the device thread. It does not know transports, sessions or
+wall-clock pacing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from voiceagent.errors import NoCapacity
+from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech, WordTime
+from voiceagent.model.speaker import Manner, Speaker, SpeakerState
+from voiceagent.model.weights import load, voice_index
+from voiceagent.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from voiceagent.text.chunks import Chunk, Word
+    from voiceagent.text.phonemizer import Phonemizer
+
+
+@dataclass(slots=True)
+class Stream:
+    """One utterance on its way."""
+
+    manner: Manner
+    deliver: Callable[[Output], None]
+    chunks: deque[Chunk] = field(default_factory=deque)
+    state: SpeakerState = field(default_factory=SpeakerState)
+    speaking: bool = False  # a chunk is being spoken
+    words: deque[WordTime] = field(default_factory=deque)  # of the chunk, not yet delivered
+    samples_sent: int = 0
+    cancelled: bool = False
+
+
+class Engine:
+    """Speaks chunks of text for many streams.
+
+    Args:
+        weights: folder of voices; by default those that ship.
+        phonemizer: turns chunks into phonemes; by default the front end that the voices were trained with.
+        max_streams: streams that may be open at once.
+        threads: threads of the tensor library; by default one, which is faster than two for these sizes.
+
+    Raises:
+        ModelError: the weights cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        weights: Path | None = None,
+        phonemizer: Phonemizer | None = None,
+        max_streams: int = 16,
+        threads: int | None = None,
+    ) -> None:
+        from voiceagent.text.phonemizer import MisakiPhonemizer
+
+        self._speaker = Speaker(load(weights))
+        self._phonemize: Phonemizer = phonemizer or MisakiPhonemizer()
+        self._threads = threads or int(os.environ.get("VOICEAGENT_THREADS", "1"))
+        self.sample_rate = 24_000
+        self.voices = self._speaker.voices.names
+        self._scheduler = Scheduler(max_streams)
+        self._streams: dict[int, Stream] = {}
+        self._opened = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="voiceagent-engine", daemon=True)
+
+    def start(self) -> None:
+        """Bring the device thread up."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the block that is being spoken; open streams end as cancelled."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def open(self, options: SpeakOptions, deliver: Callable[[Output], None]) -> int:
+        """Open a stream; `deliver` is called on the device thread with its outputs, the last of which is a `Finished`.
+
+        Raises:
+            UnknownVoice: no voice of that name.
+            NoCapacity: all streams are taken.
+        """
+        voice_index(self._speaker.voices, options.voice)
+        with self._wake:
+            if self._scheduler.full:
+                raise NoCapacity(f"all {self._scheduler.max_streams} streams are taken: try again later, or raise max_streams")
+            self._opened += 1
+            manner = Manner(options.voice, options.speed, options.seed, options.steps)
+            self._streams[self._opened] = Stream(manner, deliver)
+            self._scheduler.admit(self._opened)
+            return self._opened
+
+    def speak(self, stream: int, chunk: Chunk) -> None:
+        """Queue a chunk; chunks of a stream are spoken in order. A stream that is over takes none."""
+        with self._wake:
+            if stream in self._streams:
+                self._streams[stream].chunks.append(chunk)
+                self._wake.notify()
+
+    def cancel(self, stream: int) -> None:
+        """Stop a stream; it ends with `Finished(cancelled=True)`."""
+        with self._wake:
+            if stream in self._streams:
+                self._streams[stream].cancelled = True
+                self._wake.notify()
+
+    def _run(self) -> None:
+        torch.set_num_threads(self._threads)
+        self._warm_up()
+        while (turn := self._schedule()) is not None:
+            number, stream = turn
+            try:
+                finished = self._step(number, stream)
+            except Exception as error:  # the stream dies, the engine lives
+                finished = Finished(error=f"{type(error).__name__}: {error}")
+            if finished is not None:
+                self._retire(number, finished)
+        for number in list(self._streams):
+            self._retire(number, Finished(cancelled=True))
+
+    def _warm_up(self) -> None:
+        """Speak a word to nobody, so that the first listener does not pay for first calls."""
+        if warm := getattr(self._phonemize, "warm", None):
+            warm()
+        manner = Manner(self.voices[0])
+        state = self._speaker.plan(SpeakerState(), manner, ("həlˈO,", "wˈɜɹld."), final=True)
+        while self._speaker.remaining(state):
+            _, state = self._speaker.step(state, manner)
+
+    def _schedule(self) -> tuple[int, Stream] | None:
+        """Wait for work; the stream whose turn it is, or None when the engine closes."""
+        with self._wake:
+            while not self._closing:
+                ready = [n for n, s in self._streams.items() if s.speaking or s.chunks or s.cancelled]
+                number = self._scheduler.next(ready)
+                if number is not None:
+                    return number, self._streams[number]
+                self._wake.wait()
+        return None
+
+    def _retire(self, number: int, finished: Finished) -> None:
+        with self._wake:
+            stream = self._streams.pop(number)
+            self._scheduler.retire(number)
+        stream.deliver(finished)
+
+    def _step(self, number: int, stream: Stream) -> Finished | None:
+        """One block of one stream: plan its next chunk if it is between two, speak, deliver."""
+        if stream.cancelled:
+            return Finished(cancelled=True)
+        if not stream.speaking:
+            self._plan(stream, stream.chunks.popleft())
+        samples, stream.state = self._speaker.step(stream.state, stream.manner)
+        done = self._speaker.remaining(stream.state) == 0
+        stream.speaking = not done
+        stream.samples_sent += len(samples)
+        if stream.cancelled:
+            return Finished(cancelled=True)
+        heard_s = stream.samples_sent / self.sample_rate
+        words = []
+        while stream.words and (stream.words[0].start_s < heard_s or (done and stream.state.final)):
+            words.append(stream.words.popleft())
+        self._scheduler.sent(number, len(samples) / self.sample_rate, time.monotonic())
+        stream.deliver(Speech(np.ascontiguousarray(samples), tuple(words), chunk_done=done))
+        return Finished() if done and stream.state.final else None
+
+    def _plan(self, stream: Stream, chunk: Chunk) -> None:
+        said = self._phonemize(chunk)
+        for warning in said.warnings:
+            stream.deliver(Notice(warning))
+        stream.state = self._speaker.plan(
+            stream.state,
+            stream.manner,
+            [word.phonemes for word in said.words],
+            said.lookahead,
+            final=chunk.final,
+            rate=chunk.rate,
+            pause_s=chunk.pause_s,
+        )
+        stream.speaking = True
+        if stream.state.stretch is not None:
+            stream.words.extend(_times(said.words, stream.state.stretch.word_times_s))
+
+
+def _times(words: tuple[Word, ...], times_s: tuple[tuple[float, float], ...]) -> list[WordTime]:
+    """Word times on the original text; several spoken words of one written word ("42") become one."""
+    merged: list[WordTime] = []
+    for word, (start_s, end_s) in zip(words, times_s, strict=True):
+        last = merged[-1] if merged else None
+        if last is not None and (last.char_start, last.char_end) == (word.start, word.end):
+            merged[-1] = WordTime(last.text, last.start_s, end_s, last.char_start, last.char_end)
+        else:
+            merged.append(WordTime(word.text, start_s, end_s, word.start, word.end))
+    return merged

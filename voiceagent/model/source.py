@@ -1,0 +1,160 @@
+"""Source-filter synthesis: pulses at F0 and noise, shaped a frame at a time, added up by inverse STFT.
+
+    S_k = exp(h_k) * STFT(pulses(F0))_k + exp(n_k) * Z_k + exp(r_k) * exp(i * phi_k)
+
+Frames are 30 ms long and 10 ms apart (24 kHz). h, n, r are log magnitudes of the harmonic, noise and residual branch, phi the
+phase of the residual; Z is white noise from a table that the absolute frame index addresses, so that a stream and a whole
+utterance hear the same noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SAMPLE_RATE_HZ = 24_000
+HOP, N_FFT = 240, 720
+BINS = N_FFT // 2 + 1
+LEAD = (N_FFT - HOP) // 2  # a frame's window starts this many samples before its own hop
+NOISE_FRAMES = 1024
+MAX_HARMONIC_HZ = 11_000.0
+MAX_LOG_MAGNITUDE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What a stream carries from call to call; every field is a value."""
+
+    frames_done: int
+    phase: Tensor  # (B,) float64, turns
+    f0_hz: Tensor  # (B, m) F0 frames not yet turned into pulses, the last used one first
+    pulses: Tensor  # (B, p) pulses not yet covered by a whole frame
+    overlap: Tensor  # (B, N_FFT - HOP) partial sums of the samples to come
+    filters: Tensor  # (B, m, 4, BINS) frames that wait for their pulses
+
+
+def window(like: Tensor) -> Tensor:
+    """Periodic Hann, (N_FFT,)."""
+    return torch.hann_window(N_FFT, dtype=torch.float32, device=like.device)
+
+
+_OLA_GAIN = 1.0 / 1.125  # squared Hann windows a third of their length apart add up to 9/8
+
+
+def noise_table(device: torch.device) -> Tensor:
+    """White noise in the STFT domain, (NOISE_FRAMES, BINS) complex64, the same in every process."""
+    generator = torch.Generator().manual_seed(24_000)
+    pair = torch.randn(NOISE_FRAMES, BINS, 2, generator=generator)
+    return torch.view_as_complex(pair).to(device)
+
+
+def interpolate(f0_hz: Tensor) -> Tensor:
+    """F0 a frame (B, m + 1) -> F0 a sample (B, m * HOP), linear between frame centres; unvoiced (0) is not blended."""
+    left, right = f0_hz[:, :-1, None], f0_hz[:, 1:, None]
+    u = ((torch.arange(HOP, device=f0_hz.device) + 0.5) / HOP).to(f0_hz.dtype)
+    both = (left > 0) & (right > 0)
+    blended = left + (right - left) * u
+    nearest = torch.where(u < 0.5, left, right)
+    return torch.where(both, blended, nearest).flatten(1)
+
+
+def pulse_train(f0_hz: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+    """Band-limited pulses with every harmonic below 11 kHz at unit amplitude, silent where F0 is 0.
+
+    f0_hz (B, n) a sample, phase (B,) in turns -> pulses (B, n) float32 and the phase after the last sample.
+    """
+    turns = phase[:, None] + torch.cumsum(f0_hz.double() / SAMPLE_RATE_HZ, dim=1)
+    theta = ((turns % 1.0) * (2 * torch.pi)).float()
+    half_orders = torch.floor(MAX_HARMONIC_HZ / f0_hz.clamp_min(40.0)) + 0.5
+    sine = 2 * torch.sin(theta / 2)
+    near_zero = sine.abs() < 2e-3
+    train = torch.where(near_zero, half_orders, torch.sin(half_orders * theta) / torch.where(near_zero, 1.0, sine)) - 0.5
+    return train * (f0_hz > 0), turns[:, -1] % 1.0
+
+
+def shape(filters: Tensor, pulses: Tensor, noise: Tensor) -> Tensor:
+    """One windowed output frame each. filters (B, T, 4, BINS), pulses (B, LEAD + T * HOP + LEAD), noise (T, BINS) -> (B, T, N_FFT)."""
+    w = window(filters)
+    frames = pulses.unfold(1, N_FFT, HOP) * (w / (N_FFT / 4))
+    source = torch.fft.rfft(frames)
+    harmonic, hiss, residual, phi = filters.float().unbind(2)
+    harmonic, hiss, residual = (part.clamp_max(MAX_LOG_MAGNITUDE).exp() for part in (harmonic, hiss, residual))
+    real = source.real * harmonic + noise.real * hiss + residual * torch.cos(phi)
+    imag = source.imag * harmonic + noise.imag * hiss + residual * torch.sin(phi)
+    spectrum = torch.complex(real, imag)
+    return torch.fft.irfft(spectrum, N_FFT) * (w * _OLA_GAIN)
+
+
+def overlap_add(frames: Tensor) -> Tensor:
+    """(B, T, N_FFT) -> (B, (T - 1) * HOP + N_FFT)."""
+    batch, count, _ = frames.shape
+    length = (count - 1) * HOP + N_FFT
+    folded = F.fold(frames.transpose(1, 2), (1, length), (1, N_FFT), stride=(1, HOP))
+    return folded.reshape(batch, length)
+
+
+def synthesize(filters: Tensor, f0_hz: Tensor, noise: Tensor, *, phase: Tensor | None = None) -> Tensor:
+    """A whole utterance (or a training crop) at once.
+
+    filters (B, T, 4, BINS), f0_hz (B, T), noise (T, BINS) -> samples (B, T * HOP).
+    """
+    phase = f0_hz.new_zeros(f0_hz.shape[0], dtype=torch.float64) if phase is None else phase
+    padded = torch.cat((f0_hz[:, :1], f0_hz, f0_hz[:, -1:]), dim=1)
+    train, _ = pulse_train(interpolate(padded), phase)  # (T + 1) hops, from the centre before the first to after the last
+    train = train[:, HOP // 2 : HOP // 2 + f0_hz.shape[1] * HOP]
+    frames = shape(filters, F.pad(train, (LEAD, LEAD)), noise)
+    return overlap_add(frames)[:, LEAD : LEAD + f0_hz.shape[1] * HOP]
+
+
+def start(batch: int, device: torch.device) -> SourceState:
+    """The state before the first frame."""
+    zeros = lambda *shape: torch.zeros(*shape, device=device)  # noqa: E731
+    return SourceState(
+        frames_done=0,
+        phase=torch.zeros(batch, dtype=torch.float64, device=device),
+        f0_hz=zeros(batch, 0),
+        pulses=zeros(batch, LEAD),
+        overlap=zeros(batch, N_FFT - HOP),
+        filters=zeros(batch, 0, 4, BINS),
+    )
+
+
+def stream(state: SourceState, filters: Tensor, f0_hz: Tensor, table: Tensor, *, final: bool) -> tuple[Tensor, SourceState]:
+    """The next frames of a stream: (B, T, 4, BINS), (B, T) -> the samples that are complete, and the next state.
+
+    The samples of all calls, joined, are those of `synthesize`.
+    """
+    first = state.f0_hz.shape[1] == 0
+    f0 = torch.cat((state.f0_hz, f0_hz), dim=1)
+    filters = torch.cat((state.filters, filters), dim=1)
+    if f0.shape[1] == 0:
+        return filters.new_zeros(filters.shape[0], 0), state
+    known = torch.cat((f0[:, :1], f0), dim=1) if first else f0
+    if final:
+        known = torch.cat((known, f0[:, -1:]), dim=1)
+    pulses, phase = state.pulses, state.phase
+    if known.shape[1] > 1:
+        train, phase = pulse_train(interpolate(known), phase)
+        train = train[:, HOP // 2 :] if first else train
+        train = train[:, : train.shape[1] - HOP // 2] if final else train
+        pulses = torch.cat((pulses, train), dim=1)
+    if final:
+        pulses = F.pad(pulses, (0, LEAD))
+    count = max(0, min(filters.shape[1], (pulses.shape[1] - N_FFT) // HOP + 1))
+    if count == 0:
+        after = SourceState(state.frames_done, phase, known[:, -1:], pulses, state.overlap, filters)
+        return filters.new_zeros(filters.shape[0], 0), after
+    index = (torch.arange(count, device=table.device) + state.frames_done) % NOISE_FRAMES
+    covered = pulses[:, : (count - 1) * HOP + N_FFT]
+    summed = overlap_add(shape(filters[:, :count], covered, table[index]))
+    summed = torch.cat((summed[:, : N_FFT - HOP] + state.overlap, summed[:, N_FFT - HOP :]), dim=1)
+    done = summed.shape[1] if final else count * HOP
+    skip = LEAD if state.frames_done == 0 else 0
+    stop = done - LEAD if final else done
+    after = SourceState(
+        state.frames_done + count, phase, known[:, -1:], pulses[:, count * HOP :], summed[:, count * HOP :], filters[:, count:]
+    )
+    return summed[:, skip:stop], after

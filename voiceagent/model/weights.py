@@ -1,0 +1,138 @@
+"""Voices on disk: a folder with `voice.toml`, `codec.safetensors` and `language_model.safetensors`.
+
+`voice.toml` holds the shapes and the decoding options; the tensors are stored in half precision and computed with in float32.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from voiceagent.errors import ModelError, UnknownVoice
+from voiceagent.model.codec import Codec, CodecConfig
+from voiceagent.model.decoding import DecodingOptions
+from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.transformer import TransformerConfig
+
+SHIPPED = Path(__file__).resolve().parent.parent / "voices"
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """Everything that text needs to become sound."""
+
+    codec: Codec
+    model: SpeechLanguageModel
+    decoding: dict[str, DecodingOptions]  # by voice
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The voices in the file."""
+        return self.model.config.voices
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
+
+
+def _table(name: str, values: object) -> str:
+    pairs = asdict(values).items()  # type: ignore[call-overload]
+    return "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in pairs if not isinstance(value, dict)), ""])
+
+
+def save(folder: Path, voices: Voices) -> None:
+    """Write the folder that `load` reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, module in (("codec", voices.codec), ("language_model", voices.model)):
+        tensors = {key: tensor.to(torch.float16).contiguous() for key, tensor in module.state_dict().items()}
+        save_file(tensors, folder / f"{name}.safetensors")
+    config = voices.model.config
+    tables = [
+        _table("codec", voices.codec.config),
+        _table("language_model", config),
+        _table("language_model.speech", config.speech),
+        _table("language_model.text", config.text),
+        *(_table(f"decoding.{voice}", options) for voice, options in voices.decoding.items()),
+    ]
+    (folder / "voice.toml").write_text("\n".join(tables), encoding="utf-8")
+
+
+def _read(folder: Path) -> dict[str, dict[str, object]]:
+    file = folder / "voice.toml"
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"no voice.toml in {folder}: point --weights at a folder of voices, or reinstall voiceagent") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{file} cannot be read ({error}): restore the file, or reinstall voiceagent") from error
+
+
+def _known(kind: type, values: dict[str, object]) -> dict[str, object]:
+    """The values of a table as keyword arguments; an unknown key is an error that lists the valid ones."""
+    names = {field.name for field in fields(kind)}
+    if unknown := set(values) - names:
+        raise ModelError(f"voice.toml: unknown keys {sorted(unknown)} in {kind.__name__}; valid keys: {sorted(names)}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _fill(module: nn.Module, file: Path) -> None:
+    """Load the tensors of a file into a module."""
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_file(file).items()}
+        module.load_state_dict(tensors)
+    except FileNotFoundError as error:
+        raise ModelError(f"{file} is missing: reinstall voiceagent, or train it with `voiceagent train`") from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{file} is cut short or damaged ({error}): restore the file, or reinstall voiceagent") from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{file} does not fit voice.toml ({reason}): both must come from one training run") from error
+    module.eval().requires_grad_(False)
+
+
+def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
+    """Read the voices of a folder, by default those that ship.
+
+    Raises:
+        ModelError: a file is missing, cut short, or does not fit the others.
+    """
+    folder = folder or SHIPPED
+    tables = _read(folder)
+    try:
+        codec_config = CodecConfig(**_known(CodecConfig, tables["codec"]))  # type: ignore[arg-type]
+        lm = dict(tables["language_model"])
+        speech = TransformerConfig(**_known(TransformerConfig, lm.pop("speech")))  # type: ignore[arg-type]
+        text = TransformerConfig(**_known(TransformerConfig, lm.pop("text")))  # type: ignore[arg-type]
+        config = LanguageModelConfig(**_known(LanguageModelConfig, lm), speech=speech, text=text)  # type: ignore[arg-type]
+        decoding = {
+            voice: DecodingOptions(**_known(DecodingOptions, values))  # type: ignore[arg-type]
+            for voice, values in tables.get("decoding", {}).items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / 'voice.toml'} lacks {error}: restore the file, or reinstall voiceagent") from error
+    codec, model = Codec(codec_config), SpeechLanguageModel(config)
+    _fill(codec, folder / "codec.safetensors")
+    _fill(model, folder / "language_model.safetensors")
+    options = {voice: decoding.get(voice, DecodingOptions()) for voice in config.voices}
+    return Voices(codec.to(device), model.to(device), options)
+
+
+def voice_index(voices: Voices, name: str) -> int:
+    """The row of a voice.
+
+    Raises:
+        UnknownVoice: there is none of that name.
+    """
+    if name not in voices.names:
+        raise UnknownVoice(name, voices.names)
+    return voices.names.index(name)

@@ -1,0 +1,154 @@
+"""The adversarial stage of the codec's decoder; the tokens are frozen. `voiceagent train codec --adversarial`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from voiceagent.model import source
+from voiceagent.model.codec import Codec, CodecConfig
+from voiceagent.model.symbols import INDEX
+from voiceagent.training.crops import Crop, CropSource
+from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
+from voiceagent.training.losses import SpectralLoss, pitch_loss
+from voiceagent.training.optim import Average, save, set_learning_rate, warm_up_then_decay
+
+
+@dataclass(frozen=True, slots=True)
+class AdversarialTraining:
+    """How long and how large."""
+
+    minutes: float = 60.0
+    batch: int = 12
+    tokens: int = 32
+    lr: float = 4e-4
+    adversarial_weight: float = 0.3
+    matching_weight: float = 1.0
+    hours: float = 6.0
+    alone_steps: int = 60  # the discriminators learn alone first
+    seed: int = 1
+    threads: int = 1
+    compiled: bool = True
+
+
+class AdversarialTrainer:
+    """One run as a value that can be saved and resumed."""
+
+    def __init__(self, config: CodecConfig, training: AdversarialTraining) -> None:
+        torch.manual_seed(training.seed)
+        self.training = training
+        self.codec = Codec(config)
+        self.codec.encoder.requires_grad_(False)
+        self.judges = Discriminators()
+        self.opinion = torch.compile(self.judges.forward) if training.compiled else self.judges.forward
+        self.spectral = SpectralLoss()
+        self.any_voice = len(config.voices)
+        adamw = lambda module, lr: torch.optim.AdamW(module.parameters(), lr=lr, betas=(0.8, 0.99), weight_decay=0.0)  # noqa: E731
+        self.optimizers = [adamw(self.codec.decoder, training.lr), adamw(self.judges, training.lr)]
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["base_lr"] = group["lr"]
+        self.average = Average(self.codec, decay=0.998)
+        self.step, self.seconds = 0, 0.0
+        self.features, self.synthesize = self.codec.decoder.features, source.synthesize
+        self.encode, self.judge = self.codec.encoder.forward, self.spectral.forward
+        if training.compiled:
+            self.features, self.synthesize, self.encode, self.judge = (
+                torch.compile(f) for f in (self.features, self.synthesize, self.encode, self.judge)
+            )
+
+    def make(self, crop: Crop) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode a crop: what was made and the truth, both without their edges, and the predicted pitch."""
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                values = self.codec.quantizer(self.encode(crop.samples))
+            voice = torch.where(torch.rand(crop.voice.shape) < 0.15, self.any_voice, crop.voice)
+            filters, pitch, _, _ = self.features(values, voice)
+        offset = int(torch.randint(source.NOISE_FRAMES, ()))
+        noise = self.codec.decoder.noise[(torch.arange(filters.shape[1]) + offset) % source.NOISE_FRAMES]
+        made = self.synthesize(filters, crop.f0_hz, noise, phase=torch.rand(len(crop.f0_hz), dtype=torch.float64))
+        inner = slice(8 * source.HOP, -8 * source.HOP)
+        return made[:, inner], crop.samples[:, inner], pitch
+
+    def update(self, crop: Crop, share_done: float) -> dict[str, float]:
+        """One step of the discriminators and one of the decoder."""
+        set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
+        decoder, judges = self.optimizers
+        made, true, pitch = self.make(crop)
+        with torch.autocast("cpu", torch.bfloat16):
+            against = discriminator_loss(self.opinion(true), self.opinion(made.detach()))
+        against.backward()
+        judges.step()
+        judges.zero_grad(set_to_none=True)
+        losses = {"spectral": self.judge(made, true), "pitch": 0.5 * pitch_loss(pitch, crop.f0_hz)}
+        if self.step >= self.training.alone_steps:
+            with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+                real = self.opinion(true)
+            with torch.autocast("cpu", torch.bfloat16):
+                fooled, matching = generator_losses(real, self.opinion(made))
+            losses |= {
+                "fooled": self.training.adversarial_weight * fooled,
+                "matching": self.training.matching_weight * matching,
+            }
+        torch.stack(list(losses.values())).sum().backward()
+        norm = nn.utils.clip_grad_norm_(self.codec.decoder.parameters(), 10.0)
+        if torch.isfinite(norm):
+            decoder.step()
+        decoder.zero_grad(set_to_none=True)
+        judges.zero_grad(set_to_none=True)
+        self.step += 1
+        self.average.update(self.step + 1000)
+        return {k: float(v.detach()) for k, v in losses.items()} | {"against": float(against.detach()), "norm": float(norm)}
+
+    def state(self) -> dict[str, object]:
+        """Everything a later run needs to go on."""
+        return {
+            "config": asdict(self.codec.config),
+            "codec": self.codec.state_dict(),
+            "average": self.average.shadow,
+            "judges": self.judges.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint of this stage, or begin from the average of the one before."""
+        saved = torch.load(path, map_location="cpu", weights_only=False)
+        if "judges" not in saved:
+            self.codec.load_state_dict(saved["average"])
+            self.average = Average(self.codec, decay=0.998)
+            return
+        self.codec.load_state_dict(saved["codec"])
+        self.judges.load_state_dict(saved["judges"])
+        self.average.shadow = saved["average"]
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.step, self.seconds = saved["step"], saved["seconds"]
+
+
+def train_adversarially(corpus: Path, run: Path, config: CodecConfig, training: AdversarialTraining, *, start: Path) -> None:
+    """Train the decoder until `minutes` are spent, beginning with the codec in `start`; resumes by itself."""
+    torch.set_num_threads(training.threads)
+    trainer = AdversarialTrainer(config, training)
+    checkpoint = run / "last.pt"
+    trainer.resume(checkpoint if checkpoint.exists() else start)
+    crops = CropSource(corpus, config.voices, INDEX, hours=training.hours, seed=training.seed + trainer.step)
+    run.mkdir(parents=True, exist_ok=True)
+    saved_at = began = time.monotonic() - trainer.seconds
+    budget_s = training.minutes * 60
+    with (run / "log.jsonl").open("a") as log:
+        while trainer.seconds < budget_s:
+            losses = trainer.update(crops.batch(training.batch, training.tokens), trainer.seconds / budget_s)
+            trainer.seconds = time.monotonic() - began
+            if trainer.step % 20 == 0:
+                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {k: round(v, 4) for k, v in losses.items()}
+                print(json.dumps(row), file=log, flush=True)
+            if time.monotonic() - saved_at > 180 or trainer.seconds >= budget_s:
+                save(checkpoint, trainer.state)
+                saved_at = time.monotonic()

@@ -1,0 +1,121 @@
+"""`voiceagent train ...`: from text to voices, one command a stage, each resumable.
+
+corpus -> codec -> tokens -> lm -> export; `all` runs them in a row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Make voices: corpus, codec, tokens, lm, export.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option(help="Folder for speech and tokens.")]
+Runs = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and curves.")]
+Text = Annotated[Path, typer.Option(help="Folder of *.txt.gz files, one sentence a line.")]
+Minutes = Annotated[float, typer.Option(help="Time to train for, in all; a later run goes on.")]
+Threads = Annotated[int, typer.Option(help="Threads of the tensor library.")]
+
+DATA, RUNS = Path("data"), Path("runs")
+VOICES = ("heart", "joe")
+
+
+def _need(path: Path, made_by: str) -> None:
+    if not path.exists():
+        raise typer.BadParameter(f"{path} is not there: run `voiceagent train {made_by}` first")
+
+
+@app.command()
+def corpus(
+    text: Text,
+    data: Data = DATA,
+    heart_hours: Annotated[float, typer.Option(help="Hours of speech of heart.")] = 40.0,
+    joe_hours: Annotated[float, typer.Option(help="Hours of speech of joe.")] = 15.0,
+    processes: Annotated[int, typer.Option(help="Teachers that speak at once.")] = 2,
+) -> None:
+    """Let the teachers speak. Shards that exist are kept."""
+    from voiceagent.training.corpus import make_corpus
+
+    if not sorted(text.glob("*.txt.gz")):
+        raise typer.BadParameter(f"no *.txt.gz files of sentences in {text}: give a folder of such files with --text")
+    for voice, hours in zip(VOICES, (heart_hours, joe_hours), strict=True):
+        make_corpus(text, data / "corpus", voice=voice, hours=hours, processes=processes)
+
+
+@app.command()
+def codec(
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    minutes: Minutes = 42.0,
+    threads: Threads = 1,
+    adversarial: Annotated[bool, typer.Option(help="The second stage: decoder against discriminators.")] = False,
+) -> None:
+    """Train the speech codec."""
+    from voiceagent.model.codec import CodecConfig
+    from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
+    from voiceagent.training.codec import CodecTraining, train_codec
+    from voiceagent.training.plots import draw_curves
+
+    _need(data / "corpus" / VOICES[0], "corpus")
+    if adversarial:
+        _need(runs / "codec" / "last.pt", "codec")
+        options = AdversarialTraining(minutes=minutes, threads=threads)
+        run = runs / "adversarial"
+        train_adversarially(data / "corpus", run, CodecConfig(), options, start=runs / "codec" / "last.pt")
+    else:
+        run = runs / "codec"
+        train_codec(data / "corpus", run, CodecConfig(), CodecTraining(minutes=minutes, threads=threads))
+    draw_curves([run], run / "curves.png")
+
+
+@app.command()
+def tokens(data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Turn the corpus into tokens, with the codec of the first stage: the second does not change them."""
+    import torch
+
+    from voiceagent.training.export import codec_of
+    from voiceagent.training.tokens import tokenise
+
+    _need(runs / "codec" / "last.pt", "codec")
+    torch.set_num_threads(1)
+    tokenise(codec_of(runs / "codec" / "last.pt"), data / "corpus", data / "tokens")
+
+
+@app.command()
+def lm(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1) -> None:
+    """Train the speech language model."""
+    from voiceagent.model.language_model import LanguageModelConfig
+    from voiceagent.training.language_model import LanguageModelTraining, train_language_model
+    from voiceagent.training.plots import draw_curves
+
+    _need(data / "tokens" / VOICES[0], "tokens")
+    options = LanguageModelTraining(minutes=minutes, threads=threads)
+    train_language_model(data / "tokens", runs / "lm", LanguageModelConfig(), options)
+    draw_curves([runs / "lm"], runs / "lm" / "curves.png")
+
+
+@app.command()
+def export(
+    runs: Runs = RUNS,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("voiceagent/voices"),
+) -> None:
+    """Write the averaged weights as a folder of voices."""
+    from voiceagent.model.decoding import DecodingOptions
+    from voiceagent.training import export as exporting
+
+    _need(runs / "lm" / "last.pt", "lm")
+    adversarial = runs / "adversarial" / "last.pt"
+    chosen = adversarial if adversarial.exists() else runs / "codec" / "last.pt"
+    exporting.export(chosen, runs / "lm" / "last.pt", out, {voice: DecodingOptions() for voice in VOICES})
+
+
+@app.command(name="all")
+def everything(text: Text, data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Every stage in a row, as the voices that ship were made; about three hours on two cores."""
+    corpus(text, data)
+    codec(data, runs)
+    tokens(data, runs)
+    lm(data, runs)
+    export(runs)

@@ -1,0 +1,208 @@
+"""Train the speech language model: `voiceagent train lm`.
+
+Masked diffusion (LLaDA, arXiv 2502.09992): t ~ U(0, 1), each target token masked with probability t, cross entropy on masked
+tokens weighted 1/t. Half of the steps see everything (offline, editing); half see [noisy ; clean] copies under the block-causal
+mask of BD3-LM (arXiv 2503.09573), so that one set of weights also streams. Text beyond a random word is hidden from the first
+part of a window, because a stream knows no more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
+from voiceagent.model.symbols import INDEX
+from voiceagent.training.optim import Average, optimizers, save, set_learning_rate, warm_up_then_decay
+from voiceagent.training.tokens import TokenSource, Window
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModelTraining:
+    """How long and how large."""
+
+    minutes: float = 60.0
+    batch: int = 8
+    tokens: int = 320
+    streaming_tokens: int = 192
+    phonemes: int = 288
+    blocks: tuple[int, ...] = (6, 8, 12, 16, 24, 32)
+    muon_lr: float = 3e-3
+    adamw_lr: float = 2e-3
+    min_t: float = 0.05
+    voice_odds: tuple[float, ...] = (0.6, 0.4)
+    seed: int = 0
+    threads: int = 1
+    compiled: bool = True
+
+
+def block_causal(blocks: Tensor) -> Tensor:
+    """Block numbers (T,) -> who sees whom among [noisy ; clean] copies, (2T, 2T) bool.
+
+    Noisy slots see their own block and clean blocks before it; clean slots see clean blocks up to their own.
+    """
+    same = blocks[:, None] == blocks[None, :]
+    before = blocks[:, None] > blocks[None, :]
+    return torch.cat((torch.cat((same, before), 1), torch.cat((torch.zeros_like(same), same | before), 1)), 0)
+
+
+class LanguageModelTrainer:
+    """One training run as a value that can be saved and resumed."""
+
+    def __init__(self, config: LanguageModelConfig, training: LanguageModelTraining) -> None:
+        torch.manual_seed(training.seed)
+        self.training = training
+        self.model = SpeechLanguageModel(config)
+        self.optimizers = optimizers([self.model], muon_lr=training.muon_lr, adamw_lr=training.adamw_lr)
+        self.average = Average(self.model)
+        self.step, self.seconds = 0, 0.0
+        self.encode, self.predict = self.model.text.forward, self.model.forward
+        if training.compiled:
+            self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
+        self.tokens_in_corpus: dict[str, int] = {}
+
+    def conditioned(self, window: Window) -> tuple[Tensor, Tensor]:
+        """What tokens -1 .. T - 1 say (B, T + 1, C), and the loss of the durations.
+
+        Half of the rows are encoded twice: with all text, and with the text after a random word (and 0 to 2 words more) hidden.
+        """
+        batch, count = window.phonemes.shape
+        gap = (window.phonemes == INDEX[" "]) & window.present
+        odds = torch.where(gap.any(1, keepdim=True), gap, window.present).float()
+        cut = torch.multinomial(odds, 1)  # the last phoneme of the first part
+        words = gap.cumsum(1)
+        ahead = torch.randint(0, 3, (batch, 1))
+        seen = window.present & (words <= words.gather(1, cut) + ahead)
+        short = slice(0, batch // 2)  # rows that are encoded a second time
+        visible = torch.cat((window.present, seen[short]))[:, None, None, :]
+        encodings, log_durations = self.encode(
+            torch.cat((window.phonemes, window.phonemes[short])), torch.cat((window.voice, window.voice[short])), visible
+        )
+        durations = torch.log((window.ends_s - window.starts_s).clamp_min(0.004) / 0.04)
+        known = torch.cat((window.present, (window.present & (torch.arange(count) <= cut))[short]))
+        known[:, 0] = False  # the first may have begun before the window
+        error = F.smooth_l1_loss(log_durations, torch.cat((durations, durations[short])), reduction="none", beta=0.3)
+        duration_loss = (error * known).sum() / known.sum()
+        whole = align(window.starts_s, window.ends_s, -1, window.digits.shape[1] + 1)
+        said = self.model.condition(encodings[:batch].float(), whole)
+        part = Alignment(whole.phoneme[short], whole.timing[short])
+        early = window.starts_s.gather(1, cut)[short] > (torch.arange(-1, window.digits.shape[1]) + 0.5) / 25
+        hidden = self.model.condition(encodings[batch:].float(), part)
+        return torch.cat((torch.where(early[..., None], hidden, said[short]), said[batch // 2 :])), duration_loss
+
+    def losses(self, window: Window) -> dict[str, Tensor]:
+        """Forward pass on a batch; the sum of the values is what is minimised."""
+        block_causal_step = self.step % 2 == 1
+        if block_causal_step:  # two copies of everything, so a shorter window
+            window = replace(window, digits=window.digits[:, : self.training.streaming_tokens])
+        with torch.autocast("cpu", torch.bfloat16):
+            said, duration_loss = self.conditioned(window)
+            logits, masked, weight = self._noisy(window, said.float(), block_causal_step)
+        true = window.digits
+        parts = [
+            F.cross_entropy(l.flatten(0, 1), true[..., d].flatten(), reduction="none") for d, l in enumerate(logits)
+        ]
+        per_token = torch.stack(parts).sum(0).view_as(masked) * masked
+        name = "streaming" if block_causal_step else "offline"
+        return {name: (per_token * weight).mean(), "durations": duration_loss}
+
+    def _noisy(self, window: Window, said: Tensor, streaming: bool) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Logits of every token given noised slots, which tokens were masked, and their 1/t."""
+        batch, tokens, _ = window.digits.shape
+        held = torch.cat((window.before[:, None], window.digits[:, :-1]), 1)
+        begin = F.pad(window.begin[:, None], (0, tokens - 1))
+        positions = torch.arange(tokens)
+        if streaming:
+            size = self.training.blocks[int(torch.randint(len(self.training.blocks), ()))]
+            blocks = (positions + int(torch.randint(size, ()))) // size
+            t = torch.rand(batch, int(blocks[-1]) + 1).clamp_min(self.training.min_t)[:, blocks]
+        else:
+            t = torch.rand(batch, 1).clamp_min(self.training.min_t).expand(-1, tokens)
+        masked = torch.rand(batch, tokens) < t
+        hidden = torch.cat((torch.zeros(batch, 1, dtype=torch.bool), masked[:, :-1]), 1)
+        if streaming:  # the slot that opens a block holds the last token of the block before, which is committed
+            hidden = hidden & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
+        slot = lambda mask: self.model.slots(self.model.embed(held, mask, begin), said[:, :-1], said[:, 1:], window.voice)  # noqa: E731
+        if not streaming:
+            logits, _, _ = self.predict(slot(hidden), positions)
+            return logits, masked, 1 / t
+        both = torch.cat((slot(hidden), slot(torch.zeros_like(hidden))), 1)
+        logits, _, _ = self.predict(both, positions.repeat(2), block_causal(blocks)[None, None])
+        return tuple(l[:, :tokens] for l in logits), masked, 1 / t
+
+    def update(self, window: Window, share_done: float) -> dict[str, float]:
+        """One step; returns the losses."""
+        set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
+        losses = self.losses(window)
+        torch.stack(list(losses.values())).sum().backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        if torch.isfinite(norm):
+            for optimizer in self.optimizers:
+                optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.average.update(self.step)
+        return {name: float(loss.detach()) for name, loss in losses.items()} | {"norm": float(norm)}
+
+    def state(self) -> dict[str, object]:
+        """Everything a later run needs to go on."""
+        return {
+            "config": asdict(self.model.config),
+            "model": self.model.state_dict(),
+            "average": self.average.shadow,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        saved = torch.load(path, map_location="cpu", weights_only=False)
+        self.model.load_state_dict(saved["model"])
+        self.average.shadow = saved["average"]
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.step, self.seconds = saved["step"], saved["seconds"]
+
+
+def digit_prior(source: TokenSource, levels: tuple[int, ...]) -> Tensor:
+    """Log marginal of every digit in the corpus, (sum(levels),)."""
+    counts = [torch.ones(level) for level in levels]
+    for sentence in (s for sentences in source.sentences for s in sentences[:4000]):
+        for d, level in enumerate(levels):
+            counts[d] += torch.bincount(torch.from_numpy(sentence.digits[:, d].astype("int64")), minlength=level)
+    return torch.cat([torch.log(c / c.sum()) for c in counts])
+
+
+def train_language_model(tokens: Path, run: Path, config: LanguageModelConfig, training: LanguageModelTraining) -> None:
+    """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself."""
+    torch.set_num_threads(training.threads)
+    trainer = LanguageModelTrainer(config, training)
+    checkpoint = run / "last.pt"
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
+    trainer.model.log_prior.copy_(digit_prior(source, config.levels))
+    trainer.average.shadow["log_prior"].copy_(trainer.model.log_prior)
+    run.mkdir(parents=True, exist_ok=True)
+    saved_at = began = time.monotonic() - trainer.seconds
+    budget_s = training.minutes * 60
+    with (run / "log.jsonl").open("a") as log:
+        while trainer.seconds < budget_s:
+            window = source.batch(training.batch, training.tokens, training.phonemes)
+            losses = trainer.update(window, trainer.seconds / budget_s)
+            trainer.seconds = time.monotonic() - began
+            if trainer.step % 20 < 2:
+                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {k: round(v, 4) for k, v in losses.items()}
+                print(json.dumps(row), file=log, flush=True)
+            if time.monotonic() - saved_at > 120 or trainer.seconds >= budget_s:
+                save(checkpoint, trainer.state)
+                source.refresh()
+                saved_at = time.monotonic()

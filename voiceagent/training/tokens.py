@@ -1,0 +1,158 @@
+"""The corpus as the language model sees it: tokens from the frozen codec, phonemes and their times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from voiceagent.model.codec import SAMPLES_PER_TOKEN, Codec
+from voiceagent.model.symbols import INDEX
+from voiceagent.training.corpus import Record, read_shard, shard_numbers
+
+TOKEN_S = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One tokenised sentence; durations add up to the tokens."""
+
+    digits: npt.NDArray[np.uint8]  # (T, 6)
+    phonemes: npt.NDArray[np.uint8]  # (P,)
+    durations_s: npt.NDArray[np.float32]  # (P,)
+
+
+def _tokenise(codec: Codec, records: list[Record]) -> list[npt.NDArray[np.uint8]]:
+    """Digits of each record, encoded in batches of similar length."""
+    order = sorted(range(len(records)), key=lambda i: len(records[i].samples))
+    digits: list[npt.NDArray[np.uint8]] = [np.zeros((0, 6), np.uint8)] * len(records)
+    for start in range(0, len(order), 16):
+        rows = order[start : start + 16]
+        longest = max(len(records[i].samples) for i in rows)
+        batch = np.zeros((len(rows), longest), np.float32)
+        for row, i in enumerate(rows):
+            batch[row, : len(records[i].samples)] = records[i].samples / 32768
+        with torch.autocast("cpu", torch.bfloat16):
+            codes = codec.encode(torch.from_numpy(batch)).numpy().astype(np.uint8)
+        for row, i in enumerate(rows):
+            digits[i] = codes[row, : len(records[i].samples) // SAMPLES_PER_TOKEN]
+    return digits
+
+
+def tokenise_shard(codec: Codec, corpus: Path, out: Path, voice: str, number: int) -> None:
+    """Write one shard of sentences; whole or not at all."""
+    records = [r for r in read_shard(corpus, voice, number) if r.split == "train" and len(r.samples) > 4 * SAMPLES_PER_TOKEN]
+    digits = _tokenise(codec, records)
+    phonemes, durations = [], []
+    for record, codes in zip(records, digits, strict=True):
+        phonemes.append(np.asarray([INDEX.get(s, 0) for s in record.phonemes], np.uint8))
+        times = record.durations_s.copy()
+        times *= len(codes) * TOKEN_S / times.sum()
+        durations.append(times)
+    path = out / voice / f"{number:04d}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path.with_suffix(".part.npz"),
+        digits=np.concatenate(digits),
+        tokens=np.asarray([len(d) for d in digits]),
+        phonemes=np.concatenate(phonemes),
+        counts=np.asarray([len(p) for p in phonemes]),
+        durations_s=np.concatenate(durations).astype(np.float32),
+    )
+    path.with_suffix(".part.npz").rename(path)
+
+
+def tokenise(codec: Codec, corpus: Path, out: Path) -> None:
+    """Every shard that is spoken and not yet tokenised."""
+    from rich.progress import track
+
+    todo = [
+        (voice, number)
+        for voice in codec.config.voices
+        for number in shard_numbers(corpus, voice)
+        if not (out / voice / f"{number:04d}.npz").exists()
+    ]
+    for voice, number in track(todo, "tokens"):
+        tokenise_shard(codec, corpus, out, voice, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A batch of continuous speech. Slot 0 holds `before` (or nothing: `begin`)."""
+
+    digits: Tensor  # (B, T, 6) the tokens to predict
+    before: Tensor  # (B, 6) the token before the first
+    begin: Tensor  # (B,) True where the window starts an utterance
+    phonemes: Tensor  # (B, P) padded with 0
+    present: Tensor  # (B, P) True where there is a phoneme
+    ends_s: Tensor  # (B, P) on the window's clock
+    starts_s: Tensor  # (B, P)
+    voice: Tensor  # (B,)
+
+
+class TokenSource:
+    """Sentences of all voices in memory; cuts windows of `tokens` out of their endless concatenation."""
+
+    def __init__(self, folder: Path, voices: tuple[str, ...], *, odds: tuple[float, ...], seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.folder, self.voices, self.odds = folder, voices, odds
+        self.sentences: list[list[Sentence]] = [[] for _ in voices]
+        self._loaded: set[Path] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in shards that were written since."""
+        for voice, sentences in zip(self.voices, self.sentences, strict=True):
+            for path in sorted((self.folder / voice).glob("????.npz")):
+                if path in self._loaded:
+                    continue
+                self._loaded.add(path)
+                with np.load(path) as arrays:
+                    at = np.cumsum(arrays["tokens"])[:-1]
+                    by_phoneme = np.cumsum(arrays["counts"])[:-1]
+                    parts = zip(
+                        np.split(arrays["digits"], at),
+                        np.split(arrays["phonemes"], by_phoneme),
+                        np.split(arrays["durations_s"], by_phoneme),
+                        strict=True,
+                    )
+                    sentences.extend(Sentence(*part) for part in parts)
+
+    def batch(self, size: int, tokens: int, phonemes: int) -> Window:
+        """(size, tokens) windows; at most `phonemes` phonemes each."""
+        rows = [self._row(int(v), tokens, phonemes) for v in self.rng.choice(len(self.voices), size, p=self.odds)]
+        columns = [torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)]
+        return Window(*columns)
+
+    def _row(self, voice: int, tokens: int, limit: int) -> tuple[npt.NDArray[np.generic], ...]:
+        """One window: starts a sentence half of the time, else somewhere inside it."""
+        sentences = self.sentences[voice]
+        first = sentences[self.rng.integers(len(sentences))]
+        skip = int(self.rng.integers(len(first.digits))) if self.rng.random() < 0.5 else 0
+        chosen, have = [first], len(first.digits) - skip
+        while have < tokens:
+            chosen.append(sentences[self.rng.integers(len(sentences))])
+            have += len(chosen[-1].digits)
+        digits = np.concatenate([s.digits for s in chosen]).astype(np.int64)
+        symbols = np.concatenate([s.phonemes for s in chosen]).astype(np.int64)
+        ends = np.cumsum(np.concatenate([s.durations_s for s in chosen]), dtype=np.float64) - skip * TOKEN_S
+        starts = np.concatenate(([-skip * TOKEN_S], ends[:-1]))
+        heard = ends > -0.6  # a little of the text before the window, as a running stream has
+        symbols, starts, ends = symbols[heard][:limit], starts[heard][:limit], ends[heard][:limit]
+        pad = limit - len(symbols)
+        last = ends[-1] if pad else 0.0
+        padded = lambda values, fill: np.concatenate((values, np.full(pad, fill, values.dtype)))  # noqa: E731
+        return (
+            digits[skip : skip + tokens],
+            digits[skip - 1] if skip else digits[0],
+            np.asarray(skip == 0),
+            padded(symbols, 0),
+            np.arange(limit) < limit - pad,
+            padded(ends, last + 1).astype(np.float32),
+            padded(starts, last + 1).astype(np.float32),
+            np.asarray(voice),
+        )
