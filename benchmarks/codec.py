@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,12 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--voice", choices=sorted(TEACHER_OF), default="heart")
     parser.add_argument("--limit", type=int, default=50, help="sentences of each set (default 50, 100 at most)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the judges")
+    parser.add_argument("--weights", type=Path, help="folder of other voices")
     options = parser.parse_args(arguments)
 
-    from voiceagent.model.weights import load_voice
+    from voiceagent.model.weights import load
 
     machine = announce(f"codec, voice {options.voice}", CAVEATS)
-    codec = load_voice(options.voice).codec
+    codec = load(options.weights).codec
     teacher = TeacherVoice(TEACHER_OF[options.voice])
     judges = Judges(threads=options.threads)
     results: dict[str, Any] = {"voice": options.voice, "limit": options.limit, "sets": {}}

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("psutil")
 
+import codec
 import latency
 import listening
 import quality
@@ -26,6 +28,7 @@ from serving import Connection
 
 from voiceagent import agent
 from voiceagent.events import WordTime
+from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.training import evaluation
 from voiceagent.training.evaluation import read_sentences
 
@@ -157,6 +160,24 @@ def test_turns_are_long_and_differ_from_client_to_client() -> None:
     first, second = (list(islice(underruns.turns(skip), 60)) for skip in (0, 7))
     assert all(len(text) >= underruns.TURN_CHARS for text in first)
     assert first[0] != second[0]
+
+
+def test_what_goes_through_a_codec_is_measured() -> None:
+    sizes = {"encoder_frame_width": 16, "encoder_width": 16, "token_width": 16, "frame_width": 16}
+    small = Codec(CodecConfig(**sizes)).eval()  # type: ignore[arg-type]
+    clips = [("a", "one", tone(0.5)), ("b", "two", tone(0.31))]
+    out, digits, factor = codec.through_codec(small, "joe", clips)
+    assert [len(samples) for _, _, samples in out] == [12_000, 7_440]
+    assert [len(clip) for clip in digits] == [13, 8]
+    assert factor > 0
+    assert codec.streaming_difference(small, "joe", digits[0]) < 1e-3
+
+
+def test_use_of_the_codebook() -> None:
+    use = codec.codebook_use([torch.tensor([[0, 1], [1, 1]]), torch.tensor([[0, 1], [1, 1]])], (2, 3))
+    assert (use["tokens"], use["codes"], use["codes_used"], use["token_entropy_bits"]) == (4, 6, 2, 1.0)
+    assert use["digit_levels_used"] == [2, 1]
+    assert use["digit_entropy_bits"] == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("name", ["librispeech_like", "conversation"])
