@@ -9,7 +9,7 @@ from typing import Final
 from .chunks import Span
 from .items import Piece
 from .lexicon import Lexicon
-from .rules import RULES
+from .rules import ALWAYS_AFTER, ALWAYS_BEFORE, NET, WITH_FIGURES
 from .traced import Traced
 
 __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
@@ -20,6 +20,8 @@ _SPECIAL: Final = re.compile(
     r"[^A-Za-z ,;:!?'\"().-]|(?<![A-Za-z])-|-(?![A-Za-z])|[A-Za-z]\.[\w,]|(?<![A-Za-z'])[A-Za-z]{1,6}\.(?=[ ,;:)\"'])"
     r"|[A-Z]{2}|\.\.|[a-z][A-Z]|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])|(?:^| )['),;:!?.]"
 )
+_NET: Final = re.compile(r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w")
+_FIGURE: Final = re.compile(r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^²³→]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}")
 _PLACEHOLDER: Final = 0xE000  # private use: nothing of the text as sent gets through with such a character
 _MOST_PLACEHOLDERS: Final = 6000
 _SILENT: Final = re.compile(r"[^\w'\"(),.;:!?…—“”-]+")
@@ -54,8 +56,14 @@ def normalize(pieces: Sequence[Piece], lexicon: Lexicon | None = None) -> tuple[
             return found[0] or hide(match.group(), found[1])
 
         traced.substitute(lexicon.pattern, look_up)
-    for pattern, replace in RULES:
-        traced.substitute(pattern, replace)
+    for rules in (
+        NET if _NET.search(traced.text) else (),
+        ALWAYS_BEFORE,
+        WITH_FIGURES if _FIGURE.search(traced.text) else (),
+        ALWAYS_AFTER,
+    ):
+        for pattern, replace in rules:
+            traced.substitute(pattern, replace)
     return _spans(traced, given)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Final
 
-__all__ = ["RULES", "Rule"]
+from . import rules_figures, rules_money, rules_net, rules_time, rules_words
+from .rule import Rule
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], "str | None"]]
+__all__ = ["ALWAYS_AFTER", "ALWAYS_BEFORE", "NET", "WITH_FIGURES"]
 
-RULES: Final[tuple[Rule, ...]] = ()
+NET: Final[tuple[Rule, ...]] = rules_net.RULES
+ALWAYS_BEFORE: Final[tuple[Rule, ...]] = rules_words.BEFORE
+WITH_FIGURES: Final[tuple[Rule, ...]] = rules_time.RULES + rules_money.RULES + rules_figures.RULES
+ALWAYS_AFTER: Final[tuple[Rule, ...]] = rules_words.AFTER

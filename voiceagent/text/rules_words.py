@@ -1,0 +1,126 @@
+"""Abbreviations, titles, Roman numerals, symbols between words."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from . import number_words as N  # noqa: N812
+from .rule import Rule
+
+__all__ = ["AFTER", "BEFORE"]
+
+_TITLES: Final = {
+    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "St": "Saint", "Mt": "Mount", "Ft": "Fort",
+    "Gen": "General", "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Capt": "Captain", "Lt": "Lieutenant",
+    "Col": "Colonel", "Sgt": "Sergeant", "Cmdr": "Commander", "Rev": "Reverend", "Hon": "Honorable", "Pres": "President",
+    "Cpl": "Corporal", "Maj": "Major", "Adm": "Admiral", "Fr": "Father", "Msgr": "Monsignor", "Supt": "Superintendent",
+}  # fmt: skip
+_ABBREVIATIONS: Final = {
+    "e.g.": "for example", "i.e.": "that is", "eg.": "for example", "ie.": "that is", "etc.": "et cetera", "etc": "et cetera",
+    "vs.": "versus", "vs": "versus", "v.": "versus", "approx.": "approximately", "approx": "approximately", "Jr.": "Junior",
+    "Jr": "Junior", "Sr.": "Senior", "Sr": "Senior", "Inc.": "Incorporated", "Ltd.": "Limited", "Co.": "Company",
+    "Corp.": "Corporation", "Bros.": "Brothers", "Dept.": "Department", "dept.": "department", "Univ.": "University",
+    "Govt.": "Government", "govt.": "government", "Assn.": "Association", "Ave.": "Avenue", "Blvd.": "Boulevard", "Rd.": "Road",
+    "Ln.": "Lane", "Hwy.": "Highway", "Pkwy.": "Parkway", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
+    "Bldg.": "Building", "et al.": "and others", "cf.": "compare", "ca.": "circa", "est.": "established", "Est.": "Established",
+    "min.": "minimum", "max.": "maximum", "avg.": "average", "Mr.": "Mister", "Mrs.": "Missus", "Ms.": "Miz", "Dr.": "Doctor",
+    "Prof.": "Professor", "St.": "Street", "Mt.": "Mount", "w/o": "without", "w/": "with ", "b/c": "because", "btw": "by the way",
+    "BTW": "by the way", "aka": "also known as", "AKA": "also known as", "a.k.a.": "also known as", "FYI": "for your information",
+    "IMO": "in my opinion", "TBD": "to be determined", "ASAP": "as soon as possible", "N/A": "not applicable",
+    "n/a": "not applicable", "and/or": "and or", "his/her": "his or her", "he/she": "he or she", "him/her": "him or her",
+    "I/O": "I O", "TCP/IP": "TCP IP", "A/C": "A C", "A/B": "A B", "C++": "C plus plus", "C#": "C sharp", "F#": "F sharp",
+    ".NET": "dot net", "Node.js": "node dot JS", "Ph.D.": "P H D", "Ph.D": "P H D", "PhD": "P H D", "incl.": "including",
+    "misc.": "miscellaneous", "tel.": "telephone", "Tel.": "Telephone", "ext.": "extension", "Ext.": "Extension",
+    "temp.": "temperature", "tbsp.": "tablespoon", "tsp.": "teaspoon", "fwd.": "forward", "govt": "government",
+    "wi-fi": "wi fi", "hrs.": "hours", "lbs.": "pounds", "yrs.": "years", "mins.": "minutes", "secs.": "seconds",
+}  # fmt: skip
+_BEFORE_FIGURES: Final = {
+    "no": "number", "nos": "numbers", "p": "page", "pp": "pages", "vol": "volume", "ch": "chapter", "chap": "chapter",
+    "fig": "figure", "figs": "figures", "sec": "section", "eq": "equation", "art": "article", "para": "paragraph",
+    "ver": "version", "ed": "edition", "tab": "table", "ex": "exercise", "q": "question", "ref": "reference",
+}  # fmt: skip
+_COUNTED: Final = (
+    "World War|Chapter|Part|Act|Scene|Book|Volume|Section|Article|Phase|Type|Class|Level|Rocky|Rambo|Final Fantasy|Super Bowl|"
+    "Episode|Grade|Stage|Title|Appendix|Figure|Table|Mark|Unit|Season|Round|Vatican|Generation|Division|Tier|Category|Step|"
+    "Quake|Civilization|Diablo|Saturn|Apollo|Schedule|Lesson|Module|chapter|part|volume|section|phase|type|level|stage|appendix"
+)
+_KINGS: Final = (
+    "Henry|Louis|Elizabeth|George|Edward|Richard|Charles|James|William|Philip|Napoleon|Nicholas|Alexander|Catherine|Peter|Paul|"
+    "Pius|Benedict|Francis|Leo|Gregory|Innocent|Clement|Urban|Boniface|John|Frederick|Wilhelm|Otto|Ramses|Ramesses|Ptolemy|"
+    "Mary|Margaret|Christian|Gustav|Carl|Felipe|Juan|Carlos|Ferdinand|Ivan|Thutmose|Amenhotep|Darius|Cyrus|Xerxes|Malcolm|"
+    "Robert|Albert|Leopold|Umberto|Victor|Maximilian|Sixtus|Julius|Adrian|Rama|Mehmed|Murad|Selim|Haakon|Olaf|Harald|Queen|King|Pope"
+)
+_ROMAN: Final = r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|XC)(?:IX|IV|V?I{0,3})"
+_VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_SYMBOLS: Final = {
+    "&": " and ", "@": " at ", "%": " percent", "°": " degrees ", "§": " section ", "±": " plus or minus ", "≈": " about ",
+    "≠": " is not equal to ", "≤": " at most ", "≥": " at least ", "∞": " infinity ", "√": " the square root of ", "π": " pi ",
+    "∑": " sum ", "µ": " micro ", "Ω": " ohm ", "№": " number ", "‰": " per thousand ", "÷": " divided by ", "¢": " cents ",
+    "€": " euros ", "£": " pounds ", "$": " dollars ", "∆": " delta ", "→": ", ", "←": ", ", "↔": ", ", "×": " ", "©": " ",  # noqa: RUF001
+    "®": " ", "™": " ", "=": " equals ", "+": " plus ", "<": " ", ">": ", ", "~": " ", "^": " ", "\\": " ", "|": ", ", "*": " ",
+    "_": " ", "#": " ", "[": " ", "]": " ", "{": " ", "}": " ", "/": " slash ", "`": " ", "¹": "", "²": " squared", "³": " cubed",
+}  # fmt: skip
+
+
+def _value(roman: str) -> int:
+    values = [_VALUES[letter] for letter in roman]
+    return sum(-a if b > a else a for a, b in zip(values, [*values[1:], 0], strict=True))
+
+
+def _counted(match: re.Match[str]) -> str | None:
+    return f"{match[1]} {N.cardinal(_value(match[2]))}" if match[2] else None
+
+
+def _king(match: re.Match[str]) -> str | None:
+    if not match[2] or (match[2] in ("C", "L")) or (match[2] in ("I", "V", "X") and match[1] in ("John", "Mary", "Paul", "King", "Queen", "Pope")):
+        return None
+    return f"{match[1]} the {N.ordinal(_value(match[2]))}"
+
+
+def _abbreviation(match: re.Match[str]) -> str:
+    """A full stop that also ends the text is kept."""
+    stop = "." if match.group().endswith(".") and not match.string[match.end() :].strip("\"')] ") else ""
+    return _ABBREVIATIONS[match.group()] + stop
+
+
+def _saint_or_street(match: re.Match[str]) -> str:
+    return ("Saint " if match["saint"] else "Street") + ("" if match["saint"] else match["stop"] or "")
+
+
+def _hashtag(match: re.Match[str]) -> str:
+    return "hashtag " + re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", match[1])
+
+
+def _slash(match: re.Match[str]) -> str:
+    return " " if match.string[match.start() - 1].isupper() and match.string[match.end()].isupper() else " slash "
+
+
+_ALL: Final = "|".join(re.escape(key) for key in sorted(_ABBREVIATIONS, key=len, reverse=True))
+
+# Before figures are read.
+BEFORE: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<=[a-z] )St\.(?= [A-Z])(?<=[A-Z]St\.)|(?<![A-Za-z])St\.? (?P<saint>)(?=[A-Z][a-z])"), lambda m: "Saint "),
+    (re.compile(rf"\b({'|'.join(key for key in _TITLES if key != 'St')})\.? (?=[A-Z][A-Za-z.])"), lambda m: _TITLES[m[1]] + " " if m[1] not in ("Rep", "Hon", "Pres", "Col", "Gen", "Fr", "Maj", "Adm") or "." in m.group() else None),
+    (re.compile(rf"(?i)(?<![\w.])({'|'.join(_BEFORE_FIGURES)})\. ?(?=\d)"), lambda m: (_BEFORE_FIGURES[m[1].lower()].capitalize() if m[1][0].isupper() else _BEFORE_FIGURES[m[1].lower()]) + " "),
+    (re.compile(r"\bNo\.? (?=\d)(?<=No\. )"), lambda m: "Number "),
+    (re.compile(rf"\b({_COUNTED}) ({_ROMAN})\b(?!['’.]\w)"), _counted),
+    (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’.]\w)"), _king),
+    (re.compile(rf"(?<![\w.])(?:{_ALL})(?![\w])"), _abbreviation),
+    (re.compile(r"(?<=\d) ?/ ?(day|week|month|year|hour|hr|person|night|month|mo|yr|unit)\b"), lambda m: " per " + {"hr": "hour", "mo": "month", "yr": "year"}.get(m[1], m[1])),
+    (re.compile(r"(?<![\w&])#([A-Za-z]\w{0,60})"), _hashtag),
+)  # fmt: skip
+
+# After figures have been read: what is left.
+AFTER: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<=[A-Za-z])/(?=[A-Za-z])"), _slash),
+    (re.compile(r" - | -- |(?<=\w)--(?=\w)| – "), lambda m: " — "),
+    (re.compile(r"(?<=\w)–(?=\w)"), lambda m: "-"),
+    (re.compile(r"(?<![\w'\"])-(?=[A-Za-z])"), lambda m: ""),
+    (re.compile("[" + re.escape("".join(_SYMBOLS)) + "]"), lambda m: _SYMBOLS[m.group()]),
+    (re.compile(r"([!?])[!?]{1,60}"), lambda m: "?" if "?" in m.group() else "!"),
+    (re.compile(r"\.{4,300}|…\.*"), lambda m: "…"),
+    (re.compile(r"([,;:])(?: ?[,;:]){1,60}"), lambda m: m[1]),
+    (re.compile(r" {1,60}(?=[,;:!?)]|\.(?: |$))"), lambda m: ""),
+    (re.compile(r"(?<=\() {1,60}|[^\S ]"), lambda m: "" if m.group()[0] == " " else " "),
+)  # fmt: skip
