@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.model.tiny import tiny_voices
+from tiny_voice import tiny_voices
 from voiceagent.engine import Engine
 from voiceagent.errors import NoCapacity, UnknownVoice
 from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech
@@ -77,7 +77,11 @@ def test_chunks_are_spoken_in_order_and_end_once(engine: Engine) -> None:
     assert got[-1] == Finished()
     assert sum(output.chunk_done for output in got if isinstance(output, Speech)) == 3
     words = [word for output in got if isinstance(output, Speech) for word in output.words]
-    assert [(word.text, word.char_start, word.char_end) for word in words] == [("wʌn", 0, 3), ("tu", 4, 6), ("θɹi.", 7, 11)]
+    assert [(word.text, word.char_start, word.char_end) for word in words] == [
+        ("wʌn", 0, 3),
+        ("tu", 4, 6),
+        ("θɹi.", 7, 11),
+    ]
     assert words[-1].end_s <= len(samples(got)) / engine.sample_rate
     assert np.isfinite(samples(got)).all()
 

@@ -100,7 +100,9 @@ class Engine:
         voice_index(self._speaker.voices, options.voice)
         with self._wake:
             if self._scheduler.full:
-                raise NoCapacity(f"all {self._scheduler.max_streams} streams are taken: try again later, or raise max_streams")
+                raise NoCapacity(
+                    f"all {self._scheduler.max_streams} streams are taken: try again later, or raise max_streams"
+                )
             self._opened += 1
             manner = Manner(options.voice, options.speed, options.seed, options.steps)
             self._streams[self._opened] = Stream(manner, deliver)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.model.tiny import tiny_codec
+from tiny_voice import tiny_codec
 from voiceagent.model import source
 from voiceagent.model.codec import SAMPLES_PER_TOKEN
 from voiceagent.model.quantizer import FiniteScalarQuantizer
@@ -28,9 +28,7 @@ def test_streamed_speech_is_the_whole_speech(cuts: list[int]) -> None:
     whole = codec.decode(digits, "heart")
     state, parts, at = None, [], 0
     for index, count in enumerate(cuts):
-        samples, state = codec.decode_stream(
-            digits[:, at : at + count], "heart", state, final=index == len(cuts) - 1
-        )
+        samples, state = codec.decode_stream(digits[:, at : at + count], "heart", state, final=index == len(cuts) - 1)
         parts.append(samples)
         at += count
     streamed = torch.cat(parts, dim=1)
@@ -65,4 +63,6 @@ def test_noise_does_not_depend_on_how_a_stream_is_cut() -> None:
 def test_pulses_sit_one_period_apart() -> None:
     train, _ = source.pulse_train(torch.full((1, 24_000), 100.0), torch.zeros(1, dtype=torch.float64))
     peaks = (train[0] > 0.9 * train.max()).nonzero().flatten()
-    assert torch.diff(peaks[torch.diff(peaks, prepend=torch.tensor([-10])) > 5]).float().mean() == pytest.approx(240, abs=1)
+    assert torch.diff(peaks[torch.diff(peaks, prepend=torch.tensor([-10])) > 5]).float().mean() == pytest.approx(
+        240, abs=1
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.model.tiny import tiny_model
+from tiny_voice import tiny_model
 from voiceagent.model.decoding import DecodingOptions, begin, commit_counts, decode_block, propose
 
 
@@ -42,7 +42,10 @@ def test_cache_equals_one_forward_over_everything() -> None:
     number = torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks))
     mask = (number[:, None] >= number[None, :])[None, None]
     slots = model.slots(
-        model.embed(held, torch.zeros(1, 37, dtype=torch.bool), begins), torch.cat((said, saying[:, :-1]), 1), saying, voice
+        model.embed(held, torch.zeros(1, 37, dtype=torch.bool), begins),
+        torch.cat((said, saying[:, :-1]), 1),
+        saying,
+        voice,
     )
     _, keys, values = model(slots, torch.arange(37), mask)
     kept = len(state.cache)

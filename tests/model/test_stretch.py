@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.model.tiny import tiny_model
+from tiny_voice import tiny_model
 from voiceagent.model.language_model import align
 from voiceagent.model.stretch import Script, plan
 

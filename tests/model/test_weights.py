@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.model.tiny import tiny_voices
+from tiny_voice import tiny_voices
 from voiceagent.errors import ModelError, UnknownVoice
 from voiceagent.model.weights import load, save, voice_index
 

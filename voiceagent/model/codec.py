@@ -134,7 +134,12 @@ class Decoder(nn.Module):
         x = self.up(x).unflatten(2, (FRAMES_PER_TOKEN, -1)).flatten(1, 2)
         x, frame_context = self.frames(x, state.frames if state else None, final=final)
         x = self.norm(x)
-        return self.filters(x).float().unflatten(2, (4, source.BINS)), self.pitch(x).float(), token_context, frame_context
+        return (
+            self.filters(x).float().unflatten(2, (4, source.BINS)),
+            self.pitch(x).float(),
+            token_context,
+            frame_context,
+        )
 
     @staticmethod
     def f0_hz(pitch: Tensor) -> Tensor:

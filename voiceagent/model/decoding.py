@@ -87,9 +87,7 @@ def begin(model: SpeechLanguageModel, said: Tensor) -> SpeechState:
     return SpeechState(model.transformer.empty_cache(said), 0, None, said, None)
 
 
-def _first_pass(
-    model: SpeechLanguageModel, state: SpeechState, slots: Tensor
-) -> tuple[tuple[Tensor, ...], KeysValues]:
+def _first_pass(model: SpeechLanguageModel, state: SpeechState, slots: Tensor) -> tuple[tuple[Tensor, ...], KeysValues]:
     """Logits of the block's slots, and the cache with the pending slots stored in the same pass."""
     if state.pending is None:
         positions = torch.arange(state.position, state.position + slots.shape[1], device=slots.device)
@@ -107,7 +105,13 @@ def _first_pass(
 
 @torch.no_grad()
 def decode_block(
-    model: SpeechLanguageModel, state: SpeechState, saying: Tensor, voice: Tensor, options: DecodingOptions, *, seed: int = 0
+    model: SpeechLanguageModel,
+    state: SpeechState,
+    saying: Tensor,
+    voice: Tensor,
+    options: DecodingOptions,
+    *,
+    seed: int = 0,
 ) -> tuple[Tensor, SpeechState]:
     """What n tokens say (1, n, C) -> the tokens (1, n, 6) and the next state.
 
@@ -135,7 +139,9 @@ def decode_block(
         else:
             logits, _, _ = model(slots(), positions, None, cache)
         proposed, confidence = propose(logits, model.log_prior, options, generator)
-        chosen = torch.zeros_like(open_).scatter(1, confidence.masked_fill(~open_, -torch.inf).topk(commits).indices, True)
+        chosen = torch.zeros_like(open_).scatter(
+            1, confidence.masked_fill(~open_, -torch.inf).topk(commits).indices, True
+        )
         tokens = torch.where(chosen[..., None], proposed, tokens)
         open_ = open_ & ~chosen
     after = replace(

@@ -71,7 +71,9 @@ def pulse_train(f0_hz: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
     half_orders = torch.floor(MAX_HARMONIC_HZ / f0_hz.clamp_min(40.0)) + 0.5
     sine = 2 * torch.sin(theta / 2)
     near_zero = sine.abs() < 2e-3
-    train = torch.where(near_zero, half_orders, torch.sin(half_orders * theta) / torch.where(near_zero, 1.0, sine)) - 0.5
+    train = (
+        torch.where(near_zero, half_orders, torch.sin(half_orders * theta) / torch.where(near_zero, 1.0, sine)) - 0.5
+    )
     return train * (f0_hz > 0), turns[:, -1] % 1.0
 
 
@@ -103,7 +105,9 @@ def synthesize(filters: Tensor, f0_hz: Tensor, noise: Tensor, *, phase: Tensor |
     """
     phase = f0_hz.new_zeros(f0_hz.shape[0], dtype=torch.float64) if phase is None else phase
     padded = torch.cat((f0_hz[:, :1], f0_hz, f0_hz[:, -1:]), dim=1)
-    train, _ = pulse_train(interpolate(padded), phase)  # (T + 1) hops, from the centre before the first to after the last
+    train, _ = pulse_train(
+        interpolate(padded), phase
+    )  # (T + 1) hops, from the centre before the first to after the last
     train = train[:, HOP // 2 : HOP // 2 + f0_hz.shape[1] * HOP]
     frames = shape(filters, F.pad(train, (LEAD, LEAD)), noise)
     return overlap_add(frames)[:, LEAD : LEAD + f0_hz.shape[1] * HOP]
@@ -122,7 +126,9 @@ def start(batch: int, device: torch.device) -> SourceState:
     )
 
 
-def stream(state: SourceState, filters: Tensor, f0_hz: Tensor, table: Tensor, *, final: bool) -> tuple[Tensor, SourceState]:
+def stream(
+    state: SourceState, filters: Tensor, f0_hz: Tensor, table: Tensor, *, final: bool
+) -> tuple[Tensor, SourceState]:
     """The next frames of a stream: (B, T, 4, BINS), (B, T) -> the samples that are complete, and the next state.
 
     The samples of all calls, joined, are those of `synthesize`.
@@ -155,6 +161,11 @@ def stream(state: SourceState, filters: Tensor, f0_hz: Tensor, table: Tensor, *,
     skip = LEAD if state.frames_done == 0 else 0
     stop = done - LEAD if final else done
     after = SourceState(
-        state.frames_done + count, phase, known[:, -1:], pulses[:, count * HOP :], summed[:, count * HOP :], filters[:, count:]
+        state.frames_done + count,
+        phase,
+        known[:, -1:],
+        pulses[:, count * HOP :],
+        summed[:, count * HOP :],
+        filters[:, count:],
     )
     return summed[:, skip:stop], after

@@ -76,7 +76,14 @@ class Speaker:
             return replace(state, stretch=None, offset=0)
         voice = torch.tensor([voice_index(self.voices, manner.voice)])
         planned, script = stretch.plan(
-            self.voices.model, state.script, words, lookahead, voice, final=final, speed=manner.speed * rate, pause_s=pause_s
+            self.voices.model,
+            state.script,
+            words,
+            lookahead,
+            voice,
+            final=final,
+            speed=manner.speed * rate,
+            pause_s=pause_s,
         )
         return replace(state, script=script, stretch=planned, offset=0, final=final)
 
@@ -95,7 +102,9 @@ class Speaker:
             saying = state.stretch.saying[:, state.offset : state.offset + count]
             speech = state.speech or decoding.begin(voices.model, state.stretch.said)
             voice = torch.tensor([voice_index(voices, manner.voice)])
-            digits, speech = decoding.decode_block(voices.model, speech, saying, voice, self.options(manner), seed=manner.seed)
+            digits, speech = decoding.decode_block(
+                voices.model, speech, saying, voice, self.options(manner), seed=manner.seed
+            )
             state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
         last = state.final and self.remaining(state) == 0
         if state.tokens == 0:

@@ -41,7 +41,9 @@ class Stretch:
     word_times_s: tuple[tuple[float, float], ...]
 
 
-def _spell(words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool) -> tuple[list[int], list[int], list[int]]:
+def _spell(
+    words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool
+) -> tuple[list[int], list[int], list[int]]:
     """Symbols of the stretch, the word that each belongs to (-1: none), and symbols of the look-ahead."""
     symbols, owners = encode(GAP if opened else BOUNDARY), [-1]
     ends_sentence = False
@@ -50,7 +52,7 @@ def _spell(words: Sequence[str], lookahead: Sequence[str], *, opened: bool, fina
         spelled = encode(word)
         symbols += between + spelled
         owners += [-1] * len(between) + [index] * len(spelled)
-        ends_sentence = word.rstrip("”\")")[-1:] in SENTENCE_ENDS if word else ends_sentence
+        ends_sentence = word.rstrip('”")')[-1:] in SENTENCE_ENDS if word else ends_sentence
     closes = ends_sentence or final
     if closes:
         symbols += encode(BOUNDARY)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 BOUNDARY = "_"  # silence before and after a sentence
 GAP = " "  # between two words
-SYMBOLS = BOUNDARY + GAP + "ˈˌ" + ".,?!;:—…()“”\"" + "ntəɹɪsdilɛkæðmzfIʌwpɔAvubɑOhjᵊŋθʊɡɐɜTʧWʃʤᵻYʒ"
+SYMBOLS = BOUNDARY + GAP + "ˈˌ" + '.,?!;:—…()“”"' + "ntəɹɪsdilɛkæðmzfIʌwpɔAvubɑOhjᵊŋθʊɡɐɜTʧWʃʤᵻYʒ"
 INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
-PUNCTUATION = frozenset(".,?!;:—…()“”\"")
+PUNCTUATION = frozenset('.,?!;:—…()“”"')
 
 
 def encode(phonemes: str) -> list[int]:

@@ -47,7 +47,9 @@ def _toml(value: object) -> str:
 
 def _table(name: str, values: object) -> str:
     pairs = asdict(values).items()  # type: ignore[call-overload]
-    return "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in pairs if not isinstance(value, dict)), ""])
+    return "\n".join(
+        [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in pairs if not isinstance(value, dict)), ""]
+    )
 
 
 def save(folder: Path, voices: Voices) -> None:
@@ -72,7 +74,9 @@ def _read(folder: Path) -> dict[str, dict[str, object]]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"no voice.toml in {folder}: point --weights at a folder of voices, or reinstall voiceagent") from error
+        raise ModelError(
+            f"no voice.toml in {folder}: point --weights at a folder of voices, or reinstall voiceagent"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{file} cannot be read ({error}): restore the file, or reinstall voiceagent") from error
 
@@ -93,7 +97,9 @@ def _fill(module: nn.Module, file: Path) -> None:
     except FileNotFoundError as error:
         raise ModelError(f"{file} is missing: reinstall voiceagent, or train it with `voiceagent train`") from error
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} is cut short or damaged ({error}): restore the file, or reinstall voiceagent") from error
+        raise ModelError(
+            f"{file} is cut short or damaged ({error}): restore the file, or reinstall voiceagent"
+        ) from error
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{file} does not fit voice.toml ({reason}): both must come from one training run") from error

@@ -103,7 +103,10 @@ class AdversarialTrainer:
         judges.zero_grad(set_to_none=True)
         self.step += 1
         self.average.update(self.step + 1000)
-        return {k: float(v.detach()) for k, v in losses.items()} | {"against": float(against.detach()), "norm": float(norm)}
+        return {k: float(v.detach()) for k, v in losses.items()} | {
+            "against": float(against.detach()),
+            "norm": float(norm),
+        }
 
     def state(self) -> dict[str, object]:
         """Everything a later run needs to go on."""
@@ -132,7 +135,9 @@ class AdversarialTrainer:
         self.step, self.seconds = saved["step"], saved["seconds"]
 
 
-def train_adversarially(corpus: Path, run: Path, config: CodecConfig, training: AdversarialTraining, *, start: Path) -> None:
+def train_adversarially(
+    corpus: Path, run: Path, config: CodecConfig, training: AdversarialTraining, *, start: Path
+) -> None:
     """Train the decoder until `minutes` are spent, beginning with the codec in `start`; resumes by itself."""
     torch.set_num_threads(training.threads)
     trainer = AdversarialTrainer(config, training)
@@ -147,7 +152,9 @@ def train_adversarially(corpus: Path, run: Path, config: CodecConfig, training: 
             losses = trainer.update(crops.batch(training.batch, training.tokens), trainer.seconds / budget_s)
             trainer.seconds = time.monotonic() - began
             if trainer.step % 20 == 0:
-                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {k: round(v, 4) for k, v in losses.items()}
+                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {
+                    k: round(v, 4) for k, v in losses.items()
+                }
                 print(json.dumps(row), file=log, flush=True)
             if time.monotonic() - saved_at > 180 or trainer.seconds >= budget_s:
                 save(checkpoint, trainer.state)

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from voiceagent.model import source
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.layers import ContextBlock
+from voiceagent.model.symbols import INDEX, SYMBOLS
 from voiceagent.training.crops import LABELS_PER_TOKEN, Crop, CropSource
 from voiceagent.training.losses import SpectralLoss, pitch_loss
 from voiceagent.training.optim import Average, optimizers, save, set_learning_rate, warm_up_then_decay
-from voiceagent.model.symbols import INDEX, SYMBOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,7 @@ class CodecTrainer:
         set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
         losses = self.losses(crop)
         torch.stack(list(losses.values())).sum().backward()
-        norm = nn.utils.clip_grad_norm_(
-            [p for o in self.optimizers for g in o.param_groups for p in g["params"]], 5.0
-        )
+        norm = nn.utils.clip_grad_norm_([p for o in self.optimizers for g in o.param_groups for p in g["params"]], 5.0)
         if torch.isfinite(norm):
             for optimizer in self.optimizers:
                 optimizer.step()
@@ -152,7 +150,9 @@ class CodecTrainer:
             self.step, self.seconds = saved["step"], saved["seconds"]
 
 
-def train_codec(corpus: Path, run: Path, config: CodecConfig, training: CodecTraining, *, start: Path | None = None) -> None:
+def train_codec(
+    corpus: Path, run: Path, config: CodecConfig, training: CodecTraining, *, start: Path | None = None
+) -> None:
     """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself."""
     torch.set_num_threads(training.threads)
     trainer = CodecTrainer(config, training)
@@ -168,7 +168,9 @@ def train_codec(corpus: Path, run: Path, config: CodecConfig, training: CodecTra
             losses = trainer.update(crops.batch(training.batch, training.tokens), trainer.seconds / budget_s)
             trainer.seconds = time.monotonic() - began
             if trainer.step % 20 == 0:
-                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {k: round(v, 4) for k, v in losses.items()}
+                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {
+                    k: round(v, 4) for k, v in losses.items()
+                }
                 print(json.dumps(row), file=log, flush=True)
             if time.monotonic() - saved_at > 120 or trainer.seconds >= budget_s:
                 save(checkpoint, trainer.state)

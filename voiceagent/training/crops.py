@@ -39,7 +39,9 @@ def phoneme_labels(record: Record, symbols: dict[str, int], rate_hz: float) -> n
 class CropSource:
     """Holds the shards of some voices in memory and cuts batches out of them."""
 
-    def __init__(self, folder: Path, voices: tuple[str, ...], symbols: dict[str, int], *, hours: float, seed: int) -> None:
+    def __init__(
+        self, folder: Path, voices: tuple[str, ...], symbols: dict[str, int], *, hours: float, seed: int
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.voices, self.symbols = voices, symbols
         self.records: list[list[Record]] = []
@@ -66,10 +68,12 @@ class CropSource:
         )
 
     def _odds(self) -> list[float]:
-        first = 0.62 if len(self.voices) > 1 else 1.0
+        first = 0.5 if len(self.voices) > 1 else 1.0
         return [first, *([(1 - first) / max(1, len(self.voices) - 1)] * (len(self.voices) - 1))]
 
-    def _row(self, voice: int, tokens: int) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float16], npt.NDArray[np.int64], int]:
+    def _row(
+        self, voice: int, tokens: int
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float16], npt.NDArray[np.int64], int]:
         pcm, f0, labels, have = [], [], [], 0
         while have < tokens + 1:
             record = self.records[voice][self.rng.integers(len(self.records[voice]))]

@@ -61,7 +61,9 @@ class Discriminators(nn.Module):
 
 def discriminator_loss(real: list[tuple[Tensor, Features]], made: list[tuple[Tensor, Features]]) -> Tensor:
     """Hinge: real above 1, made below -1."""
-    terms = [F.relu(1 - r.float()).mean() + F.relu(1 + m.float()).mean() for (r, _), (m, _) in zip(real, made, strict=True)]
+    terms = [
+        F.relu(1 - r.float()).mean() + F.relu(1 + m.float()).mean() for (r, _), (m, _) in zip(real, made, strict=True)
+    ]
     return torch.stack(terms).mean()
 
 

@@ -82,7 +82,9 @@ class LanguageModelTrainer:
         short = slice(0, batch // 2)  # rows that are encoded a second time
         visible = torch.cat((window.present, seen[short]))[:, None, None, :]
         encodings, log_durations = self.encode(
-            torch.cat((window.phonemes, window.phonemes[short])), torch.cat((window.voice, window.voice[short])), visible
+            torch.cat((window.phonemes, window.phonemes[short])),
+            torch.cat((window.voice, window.voice[short])),
+            visible,
         )
         durations = torch.log((window.ends_s - window.starts_s).clamp_min(0.004) / 0.04)
         known = torch.cat((window.present, (window.present & (torch.arange(count) <= cut))[short]))
@@ -128,7 +130,9 @@ class LanguageModelTrainer:
         hidden = torch.cat((torch.zeros(batch, 1, dtype=torch.bool), masked[:, :-1]), 1)
         if streaming:  # the slot that opens a block holds the last token of the block before, which is committed
             hidden = hidden & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
-        slot = lambda mask: self.model.slots(self.model.embed(held, mask, begin), said[:, :-1], said[:, 1:], window.voice)  # noqa: E731
+        slot = lambda mask: self.model.slots(
+            self.model.embed(held, mask, begin), said[:, :-1], said[:, 1:], window.voice
+        )
         if not streaming:
             logits, _, _ = self.predict(slot(hidden), positions)
             return logits, masked, 1 / t
@@ -200,7 +204,9 @@ def train_language_model(tokens: Path, run: Path, config: LanguageModelConfig, t
             losses = trainer.update(window, trainer.seconds / budget_s)
             trainer.seconds = time.monotonic() - began
             if trainer.step % 20 < 2:
-                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {k: round(v, 4) for k, v in losses.items()}
+                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {
+                    k: round(v, 4) for k, v in losses.items()
+                }
                 print(json.dumps(row), file=log, flush=True)
             if time.monotonic() - saved_at > 120 or trainer.seconds >= budget_s:
                 save(checkpoint, trainer.state)

@@ -35,7 +35,9 @@ class SpectralLoss(nn.Module):
             total = total + torch.linalg.vector_norm(ours - theirs) / torch.linalg.vector_norm(theirs).clamp_min(1.0)
             if size == 1024:
                 mel = self.floor * 4
-                total = total + 3.0 * F.l1_loss(torch.log(ours @ self.mel.T + mel), torch.log(theirs @ self.mel.T + mel))
+                total = total + 3.0 * F.l1_loss(
+                    torch.log(ours @ self.mel.T + mel), torch.log(theirs @ self.mel.T + mel)
+                )
         return total
 
 

@@ -16,9 +16,13 @@ from typing import Literal
 Split = Literal["train", "dev", "test"]
 
 _SHORT = (
-    "Yes. No. Sure. Of course. Okay. Right. Exactly. Thanks. Thank you. Good morning. Good night. Hello. Hi there. Not yet. Maybe. "
-    "I see. Go on. One moment. All done. Here you go. My pleasure. No problem. Sounds good. Got it. Well. Hmm. Sorry. Welcome back."
-).replace(". ", ".|").split("|")
+    (
+        "Yes. No. Sure. Of course. Okay. Right. Exactly. Thanks. Thank you. Good morning. Good night. Hello. Hi there. Not yet. Maybe. "
+        "I see. Go on. One moment. All done. Here you go. My pleasure. No problem. Sounds good. Got it. Well. Hmm. Sorry. Welcome back."
+    )
+    .replace(". ", ".|")
+    .split("|")
+)
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _MONTHS = "January February March April May June July August September October November December".split()
 _THINGS = (
@@ -42,12 +46,16 @@ def template(rng: random.Random) -> str:
         lambda: f"The {rng.choice(_ROOMS)} is {rng.randint(14, 31)} degrees.",
         lambda: f"I set a timer for {rng.randint(2, 59)} minutes.",
         lambda: f"Your meeting is on {rng.choice(_DAYS)}, {rng.choice(_MONTHS)} {rng.randint(1, 28)}, at {clock()}.",
-        lambda: f"It costs ${rng.randint(1, 400)}.{rng.randint(0, 99):02d}, which is {rng.randint(2, 60)}% less than before.",
+        lambda: (
+            f"It costs ${rng.randint(1, 400)}.{rng.randint(0, 99):02d}, which is {rng.randint(2, 60)}% less than before."
+        ),
         lambda: f"You need {things(rng.randint(3, 8))}, and {rng.choice(_THINGS).replace('-', ' ')}.",
         lambda: f"First, {rng.choice(_TASKS)}. Second, {rng.choice(_TASKS)}. Third, {rng.choice(_TASKS)}.",
         lambda: f"The answer is {number()}.",
         lambda: f"In {rng.randint(1600, 2030)} there were {number()} people; by {rng.randint(1900, 2040)}, {number()}.",
-        lambda: f"Don't forget to {rng.choice(_TASKS)} before {clock()}, {rng.choice(['please', 'okay', 'if you can'])}.",
+        lambda: (
+            f"Don't forget to {rng.choice(_TASKS)} before {clock()}, {rng.choice(['please', 'okay', 'if you can'])}."
+        ),
         lambda: f"{rng.choice(_SHORT)[:-1]}, I will {rng.choice(_TASKS)} and then {rng.choice(_TASKS)}.",
         lambda: (
             f"If you {rng.choice(_TASKS)} before {clock()}, and {rng.choice(_TASKS)} after that, then you will still have time to "

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from voiceagent.training.pitch import track
+
 SAMPLE_RATE_HZ = 24_000
 F0_RATE_HZ = 100
 BOUNDARY = "_"  # the silence a teacher puts before and after a sentence
@@ -138,7 +140,6 @@ class Joe:
         return [*ids, self._ids["$"]], [*owners, len(phonemes) + 1]
 
     def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance:
-        import pyworld
         import soxr
 
         ids, owners = self._spell(phonemes)
@@ -151,12 +152,8 @@ class Joe:
         samples = soxr.resample(audio.reshape(-1), 22_050, SAMPLE_RATE_HZ).astype(np.float32)
         durations = np.bincount(owners, weights=frames.reshape(-1), minlength=len(phonemes) + 2)
         durations *= len(samples) / SAMPLE_RATE_HZ / durations.sum()
-        wide = samples.astype(np.float64)
-        coarse, times = pyworld.dio(wide, SAMPLE_RATE_HZ, f0_floor=55.0, f0_ceil=260.0, frame_period=1000 / F0_RATE_HZ)
-        f0 = pyworld.stonemask(wide, coarse, times, SAMPLE_RATE_HZ)
-        return Utterance(
-            samples, BOUNDARY + phonemes + BOUNDARY, durations.astype(np.float32), f0.astype(np.float32)
-        )
+        f0 = track(samples, floor_hz=60.0, ceiling_hz=250.0)
+        return Utterance(samples, BOUNDARY + phonemes + BOUNDARY, durations.astype(np.float32), f0)
 
 
 TEACHERS: dict[str, type[Teacher]] = {"heart": Heart, "joe": Joe}

@@ -45,7 +45,9 @@ def _tokenise(codec: Codec, records: list[Record]) -> list[npt.NDArray[np.uint8]
 
 def tokenise_shard(codec: Codec, corpus: Path, out: Path, voice: str, number: int) -> None:
     """Write one shard of sentences; whole or not at all."""
-    records = [r for r in read_shard(corpus, voice, number) if r.split == "train" and len(r.samples) > 4 * SAMPLES_PER_TOKEN]
+    records = [
+        r for r in read_shard(corpus, voice, number) if r.split == "train" and len(r.samples) > 4 * SAMPLES_PER_TOKEN
+    ]
     digits = _tokenise(codec, records)
     phonemes, durations = [], []
     for record, codes in zip(records, digits, strict=True):
