@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tiny_voice import tiny_voices
+
 from voiceagent.engine import Engine
 from voiceagent.errors import NoCapacity, UnknownVoice
 from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech
@@ -28,7 +28,8 @@ def fake_phonemizer(chunk: Chunk) -> PhonemeText:
         start = chunk.text.index(part, at)
         at = start + len(part)
         words.append(Word(part, chunk.start + start, chunk.start + at, part))
-    return PhonemeText(tuple(words), tuple(chunk.lookahead.split()), chunk.warnings)
+    warnings = (*chunk.warnings, "unsayable") if "%" in chunk.text else chunk.warnings
+    return PhonemeText(tuple(words), tuple(chunk.lookahead.split()), warnings)
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +143,11 @@ def test_unknown_voice_and_no_capacity(engine: Engine) -> None:
         engine.cancel(stream)
 
 
-def test_warnings_are_delivered(engine: Engine) -> None:
+def test_warnings_of_the_front_end_are_delivered_once(engine: Engine) -> None:
     waiting, deliver = listen()
     stream = engine.open(SpeakOptions(), deliver)
-    engine.speak(stream, Chunk("tu", 0, "tu", "", True, warnings=("left out",)))
-    assert Notice("left out") in outputs(waiting)
+    engine.speak(stream, Chunk("tu %", 0, "tu %", "", True, warnings=("known to the session",)))
+    assert [output for output in outputs(waiting) if isinstance(output, Notice)] == [Notice("unsayable")]
 
 
 def test_closing_ends_what_is_open(folder: Path) -> None:

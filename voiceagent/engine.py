@@ -173,8 +173,8 @@ class Engine:
         done = self._speaker.remaining(stream.state) == 0
         stream.speaking = not done
         stream.samples_sent += len(samples)
-        if stream.cancelled:
-            return Finished(cancelled=True)
+        if stream.cancelled:  # meanwhile, by another thread
+            return Finished(cancelled=True)  # type: ignore[unreachable]
         heard_s = stream.samples_sent / self.sample_rate
         words = []
         while stream.words and (stream.words[0].start_s < heard_s or (done and stream.state.final)):
@@ -186,7 +186,8 @@ class Engine:
     def _plan(self, stream: Stream, chunk: Chunk) -> None:
         said = self._phonemize(chunk)
         for warning in said.warnings:
-            stream.deliver(Notice(warning))
+            if warning not in chunk.warnings:  # those the session has passed on already
+                stream.deliver(Notice(warning))
         stream.state = self._speaker.plan(
             stream.state,
             stream.manner,

@@ -58,6 +58,7 @@ def save(folder: Path, voices: Voices) -> None:
     for name, module in (("codec", voices.codec), ("language_model", voices.model)):
         tensors = {key: tensor.to(torch.float16).contiguous() for key, tensor in module.state_dict().items()}
         save_file(tensors, folder / f"{name}.safetensors")
+        (folder / f"{name}.safetensors").chmod(0o644)
     config = voices.model.config
     tables = [
         _table("codec", voices.codec.config),

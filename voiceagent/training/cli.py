@@ -14,7 +14,9 @@ app = typer.Typer(help="Make voices: corpus, codec, tokens, lm, export.", no_arg
 
 Data = Annotated[Path, typer.Option(help="Folder for speech and tokens.")]
 Runs = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and curves.")]
-Text = Annotated[Path, typer.Option(help="Folder of *.txt.gz files, one sentence a line.")]
+Text = Annotated[
+    Path | None, typer.Option(help="Folder of *.txt.gz files, one sentence a line; without it, made-up sentences alone.")
+]
 Minutes = Annotated[float, typer.Option(help="Time to train for, in all; a later run goes on.")]
 Threads = Annotated[int, typer.Option(help="Threads of the tensor library.")]
 
@@ -29,7 +31,7 @@ def _need(path: Path, made_by: str) -> None:
 
 @app.command()
 def corpus(
-    text: Text,
+    text: Text = None,
     data: Data = DATA,
     heart_hours: Annotated[float, typer.Option(help="Hours of speech of heart.")] = 40.0,
     joe_hours: Annotated[float, typer.Option(help="Hours of speech of joe.")] = 15.0,
@@ -38,7 +40,7 @@ def corpus(
     """Let the teachers speak. Shards that exist are kept."""
     from voiceagent.training.corpus import make_corpus
 
-    if not sorted(text.glob("*.txt.gz")):
+    if text is not None and not sorted(text.glob("*.txt.gz")):
         raise typer.BadParameter(f"no *.txt.gz files of sentences in {text}: give a folder of such files with --text")
     for voice, hours in zip(VOICES, (heart_hours, joe_hours), strict=True):
         make_corpus(text, data / "corpus", voice=voice, hours=hours, processes=processes)
@@ -112,10 +114,11 @@ def export(
 
 
 @app.command(name="all")
-def everything(text: Text, data: Data = DATA, runs: Runs = RUNS) -> None:
+def everything(text: Text = None, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Every stage in a row, as the voices that ship were made; about three hours on two cores."""
     corpus(text, data)
     codec(data, runs)
+    codec(data, runs, minutes=20.0, adversarial=True)
     tokens(data, runs)
     lm(data, runs)
     export(runs)

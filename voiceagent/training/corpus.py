@@ -96,7 +96,7 @@ def make_shard(folder: Path, voice: str, number: int, texts: list[str]) -> float
     return sample / SAMPLE_RATE_HZ
 
 
-def make_corpus(text_folder: Path, folder: Path, *, voice: str, hours: float, processes: int = 2) -> None:
+def make_corpus(text_folder: Path | None, folder: Path, *, voice: str, hours: float, processes: int = 2) -> None:
     """Speak until `hours` of speech are there; shards that exist are kept."""
     from rich.progress import Progress, TextColumn, TimeRemainingColumn
 

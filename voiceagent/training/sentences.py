@@ -82,9 +82,11 @@ def split_of(text: str) -> Split:
     return "dev" if percent == 0 else "test" if percent == 1 else "train"
 
 
-def sentences(folder: Path, *, templates: int = 20_000, seed: int = 0) -> list[str]:
-    """All text to be spoken, shuffled once and for all."""
+def sentences(folder: Path | None, *, templates: int | None = None, seed: int = 0) -> list[str]:
+    """All text to be spoken, shuffled once and for all; without a folder, templates alone."""
     rng = random.Random(seed)
-    texts = list(dict.fromkeys([*read_lines(folder), *(template(rng) for _ in range(templates))]))
+    written = () if folder is None else read_lines(folder)
+    made = templates if templates is not None else 20_000 if folder else 120_000
+    texts = list(dict.fromkeys([*written, *(template(rng) for _ in range(made))]))
     rng.shuffle(texts)
     return texts
