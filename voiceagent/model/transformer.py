@@ -55,20 +55,20 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return x * cosines + torch.cat((-second, first), dim=-1) * sines
 
 
-@torch.compiler.disable  # compiled for a CPU, its backward pass returned NaN (torch 2.13)
 def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """Grouped-query attention. (B, H, S, D), (B, KV, P, D) twice, mask (B or 1, 1, S or 1, P) True where visible -> (B, H, S, D).
 
     Written out, because on a CPU the large products run on matrix units and the rest fuses; PyTorch's fused kernel is several times
     slower there when training.
     """
-    batch, heads, slots, head_dim = query.shape
+    slots, head_dim = query.shape[2:]
     grouped = (query * head_dim**-0.5).unflatten(1, (keys.shape[1], -1))  # (B, KV, G, S, D)
     scores = (grouped.flatten(2, 3) @ keys.transpose(-1, -2)).unflatten(2, (-1, slots)).float()
     if mask is not None:
         scores = scores + (mask[:, :, None].float() - 1) * 1e4
     weights = scores.softmax(-1).to(values.dtype)
-    return (weights.flatten(2, 3) @ values).unflatten(2, (-1, slots)).flatten(1, 2)
+    mixed: Tensor = (weights.flatten(2, 3) @ values).unflatten(2, (-1, slots))
+    return mixed.flatten(1, 2)
 
 
 class Block(nn.Module):
@@ -94,8 +94,11 @@ class Block(nn.Module):
         self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, past: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, S, C), visible (B or 1, 1, S, P + S) -> (B, S, C) and this layer's own keys and values (B, kv_heads, S, head_dim)."""
+
+        def split(projected: Tensor, heads: int) -> Tensor:
+            return projected.unflatten(2, (heads, self.head_dim)).transpose(1, 2)
+
         h = self.input_layernorm(x)
-        split = lambda projected, heads: projected.unflatten(2, (heads, self.head_dim)).transpose(1, 2)  # noqa: E731
         query = rotate(split(self.q_proj(h), self.heads), *rope)
         key = rotate(split(self.k_proj(h), self.kv_heads), *rope)
         value = split(self.v_proj(h), self.kv_heads).to(key.dtype)
@@ -118,7 +121,10 @@ class Transformer(nn.Module):
     def forward(
         self, x: Tensor, positions: Tensor, mask: Tensor | None = None, past: KeysValues | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, S, C), positions (S,), mask True where visible -> hidden (B, S, C), new keys and values (layers, B, kv, S, head_dim)."""
+        """(B, S, C), positions (S,), mask True where visible -> hidden (B, S, C), new keys and values.
+
+        Keys and values are (layers, B, kv_heads, S, head_dim) each.
+        """
         rope = rotary(positions, self.config.width // self.config.heads, self.config.rope_base)
         keys, values = [], []
         for index, block in enumerate(self.layers):

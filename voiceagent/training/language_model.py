@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from voiceagent.model import transformer
 from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.optim import Average, optimizers, save, set_learning_rate, warm_up_then_decay
@@ -64,6 +65,8 @@ class LanguageModelTrainer:
         self.step, self.seconds = 0, 0.0
         self.encode, self.predict = self.model.text.forward, self.model.forward
         if training.compiled:
+            # compiled for a CPU, the backward pass of attention returned NaN (torch 2.13); here and not there, because it loads the compiler
+            transformer.attend = torch.compiler.disable(transformer.attend)
             self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
         self.tokens_in_corpus: dict[str, int] = {}
 
