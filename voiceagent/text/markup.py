@@ -21,6 +21,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<auto><(?:https?://|mailto:)?[^\s<>]*[@.:][^\s<>]*>)"
     r"|(?P<html></?[A-Za-z][^<>]*>|<\|[^|<>]*\|>|<[!?][^<>]*>)"
     r"|(?P<url>(?:https?://|www\.)[^\s<>\"'`|*]+[^\s<>\"'`|*.,;:!?)\]])"
+    r"|(?P<mail>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9.-]{1,63}[A-Za-z])"
     r"|(?P<link>!?\[(?P<label>[^\[\]]*)\]\((?P<target>[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s[^)]*)?)\))"
     r"|(?P<wiki>\[\[(?P<page>[^\[\]]*)\]\])"
     r"|(?P<note>\[\^[^\]]*\]|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]|【[^】]*】)"
@@ -79,7 +80,7 @@ def _clean_into(sink: _Sink, raw: str, start: int) -> None:
     for match in _TOKEN.finditer(raw):
         kind = match.lastgroup
         text, at, end = match.group(), start + match.start(), start + match.end()
-        if match["plain"] is not None:
+        if match["plain"] is not None or match["mail"] is not None:
             sink.add(text, at, end)
         elif match["other"] is not None:
             _add_character(sink, text, at)

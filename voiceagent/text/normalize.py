@@ -18,7 +18,7 @@ __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
 # word, or capital letters, may be an abbreviation.
 _SPECIAL: Final = re.compile(
     r"[^A-Za-z ,;:!?'\"().-]|(?<![A-Za-z])-|-(?![A-Za-z])|[A-Za-z]\.[\w,]|(?<![A-Za-z'])[A-Za-z]{1,6}\.(?=[ ,;:)\"'])"
-    r"|[A-Z]{2}|\.\.|[a-z][A-Z]|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])|(?:^| )['),;:!?.]"
+    r"|[A-Z]{2}|[A-Z][a-z]+ [IVX](?![A-Za-z'])|\.\.|[a-z][A-Z]|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])|(?:^| )['),;:!?.]"
 )
 _NET: Final = re.compile(r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w")
 _FIGURE: Final = re.compile(r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^²³→]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}")

@@ -80,6 +80,8 @@ def _scientific(match: re.Match[str]) -> str:
 
 
 def _between(match: re.Match[str]) -> str:
+    if match[1] in ("→", "->") and match.string[match.start() - 1 : match.start()].isalpha() and match.string[match.start() - 2 : match.start() - 1].isalpha():
+        return ", "  # a path through menus
     return f" {_BETWEEN[match[1]]} "
 
 
@@ -130,11 +132,11 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w./])(?:(?P<whole>\d{1,3})(?: |-))?(?P<above>\d{1,3})/(?P<below>\d{1,4})(?:ths?|rds?)?(?![\w/]|\.\d)"), _slashed),
     (re.compile(rf"(?:(?<![\w.,])(\d{{1,4}}) ?)?([{''.join(_VULGAR)}])"), _vulgar),
     (re.compile(r"(?<![\w.])(\d(?:\.\d{1,6})?)[eE]([+-]?\d{1,3})(?!\w)"), _scientific),
-    (re.compile(r"(?P<base>\b[A-Za-z]|\b\d{1,9}|\))(?: ?\^ ?[({]?(?P<power>-?\d{1,3}|[a-z])[)}]?|(?P<raised>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}))(?!\w)"), _power),
+    (re.compile(r"(?P<base>\b[A-Za-z]{1,3}|\b\d{1,9}|\))(?: ?\^ ?[({]?(?P<power>-?\d{1,3}|[a-z])[)}]?|(?P<raised>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}))(?!\w)"), _power),
     (re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,4}|\d{1,9})(?:st|nd|rd|th)(?!\w)"), _ordinal),
     (re.compile(r"√ ?(?=[\w(])"), lambda m: "the square root of "),
     (re.compile(r"(?<![\w.])(\d{1,2}):(\d{1,2})(?![\w:])"), _range),
-    (re.compile(rf"{_BEFORE}(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?) ?[-–] ?(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?![\w%]|[-–]|\.\d)"), _range),
+    (re.compile(rf"{_BEFORE}(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?) ?[-–] ?(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?![\w%]|[-–]|\.\d| ?=)"), _range),
     (re.compile(r"(?<=\d)\+(?=[ ,.;:!?)]|$)"), lambda m: " plus"),
     (re.compile(r"(?<=[\w)]) ?(<=|>=|!=|==|->|→|[≈≠≤≥±÷×]) ?(?=[\w(.$-])"), _between),
     (re.compile(r"(?<=[\w)]) (\*|/|-|−) (?=\d)"), lambda m: _between(m) if m.string[m.start() - 1].isdigit() else None),

@@ -169,6 +169,8 @@ K|kelvin|kelvin
 """.strip().splitlines()
     )
 }
+_ARTICLE: Final = re.compile(r"(?<![A-Za-z])[Aa]n? $")
+_NOUN: Final = re.compile(r" [a-z]{2}")
 _SPACED_ONLY: Final = frozenset({"B", "K", "m2"})  # "5B" is five billion, "4K" a screen
 _UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 
@@ -178,9 +180,10 @@ def _scale(text: str | None) -> str:
     return " " + _SCALES.get(name, name) if name else ""
 
 
-def _amount(sign: str, number: str, scale: str, land: str = "") -> str:
+def _amount(sign: str, number: str, scale: str, land: str = "", *, singular: bool = False) -> str:
     one, many, cent, cents = _MONEY[sign]
-    one, many = land + one, land + many
+    one = land + one
+    many = one if singular else land + many
     number = number.replace(",", "")
     whole, _, part = number.partition(".")
     if scale:
@@ -193,6 +196,11 @@ def _amount(sign: str, number: str, scale: str, land: str = "") -> str:
     if part and not int(part):
         number = whole
     return f"{N.count(number)} {one if number == '1' else many}"
+
+
+def _modifies(match: re.Match[str]) -> bool:
+    """Whether the quantity stands before a noun ("a $5 bill"): its unit is then in the singular."""
+    return _ARTICLE.search(match.string, 0, match.start()) is not None and _NOUN.match(match.string, match.end()) is not None
 
 
 def _per(match: re.Match[str]) -> str:
@@ -210,7 +218,7 @@ def _money(match: re.Match[str]) -> str:
         first = N.count(match["number"]) + (_scale(match["first"]) if match["first"] else "")
         return f"{said}{first} to {_amount(match['sign'], match['to'], scale, land)}{_per(match)}"
     plus = " plus" if match["plus"] else ""
-    return f"{said}{_amount(match['sign'], match['number'], _scale(match['first']), land)}{plus}{_per(match)}"
+    return f"{said}{_amount(match['sign'], match['number'], _scale(match['first']), land, singular=_modifies(match))}{plus}{_per(match)}"
 
 
 def _money_after(match: re.Match[str]) -> str:
@@ -243,7 +251,7 @@ def _unit(match: re.Match[str]) -> str | None:
     one, many = UNITS[unit]
     sign = "" if not match["sign"] else "plus " if match["sign"] == "+" else "minus "
     first = f"{N.count(match['from'])} {'by' if match['by'] else 'to'} " if match["from"] else ""
-    named = one if (number in _ONE and not match["from"]) or match["hyphen"] else many
+    named = one if (number in _ONE and not match["from"]) or match["hyphen"] or _modifies(match) else many
     power = {"²": " squared", "³": " cubed"}.get(match["power"] or "", "")
     return f"{sign}{first}{N.count(number)} {named}{power}{_per(match) if unit not in ('h',) else ''}"
 
@@ -273,13 +281,14 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(
         rf"(?<![\w.,])(?:(?P<name>{'|'.join(_CODES)}) ?(?P<after>{_NUMBER})(?P<scale>{_SCALE})?|(?P<before>{_NUMBER})(?P<scaled>{_SCALE})? ?(?P<code>{'|'.join(_CODES)}))(?!\w)"
     ), _code),
+    (re.compile(r"(?<=\d%) ?[-–] ?(?=\d)"), lambda m: " to "),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−±]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?%"), _percent),
-    (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?° ?(?P<scale>[CFK](?!\w))?"), _degrees),
+    (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?°(?: ?(?P<scale>[CFK](?!\w)))?"), _degrees),
     (re.compile(r"(?<![\w.,])(\d{1,2})(?:'|′| ?ft\.? ) ?(\d{1,2})(?:\"|″|''| ?in\b\.?)"), _height),
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\"?(?![\w'])"), _height),
-    (re.compile(r"(?<![\w.,\"])(\d{1,3}(?:\.\d)?)(?:\"|″)(?=[ .,;)]|$)(?![^\"]*\")"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' else 'es'}"),
+    (re.compile(r"(?<![\w.,\"])(\d{1,3}(?:\.\d)?)(?:\"|″)(?=[ .,;)]|$)(?![^\"]*\")"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' or _modifies(m) else 'es'}"),
     (re.compile(
-        rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,])(?:(?P<from>{_NUMBER}) ?(?:[-–]|(?P<by>[x×])) ?)?(?P<number>{_NUMBER})(?:(?P<space> )|(?P<hyphen>-))?(?P<unit>{_UNIT})(?P<power>[²³])?(?![\w²³]|/[A-Za-z]\w?\b(?<!/h)(?<!/s)(?<!/d))"
+        rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,/])(?:(?P<from>{_NUMBER}) ?(?:[-–]|(?P<by>[x×])) ?)?(?P<number>{_NUMBER})(?:(?P<space> )|(?P<hyphen>-))?(?P<unit>{_UNIT})(?P<power>[²³])?(?![\w²³]|/[A-Za-z]\w?\b(?<!/h)(?<!/s)(?<!/d))"
         rf"(?:\.(?=,| [a-z]))?(?: ?/ ?(?P<per>[A-Za-z]{{1,6}})\b)?"
     ), _unit),
     (re.compile(rf"{_BEFORE}(?P<number>{_NUMBER}) ?(?:in\.|in(?=\)| by\b| x ))(?=\W|$)"), lambda m: f"{N.count(m['number'])} inch{'' if m['number'] == '1' else 'es'}"),

@@ -81,9 +81,9 @@ def _phone(match: re.Match[str]) -> str:
 
 
 def _dotted(match: re.Match[str]) -> str:
-    parts = match.group().split(".")
+    parts = match.group().split(":")[0].split(".")
     joint = " dot " if len(parts) == 4 else " point "
-    return joint.join(N.count(part) for part in parts)
+    return joint.join(N.count(part) for part in parts) + (f", port {N.digits(match['port'])}" if match["port"] else "")
 
 
 def _version(match: re.Match[str]) -> str:
@@ -118,14 +118,14 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(rf"(?<![\w@.])(?P<host>(?:www\.)?{_HOST})(?P<path>(?:/[^\s\"'<>]*?)?)(?=[.,;:!?)\]]*(?:[\s\"'<>]|$)|')", re.I), _url),
     (re.compile(rf"(?<![\w.])(?P<stem>[A-Za-z][\w-]{{0,40}})\.(?P<ext>{'|'.join(_EXTENSIONS)})(?![\w.]*\w)"), _file),
     (re.compile(r"(?<![\w/.:])(?:~)?(?:/[A-Za-z_][\w.-]{0,40}){2,8}/?(?![\w/])"), _path),
-    (re.compile(_NO_DIGIT + r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.]*\d)"), _dotted),
-    (re.compile(r"(?<![\w.+])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]\d{2,5}){1,4}(?![\w-])"), _phone),
+    (re.compile(_NO_DIGIT + r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.]*\d)(?::(?P<port>\d{2,5}))?"), _dotted),
+    (re.compile(r"(?<![\w.+])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]\d{2,8}){1,4}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])(?:1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])\d{3}-\d{4}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])\d{4}(?:[ -]\d{4}){3}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])\d{3}-\d{2}-\d{4}(?![\w-])"), _phone),
     (re.compile(r"\b[vV](?:er|ersion)?\.? ?(\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"), _version),
-    (re.compile(_NO_DIGIT + r"\d{1,4}(?:\.\d{1,4}){2,4}(?![\w.]*\w)"), _dotted),
+    (re.compile(_NO_DIGIT + r"(?!\d\d\.\d\d\.\d{4}\b)\d{1,4}(?:\.\d{1,4}){2,4}(?P<port>)(?![\w.]*\w)"), _dotted),
     (re.compile(
         rf"\b(?P<number>\d{{1,5}}) (?:(?P<point>[NSEW]\.?|[NS][EW]) )?(?P<name>(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]+)(?: [A-Z][a-z]+)?) "
         rf"(?P<street>{'|'.join(_STREETS)})\b(?:\.(?=[ ,]))?(?: (?P<quarter>[NS][EW])\b)?"

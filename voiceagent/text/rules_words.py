@@ -35,6 +35,7 @@ _ABBREVIATIONS: Final = {
     "temp.": "temperature", "tbsp.": "tablespoon", "tsp.": "teaspoon", "fwd.": "forward", "govt": "government",
     "wi-fi": "wi fi", "hrs.": "hours", "lbs.": "pounds", "yrs.": "years", "mins.": "minutes", "secs.": "seconds",
 }  # fmt: skip
+_AFTER_FIGURES: Final = frozenset({"min.", "mins.", "secs.", "hrs.", "yrs.", "lbs.", "tsp.", "tbsp."})  # units there
 _BEFORE_FIGURES: Final = {
     "no": "number", "nos": "numbers", "p": "page", "pp": "pages", "vol": "volume", "ch": "chapter", "chap": "chapter",
     "fig": "figure", "figs": "figures", "sec": "section", "eq": "equation", "art": "article", "para": "paragraph",
@@ -51,7 +52,7 @@ _KINGS: Final = (
     "Mary|Margaret|Christian|Gustav|Carl|Felipe|Juan|Carlos|Ferdinand|Ivan|Thutmose|Amenhotep|Darius|Cyrus|Xerxes|Malcolm|"
     "Robert|Albert|Leopold|Umberto|Victor|Maximilian|Sixtus|Julius|Adrian|Rama|Mehmed|Murad|Selim|Haakon|Olaf|Harald|Queen|King|Pope"
 )
-_ROMAN: Final = r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|XC)(?:IX|IV|V?I{0,3})"
+_ROMAN: Final = r"(?=[IVXLC])(?:X{0,3}|XL|LX{0,3}|XC)(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
 _VALUES: Final = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _SYMBOLS: Final = {
     "&": " and ", "@": " at ", "%": " percent", "°": " degrees ", "§": " section ", "±": " plus or minus ", "≈": " about ",
@@ -78,9 +79,13 @@ def _king(match: re.Match[str]) -> str | None:
     return f"{match[1]} the {N.ordinal(_value(match[2]))}"
 
 
-def _abbreviation(match: re.Match[str]) -> str:
+def _abbreviation(match: re.Match[str]) -> str | None:
     """A full stop that also ends the text is kept."""
+    if match.group() in _AFTER_FIGURES and match.string[: match.start()].rstrip()[-1:].isdigit():
+        return None
     stop = "." if match.group().endswith(".") and not match.string[match.end() :].strip("\"')] ") else ""
+    if match.group() == "etc." and match.string[match.end() + 1 : match.end() + 2].isupper():
+        stop = "."
     return _ABBREVIATIONS[match.group()] + stop
 
 
@@ -106,7 +111,7 @@ BEFORE: Final[tuple[Rule, ...]] = (
     (re.compile(r"\bNo\.? (?=\d)(?<=No\. )"), lambda m: "Number "),
     (re.compile(rf"\b({_COUNTED}) ({_ROMAN})\b(?!['’.]\w)"), _counted),
     (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’.]\w)"), _king),
-    (re.compile(rf"(?<![\w.])(?:{_ALL})(?![\w])"), _abbreviation),
+    (re.compile(rf"(?<![\w.])(?<!slash )(?:{_ALL})(?![\w])"), _abbreviation),
     (re.compile(r"(?<=\d) ?/ ?(day|week|month|year|hour|hr|person|night|month|mo|yr|unit)\b"), lambda m: " per " + {"hr": "hour", "mo": "month", "yr": "year"}.get(m[1], m[1])),
     (re.compile(r"(?<![\w&])#([A-Za-z]\w{0,60})"), _hashtag),
 )  # fmt: skip
