@@ -87,7 +87,8 @@ class Encoder(nn.Module):
         x, _ = self.frames(self.into((self.mel(samples) + 5.0) / 3.0))
         x = self.down(x.unflatten(1, (-1, FRAMES_PER_TOKEN)).flatten(2))
         x, _ = self.tokens(x)
-        return self.out(self.norm(x)) * 2.0
+        latents: Tensor = self.out(self.norm(x))
+        return latents * 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +119,24 @@ class Decoder(nn.Module):
         self.up = nn.Linear(wide, FRAMES_PER_TOKEN * narrow)
         self.frames = FrameStack(*(ContextBlock(narrow, 2 * narrow, dilation=d) for d in config.frame_dilations))
         self.norm = nn.RMSNorm(narrow, eps=1e-6)
-        self.filters = nn.Linear(narrow, 4 * source.BINS)
+        self.filters = nn.Linear(narrow, source.BRANCHES * source.BINS)
         self.pitch = nn.Linear(narrow, 2)  # log F0 relative to 150 Hz, voicing logit
         with torch.no_grad():
             self.filters.weight.mul_(0.1)
-            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, -6.0, 0.0]).repeat_interleave(source.BINS))
+            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, -6.0, 0.0, 0.0]).repeat_interleave(source.BINS))
         self.register_buffer("noise", source.noise_table(torch.device("cpu")), persistent=False)
 
     def features(
         self, values: Tensor, voice: Tensor, state: DecoderState | None = None, *, final: bool = True
     ) -> tuple[Tensor, Tensor, Context, Context]:
-        """(B, T, 6), (B,) -> filters (B, F, 4, BINS), pitch (B, F, 2), and the contexts of both stacks."""
+        """(B, T, 6), (B,) -> filters (B, F, 5, BINS), pitch (B, F, 2), and the contexts of both stacks."""
         x = self.into(values) + self.voice(voice)[:, None]
         x, token_context = self.tokens(x, state.tokens if state else None, final=final)
         x = self.up(x).unflatten(2, (FRAMES_PER_TOKEN, -1)).flatten(1, 2)
         x, frame_context = self.frames(x, state.frames if state else None, final=final)
         x = self.norm(x)
         return (
-            self.filters(x).float().unflatten(2, (4, source.BINS)),
+            self.filters(x).float().unflatten(2, (source.BRANCHES, source.BINS)),
             self.pitch(x).float(),
             token_context,
             frame_context,

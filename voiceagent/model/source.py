@@ -1,10 +1,10 @@
 """Source-filter synthesis: pulses at F0 and noise, shaped a frame at a time, added up by inverse STFT.
 
-    S_k = exp(h_k) * STFT(pulses(F0))_k + exp(n_k) * Z_k + exp(r_k) * exp(i * phi_k)
+    S_k = exp(h_k + i * theta_k) * STFT(pulses(F0))_k + exp(n_k) * Z_k + exp(r_k) * exp(i * phi_k)
 
-Frames are 30 ms long and 10 ms apart (24 kHz). h, n, r are log magnitudes of the harmonic, noise and residual branch, phi the
-phase of the residual; Z is white noise from a table that the absolute frame index addresses, so that a stream and a whole
-utterance hear the same noise.
+Frames are 30 ms long and 10 ms apart (24 kHz). h, n, r are log magnitudes of the harmonic, noise and residual branch; phi is the
+phase of the residual; theta turns the harmonics, because pulses of zero phase buzz, in a deep voice above all. Z is white noise
+from a table that the absolute frame index addresses, so that a stream and a whole utterance hear the same noise.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ HOP, N_FFT = 240, 720
 BINS = N_FFT // 2 + 1
 LEAD = (N_FFT - HOP) // 2  # a frame's window starts this many samples before its own hop
 NOISE_FRAMES = 1024
+BRANCHES = 5  # h, n, r, phi, theta
 MAX_HARMONIC_HZ = 11_000.0
 MAX_LOG_MAGNITUDE = 5.0
 
@@ -33,7 +34,7 @@ class SourceState:
     f0_hz: Tensor  # (B, m) F0 frames not yet turned into pulses, the last used one first
     pulses: Tensor  # (B, p) pulses not yet covered by a whole frame
     overlap: Tensor  # (B, N_FFT - HOP) partial sums of the samples to come
-    filters: Tensor  # (B, m, 4, BINS) frames that wait for their pulses
+    filters: Tensor  # (B, m, BRANCHES, BINS) frames that wait for their pulses
 
 
 def window(like: Tensor) -> Tensor:
@@ -78,16 +79,20 @@ def pulse_train(f0_hz: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shape(filters: Tensor, pulses: Tensor, noise: Tensor) -> Tensor:
-    """One windowed output frame each. filters (B, T, 4, BINS), pulses (B, LEAD + T * HOP + LEAD), noise (T, BINS) -> (B, T, N_FFT)."""
+    """One windowed output frame each.
+
+    filters (B, T, BRANCHES, BINS), pulses (B, LEAD + T * HOP + LEAD), noise (T, BINS) -> (B, T, N_FFT).
+    """
     w = window(filters)
     frames = pulses.unfold(1, N_FFT, HOP) * (w / (N_FFT / 4))
     source = torch.fft.rfft(frames)
-    harmonic, hiss, residual, phi = filters.float().unbind(2)
+    harmonic, hiss, residual, phi, turn = filters.float().unbind(2)
     harmonic, hiss, residual = (part.clamp_max(MAX_LOG_MAGNITUDE).exp() for part in (harmonic, hiss, residual))
-    real = source.real * harmonic + noise.real * hiss + residual * torch.cos(phi)
-    imag = source.imag * harmonic + noise.imag * hiss + residual * torch.sin(phi)
-    spectrum = torch.complex(real, imag)
-    return torch.fft.irfft(spectrum, N_FFT) * (w * _OLA_GAIN)
+    along, across = harmonic * torch.cos(turn), harmonic * torch.sin(turn)
+    real = source.real * along - source.imag * across + noise.real * hiss + residual * torch.cos(phi)
+    imag = source.imag * along + source.real * across + noise.imag * hiss + residual * torch.sin(phi)
+    made: Tensor = torch.fft.irfft(torch.complex(real, imag), N_FFT)
+    return made * (w * _OLA_GAIN)
 
 
 def overlap_add(frames: Tensor) -> Tensor:
@@ -101,13 +106,12 @@ def overlap_add(frames: Tensor) -> Tensor:
 def synthesize(filters: Tensor, f0_hz: Tensor, noise: Tensor, *, phase: Tensor | None = None) -> Tensor:
     """A whole utterance (or a training crop) at once.
 
-    filters (B, T, 4, BINS), f0_hz (B, T), noise (T, BINS) -> samples (B, T * HOP).
+    filters (B, T, BRANCHES, BINS), f0_hz (B, T), noise (T, BINS) -> samples (B, T * HOP).
     """
     phase = f0_hz.new_zeros(f0_hz.shape[0], dtype=torch.float64) if phase is None else phase
     padded = torch.cat((f0_hz[:, :1], f0_hz, f0_hz[:, -1:]), dim=1)
-    train, _ = pulse_train(
-        interpolate(padded), phase
-    )  # (T + 1) hops, from the centre before the first to after the last
+    # (T + 1) hops, from the centre before the first to after the last
+    train, _ = pulse_train(interpolate(padded), phase)
     train = train[:, HOP // 2 : HOP // 2 + f0_hz.shape[1] * HOP]
     frames = shape(filters, F.pad(train, (LEAD, LEAD)), noise)
     return overlap_add(frames)[:, LEAD : LEAD + f0_hz.shape[1] * HOP]
@@ -115,21 +119,24 @@ def synthesize(filters: Tensor, f0_hz: Tensor, noise: Tensor, *, phase: Tensor |
 
 def start(batch: int, device: torch.device) -> SourceState:
     """The state before the first frame."""
-    zeros = lambda *shape: torch.zeros(*shape, device=device)  # noqa: E731
+
+    def zeros(*size: int) -> Tensor:
+        return torch.zeros(*size, device=device)
+
     return SourceState(
         frames_done=0,
         phase=torch.zeros(batch, dtype=torch.float64, device=device),
         f0_hz=zeros(batch, 0),
         pulses=zeros(batch, LEAD),
         overlap=zeros(batch, N_FFT - HOP),
-        filters=zeros(batch, 0, 4, BINS),
+        filters=zeros(batch, 0, BRANCHES, BINS),
     )
 
 
 def stream(
     state: SourceState, filters: Tensor, f0_hz: Tensor, table: Tensor, *, final: bool
 ) -> tuple[Tensor, SourceState]:
-    """The next frames of a stream: (B, T, 4, BINS), (B, T) -> the samples that are complete, and the next state.
+    """The next frames of a stream: (B, T, BRANCHES, BINS), (B, T) -> the samples that are complete, and the next state.
 
     The samples of all calls, joined, are those of `synthesize`.
     """

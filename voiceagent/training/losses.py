@@ -14,7 +14,7 @@ class SpectralLoss(nn.Module):
 
     mel: Tensor
 
-    def __init__(self, sizes: tuple[int, ...] = (512, 1024, 2048), mels: int = 100, floor: float = 1e-3) -> None:
+    def __init__(self, sizes: tuple[int, ...] = (256, 512, 1024, 2048), mels: int = 100, floor: float = 1e-3) -> None:
         super().__init__()
         self.sizes, self.floor = sizes, floor
         self.register_buffer("mel", mel_filters(mels, 1024), persistent=False)
