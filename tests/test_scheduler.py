@@ -32,18 +32,19 @@ def test_nobody_starves() -> None:
         scheduler.admit(stream)
     turns: list[int] = []
     for tick in range(80):
-        stream = scheduler.next(list(range(8)))
-        assert stream is not None
-        turns.append(stream)
-        scheduler.sent(stream, 0.64, now_s=tick * 0.05)
+        turn = scheduler.next(list(range(8)))
+        assert turn is not None
+        turns.append(turn)
+        scheduler.sent(turn, 0.64, now_s=tick * 0.05)
     assert min(turns.count(stream) for stream in range(8)) >= 9
 
 
 def test_capacity() -> None:
     scheduler = Scheduler(1)
-    assert not scheduler.full
+    full = [scheduler.full]
     scheduler.admit(1)
-    assert scheduler.full
+    full.append(scheduler.full)
     scheduler.retire(1)
-    assert not scheduler.full
+    full.append(scheduler.full)
+    assert full == [False, True, False]
     assert scheduler.next([1]) is None

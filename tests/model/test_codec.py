@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from tiny_voice import tiny_codec
+
 from voiceagent.model import source
 from voiceagent.model.codec import SAMPLES_PER_TOKEN
 from voiceagent.model.quantizer import FiniteScalarQuantizer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from tiny_voice import tiny_model
+
 from voiceagent.model.decoding import DecodingOptions, begin, commit_counts, decode_block, propose
 
 
@@ -69,7 +69,11 @@ def test_same_seed_same_tokens_other_seed_other_tokens() -> None:
     model = tiny_model()
     said, saying = torch.randn(1, 1, 32), torch.randn(1, 16, 32)
     options = DecodingOptions(steps=4, temperature=1.0, noise=1.0)
-    draw = lambda seed: decode_block(model, begin(model, said), saying, torch.tensor([0]), options, seed=seed)[0]  # noqa: E731
+
+    def draw(seed: int) -> torch.Tensor:
+        digits, _ = decode_block(model, begin(model, said), saying, torch.tensor([0]), options, seed=seed)
+        return digits
+
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
 

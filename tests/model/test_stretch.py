@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
-
 from tiny_voice import tiny_model
+
 from voiceagent.model.language_model import align
 from voiceagent.model.stretch import Script, plan
 
@@ -52,7 +54,7 @@ def test_words_follow_each_other_in_time() -> None:
     times = stretch.word_times_s
     assert len(times) == 4
     assert all(start <= end for start, end in times)
-    assert all(a[1] <= b[0] + 1e-9 for a, b in zip(times, times[1:], strict=False))
+    assert all(a[1] <= b[0] + 1e-9 for a, b in pairwise(times))
     assert times[-1][1] <= script.clock_s
 
 

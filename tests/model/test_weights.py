@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from tiny_voice import tiny_voices
+
 from voiceagent.errors import ModelError, UnknownVoice
 from voiceagent.model.weights import load, save, voice_index
 
@@ -44,7 +44,7 @@ def test_unknown_key_lists_the_valid_ones(tmp_path: Path) -> None:
     save(tmp_path, tiny_voices())
     file = tmp_path / "voice.toml"
     file.write_text(file.read_text().replace("mels =", "melts ="))
-    with pytest.raises(ModelError, match="melts.*valid keys"):
+    with pytest.raises(ModelError, match=r"melts.*valid keys"):
         load(tmp_path)
 
 

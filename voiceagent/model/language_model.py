@@ -106,21 +106,24 @@ class SpeechLanguageModel(nn.Module):
         """Phoneme encodings (B, P, C) spread over tokens -> (B, T, C)."""
         index = alignment.phoneme.flatten(1)[..., None].expand(-1, -1, encodings.shape[-1])
         spread = encodings.gather(1, index).unflatten(1, (-1, LABELS_PER_TOKEN)).flatten(2)
-        return self.labels(torch.cat((spread, alignment.timing.to(spread.dtype) * 5), dim=-1))
+        labels: Tensor = self.labels(torch.cat((spread, alignment.timing.to(spread.dtype) * 5), dim=-1))
+        return labels
 
     def embed(self, held: Tensor, masked: Tensor, begin: Tensor) -> Tensor:
         """What slots hold: digits (B, S, 6), masked (B, S), begin (B, S) where there is nothing before -> (B, S, C)."""
-        rows = self.digit(held + self.offsets).sum(2)
+        rows: Tensor = self.digit(held + self.offsets).sum(2)
         rows = torch.where(masked[..., None], self.digit.weight[self.mask_row], rows)
         return torch.where(begin[..., None], self.digit.weight[self.begin_row], rows)
 
     def slots(self, embedded: Tensor, said: Tensor, saying: Tensor, voice: Tensor) -> Tensor:
         """Inputs of the transformer: what is held, what the token before says, what this token says; (B, S, C) each."""
-        return embedded + self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
+        slots: Tensor = embedded + self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
+        return slots
 
     def logits(self, hidden: Tensor) -> tuple[Tensor, ...]:
         """(B, S, C) -> one tensor (B, S, levels[d]) a digit."""
-        return self.out(hidden).float().split(self.config.levels, dim=-1)
+        digits: tuple[Tensor, ...] = self.out(hidden).float().split(self.config.levels, dim=-1)
+        return digits
 
     def forward(
         self, slots: Tensor, positions: Tensor, mask: Tensor | None = None, past: KeysValues | None = None

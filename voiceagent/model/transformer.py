@@ -96,7 +96,8 @@ class Block(nn.Module):
         """(B, S, C), visible (B or 1, 1, S, P + S) -> (B, S, C) and this layer's own keys and values (B, kv_heads, S, head_dim)."""
 
         def split(projected: Tensor, heads: int) -> Tensor:
-            return projected.unflatten(2, (heads, self.head_dim)).transpose(1, 2)
+            apart: Tensor = projected.unflatten(2, (heads, self.head_dim))
+            return apart.transpose(1, 2)
 
         h = self.input_layernorm(x)
         query = rotate(split(self.q_proj(h), self.heads), *rope)
