@@ -13,6 +13,7 @@ from tiny_voice import SHAPE
 from voiceagent.model.codec import CodecConfig
 from voiceagent.model.language_model import LanguageModelConfig
 from voiceagent.training import corpus
+from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
 from voiceagent.training.codec import CodecTraining, train_codec
 from voiceagent.training.export import codec_of
 from voiceagent.training.language_model import (
@@ -114,6 +115,18 @@ def test_codec_trains_and_resumes(spoken: Path, tmp_path: Path) -> None:
     second = torch.load(tmp_path / "last.pt", weights_only=False)
     assert second["step"] > first["step"] > 0
     assert second["seconds"] > first["seconds"]
+
+
+def test_adversarial_stage_changes_the_decoder_and_not_the_tokens(spoken: Path, tmp_path: Path) -> None:
+    options = CodecTraining(minutes=0.01, batch=1, tokens=24, hours=1, compiled=False)
+    train_codec(spoken, tmp_path / "codec", TINY, options)
+    before = codec_of(tmp_path / "codec" / "last.pt")
+    training = AdversarialTraining(minutes=0.1, batch=1, tokens=28, hours=1, alone_steps=1, compiled=False)
+    train_adversarially(spoken, tmp_path / "adversarial", TINY, training, start=tmp_path / "codec" / "last.pt")
+    after = codec_of(tmp_path / "adversarial" / "last.pt")
+    samples = torch.randn(1, 9600) * 0.1
+    assert torch.equal(before.encode(samples), after.encode(samples))
+    assert not torch.equal(before.decoder.filters.weight, after.decoder.filters.weight)
 
 
 def test_language_model_trains_on_what_the_codec_made(spoken: Path, tmp_path: Path) -> None:

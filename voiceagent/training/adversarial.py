@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,15 +50,19 @@ class AdversarialTrainer:
         self.opinion = torch.compile(self.judges.forward) if training.compiled else self.judges.forward
         self.spectral = SpectralLoss()
         self.any_voice = len(config.voices)
-        adamw = lambda module, lr: torch.optim.AdamW(module.parameters(), lr=lr, betas=(0.8, 0.99), weight_decay=0.0)  # noqa: E731
-        self.optimizers = [adamw(self.codec.decoder, training.lr), adamw(self.judges, training.lr)]
+        self.optimizers = [
+            torch.optim.AdamW(module.parameters(), lr=training.lr, betas=(0.8, 0.99), weight_decay=0.0)
+            for module in (self.codec.decoder, self.judges)
+        ]
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["base_lr"] = group["lr"]
         self.average = Average(self.codec, decay=0.998)
         self.step, self.seconds = 0, 0.0
-        self.features, self.synthesize = self.codec.decoder.features, source.synthesize
-        self.encode, self.judge = self.codec.encoder.forward, self.spectral.forward
+        self.features: Callable[..., Any] = self.codec.decoder.features
+        self.synthesize: Callable[..., Any] = source.synthesize
+        self.encode: Callable[..., Any] = self.codec.encoder.forward
+        self.judge: Callable[..., Any] = self.spectral.forward
         if training.compiled:
             self.features, self.synthesize, self.encode, self.judge = (
                 torch.compile(f) for f in (self.features, self.synthesize, self.encode, self.judge)

@@ -1,6 +1,6 @@
 """`voiceagent train ...`: from text to voices, one command a stage, each resumable.
 
-corpus -> codec -> tokens -> lm -> export; `all` runs them in a row.
+corpus -> codec -> decoder -> tokens -> lm -> export; `all` runs them in a row.
 """
 
 from __future__ import annotations
@@ -47,34 +47,52 @@ def corpus(
 
 
 @app.command()
-def codec(
+def codec(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 42.0, threads: Threads = 1) -> None:
+    """Train encoder and decoder of the speech codec together."""
+    from voiceagent.model.codec import CodecConfig
+    from voiceagent.training.codec import CodecTraining, train_codec
+    from voiceagent.training.plots import draw_curves
+
+    _need(data / "corpus" / VOICES[0], "corpus")
+    train_codec(data / "corpus", runs / "codec", CodecConfig(), CodecTraining(minutes=minutes, threads=threads))
+    draw_curves([runs / "codec"], runs / "codec" / "curves.png")
+
+
+@app.command()
+def decoder(
     data: Data = DATA,
     runs: Runs = RUNS,
-    minutes: Minutes = 42.0,
+    minutes: Minutes = 27.0,
     threads: Threads = 1,
-    adversarial: Annotated[bool, typer.Option(help="The second stage: decoder against discriminators.")] = False,
+    adversarial: Annotated[bool, typer.Option(help="Against discriminators; after the plain stage, if that was run.")] = False,
 ) -> None:
-    """Train the speech codec."""
+    """Train the decoder further; the tokens do not change, so the language model can be trained meanwhile."""
     from voiceagent.model.codec import CodecConfig
     from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
     from voiceagent.training.codec import CodecTraining, train_codec
     from voiceagent.training.plots import draw_curves
 
-    _need(data / "corpus" / VOICES[0], "corpus")
+    _need(runs / "codec" / "last.pt", "codec")
     if adversarial:
-        _need(runs / "codec" / "last.pt", "codec")
-        options = AdversarialTraining(minutes=minutes, threads=threads)
-        run = runs / "adversarial"
-        train_adversarially(data / "corpus", run, CodecConfig(), options, start=runs / "codec" / "last.pt")
+        start, run = _newest(runs, "decoder", "codec"), runs / "adversarial"
+        train_adversarially(
+            data / "corpus", run, CodecConfig(), AdversarialTraining(minutes=minutes, threads=threads), start=start
+        )
     else:
-        run = runs / "codec"
-        train_codec(data / "corpus", run, CodecConfig(), CodecTraining(minutes=minutes, threads=threads))
+        run = runs / "decoder"
+        options = CodecTraining(minutes=minutes, threads=threads, decoder_only=True, muon_lr=2e-3, tokens=44, batch=14)
+        train_codec(data / "corpus", run, CodecConfig(), options, start=runs / "codec" / "last.pt")
     draw_curves([run], run / "curves.png")
+
+
+def _newest(runs: Path, *stages: str) -> Path:
+    """The checkpoint of the first of these stages that was run."""
+    return next(path for stage in stages if (path := runs / stage / "last.pt").exists())
 
 
 @app.command()
 def tokens(data: Data = DATA, runs: Runs = RUNS) -> None:
-    """Turn the corpus into tokens, with the codec of the first stage: the second does not change them."""
+    """Turn the corpus into tokens, with the codec of the first stage: later stages do not change them."""
     import torch
 
     from voiceagent.training.export import codec_of
@@ -108,8 +126,7 @@ def export(
     from voiceagent.training import export as exporting
 
     _need(runs / "lm" / "last.pt", "lm")
-    adversarial = runs / "adversarial" / "last.pt"
-    chosen = adversarial if adversarial.exists() else runs / "codec" / "last.pt"
+    chosen = _newest(runs, "adversarial", "decoder", "codec")
     exporting.export(chosen, runs / "lm" / "last.pt", out, {voice: DecodingOptions() for voice in VOICES})
 
 
@@ -118,7 +135,7 @@ def everything(text: Text = None, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Every stage in a row, as the voices that ship were made; about three hours on two cores."""
     corpus(text, data)
     codec(data, runs)
-    codec(data, runs, minutes=20.0, adversarial=True)
+    decoder(data, runs)
     tokens(data, runs)
     lm(data, runs)
     export(runs)

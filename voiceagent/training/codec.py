@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,8 +34,8 @@ class CodecTraining:
     minutes: float = 60.0
     batch: int = 16
     tokens: int = 48
-    muon_lr: float = 2e-3
-    adamw_lr: float = 1e-3
+    muon_lr: float = 3e-3
+    adamw_lr: float = 2e-3
     hours: float = 6.0
     phoneme_weight: float = 0.3
     decoder_only: bool = False
@@ -67,8 +69,10 @@ class CodecTrainer:
         self.probe = PhonemeProbe(len(config.levels), len(SYMBOLS))
         self.spectral = SpectralLoss()
         self.any_voice = len(config.voices)
-        self.features, self.synthesize = self.codec.decoder.features, source.synthesize
-        self.encode, self.judge = self.codec.encoder.forward, self.spectral.forward
+        self.features: Callable[..., Any] = self.codec.decoder.features
+        self.synthesize: Callable[..., Any] = source.synthesize
+        self.encode: Callable[..., Any] = self.codec.encoder.forward
+        self.judge: Callable[..., Any] = self.spectral.forward
         if training.compiled:  # fusing the elementwise work makes a step two to three times faster on a CPU
             self.features, self.synthesize, self.encode, self.judge = (
                 torch.compile(f) for f in (self.features, self.synthesize, self.encode, self.judge)

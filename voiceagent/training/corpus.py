@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,8 +106,9 @@ def make_corpus(text_folder: Path | None, folder: Path, *, voice: str, hours: fl
     missing = (n for n in range(len(shards)) if not (folder / voice / f"{n:04d}.jsonl").exists())
     columns = (*Progress.get_default_columns()[:3], TimeRemainingColumn(), TextColumn("{task.completed:.2f} h"))
     with Progress(*columns) as progress, ProcessPoolExecutor(processes) as pool:
-        task = progress.add_task(f"{voice} speaks", total=hours, completed=have_s / 3600)
-        running = set()
+        task = progress.add_task(f"{voice} speaks", total=hours)
+        progress.update(task, completed=have_s / 3600)
+        running: set[Future[float]] = set()
         while have_s < hours * 3600 or running:
             while have_s < hours * 3600 and len(running) < processes and (n := next(missing, None)) is not None:
                 running.add(pool.submit(make_shard, folder, voice, n, shards[n]))

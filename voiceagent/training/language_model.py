@@ -111,7 +111,8 @@ class LanguageModelTrainer:
             logits, masked, weight = self._noisy(window, said.float(), block_causal_step)
         true = window.digits
         parts = [
-            F.cross_entropy(l.flatten(0, 1), true[..., d].flatten(), reduction="none") for d, l in enumerate(logits)
+            F.cross_entropy(digit.flatten(0, 1), true[..., d].flatten(), reduction="none")
+            for d, digit in enumerate(logits)
         ]
         per_token = torch.stack(parts).sum(0).view_as(masked) * masked
         name = "streaming" if block_causal_step else "offline"
@@ -133,15 +134,16 @@ class LanguageModelTrainer:
         hidden = torch.cat((torch.zeros(batch, 1, dtype=torch.bool), masked[:, :-1]), 1)
         if streaming:  # the slot that opens a block holds the last token of the block before, which is committed
             hidden = hidden & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
-        slot = lambda mask: self.model.slots(
-            self.model.embed(held, mask, begin), said[:, :-1], said[:, 1:], window.voice
-        )
+
+        def slot(mask: Tensor) -> Tensor:
+            return self.model.slots(self.model.embed(held, mask, begin), said[:, :-1], said[:, 1:], window.voice)
+
         if not streaming:
             logits, _, _ = self.predict(slot(hidden), positions)
             return logits, masked, 1 / t
         both = torch.cat((slot(hidden), slot(torch.zeros_like(hidden))), 1)
         logits, _, _ = self.predict(both, positions.repeat(2), block_causal(blocks)[None, None])
-        return tuple(l[:, :tokens] for l in logits), masked, 1 / t
+        return tuple(digit[:, :tokens] for digit in logits), masked, 1 / t
 
     def update(self, window: Window, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""

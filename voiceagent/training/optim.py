@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 def optimizers(modules: Iterable[nn.Module], *, muon_lr: float, adamw_lr: float) -> list[torch.optim.Optimizer]:
     """Muon (arXiv 2502.16982) for matrices inside the network; AdamW for embeddings, norms, biases and heads named `out*`."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for module in modules:
         tables = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
         for parameter in module.parameters():

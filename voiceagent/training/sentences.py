@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +17,9 @@ Split = Literal["train", "dev", "test"]
 
 _SHORT = (
     (
-        "Yes. No. Sure. Of course. Okay. Right. Exactly. Thanks. Thank you. Good morning. Good night. Hello. Hi there. Not yet. Maybe. "
-        "I see. Go on. One moment. All done. Here you go. My pleasure. No problem. Sounds good. Got it. Well. Hmm. Sorry. Welcome back."
+        "Yes. No. Sure. Of course. Okay. Right. Exactly. Thanks. Thank you. Good morning. Good night. Hello. Hi there. Not yet. "
+        "Maybe. I see. Go on. One moment. All done. Here you go. My pleasure. No problem. Sounds good. Got it. Well. Hmm. Sorry. "
+        "Welcome back."
     )
     .replace(". ", ".|")
     .split("|")
@@ -38,10 +39,17 @@ _ROOMS = "kitchen bedroom hallway bathroom garage office attic basement garden n
 
 def template(rng: random.Random) -> str:
     """One made-up sentence."""
-    number = lambda: str(rng.choice([rng.randint(2, 99), rng.randint(100, 9999), rng.randint(10_000, 2_000_000)]))  # noqa: E731
-    clock = lambda: f"{rng.randint(1, 12)}:{rng.randint(0, 59):02d} {rng.choice(['am', 'pm'])}"  # noqa: E731
-    things = lambda n: ", ".join(rng.sample(_THINGS, n)).replace("-", " ")  # noqa: E731
-    kinds = [
+
+    def number() -> str:
+        return str(rng.choice([rng.randint(2, 99), rng.randint(100, 9999), rng.randint(10_000, 2_000_000)]))
+
+    def clock() -> str:
+        return f"{rng.randint(1, 12)}:{rng.randint(0, 59):02d} {rng.choice(['am', 'pm'])}"
+
+    def things(count: int) -> str:
+        return ", ".join(rng.sample(_THINGS, count)).replace("-", " ")
+
+    kinds: list[Callable[[], str]] = [
         lambda: rng.choice(_SHORT),
         lambda: f"The {rng.choice(_ROOMS)} is {rng.randint(14, 31)} degrees.",
         lambda: f"I set a timer for {rng.randint(2, 59)} minutes.",

