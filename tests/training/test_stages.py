@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from tiny_voice import SHAPE
+
 from voiceagent.model.codec import CodecConfig
 from voiceagent.model.language_model import LanguageModelConfig
 from voiceagent.training import corpus
@@ -137,9 +137,7 @@ def test_language_model_trains_on_what_the_codec_made(spoken: Path, tmp_path: Pa
     training = LanguageModelTraining(
         minutes=0.05, batch=2, tokens=48, streaming_tokens=32, phonemes=96, blocks=(6, 8), compiled=False
     )
-    train_language_model(
-        tmp_path / "tokens", tmp_path / "lm", LanguageModelConfig(speech=SHAPE, text=SHAPE), training
-    )
+    train_language_model(tmp_path / "tokens", tmp_path / "lm", LanguageModelConfig(speech=SHAPE, text=SHAPE), training)
     rows = [json.loads(line) for line in (tmp_path / "lm" / "log.jsonl").read_text().splitlines()]
     assert rows
     assert all(np.isfinite(value) for row in rows for value in row.values())
@@ -153,9 +151,7 @@ def test_hidden_text_is_not_heard(spoken: Path, tmp_path: Path) -> None:
     tokenise(codec_of(tmp_path / "codec" / "last.pt"), spoken, tmp_path / "tokens")
     source = TokenSource(tmp_path / "tokens", ("heart", "joe"), odds=(0.5, 0.5), seed=0)
     window = source.batch(2, 40, 96)
-    trainer = LanguageModelTrainer(
-        LanguageModelConfig(speech=SHAPE, text=SHAPE), LanguageModelTraining(compiled=False)
-    )
+    trainer = LanguageModelTrainer(LanguageModelConfig(speech=SHAPE, text=SHAPE), LanguageModelTraining(compiled=False))
     torch.manual_seed(5)
     before, _ = trainer.conditioned(window)
     changed = window.phonemes.clone()

@@ -15,7 +15,8 @@ app = typer.Typer(help="Make voices: corpus, codec, tokens, lm, export.", no_arg
 Data = Annotated[Path, typer.Option(help="Folder for speech and tokens.")]
 Runs = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and curves.")]
 Text = Annotated[
-    Path | None, typer.Option(help="Folder of *.txt.gz files, one sentence a line; without it, made-up sentences alone.")
+    Path | None,
+    typer.Option(help="Folder of *.txt.gz files, one sentence a line; without it, made-up sentences alone."),
 ]
 Minutes = Annotated[float, typer.Option(help="Time to train for, in all; a later run goes on.")]
 Threads = Annotated[int, typer.Option(help="Threads of the tensor library.")]
@@ -64,7 +65,9 @@ def decoder(
     runs: Runs = RUNS,
     minutes: Minutes = 27.0,
     threads: Threads = 1,
-    adversarial: Annotated[bool, typer.Option(help="Against discriminators; after the plain stage, if that was run.")] = False,
+    adversarial: Annotated[
+        bool, typer.Option(help="Against discriminators; after the plain stage, if that was run.")
+    ] = False,
 ) -> None:
     """Train the decoder further; the tokens do not change, so the language model can be trained meanwhile."""
     from voiceagent.model.codec import CodecConfig

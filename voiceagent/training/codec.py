@@ -55,8 +55,8 @@ class PhonemeProbe(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         x, _ = self.mix(self.into(values))
-        logits: Tensor = self.out(x)
-        return logits.unflatten(2, (LABELS_PER_TOKEN, -1)).flatten(1, 2)
+        logits: Tensor = self.out(x).unflatten(2, (LABELS_PER_TOKEN, -1))
+        return logits.flatten(1, 2)
 
 
 class CodecTrainer:

@@ -65,7 +65,7 @@ class LanguageModelTrainer:
         self.step, self.seconds = 0, 0.0
         self.encode, self.predict = self.model.text.forward, self.model.forward
         if training.compiled:
-            # compiled for a CPU, the backward pass of attention returned NaN (torch 2.13); here and not there, because it loads the compiler
+            # compiled for a CPU, the backward pass of attention returned NaN (torch 2.13); said here, because it loads the compiler
             transformer.attend = torch.compiler.disable(transformer.attend)
             self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
         self.tokens_in_corpus: dict[str, int] = {}
