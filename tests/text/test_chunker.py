@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ def texts(text: str) -> list[str]:
 
 def cuts(text: str, marks: list[int]) -> list[str]:
     places = [0, *sorted({mark % (len(text) + 1) for mark in marks}), len(text)]
-    return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(places)]
 
 
 def covers(text: str, chunks: list[Chunk]) -> None:
@@ -57,7 +58,9 @@ def test_cutting_does_not_matter(text: str, marks: list[int]) -> None:
     assert speak(cuts(text, marks)) == whole
 
 
-ODD = st.text(st.sampled_from(list("ab A.1,!?:;-—…`*_~#>|[](){}<>$\\/\n\t\"'&@%=😀é你\u0301\u202e\0\ud800")), max_size=80)
+ODD = st.text(
+    st.sampled_from(list("ab A.1,!?:;-—…`*_~#>|[](){}<>$\\/\n\t\"'&@%=😀é你\u0301\u202e\0\ud800")), max_size=80
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -174,7 +177,22 @@ def test_other_scripts_are_skipped_with_a_warning() -> None:
     assert any("Cyrillic" in warning for chunk in chunks for warning in chunk.warnings)
 
 
-HOSTILE = ["ab. ", "1.1.", "((((", "e\u0301\u0302\u0303", "\u202e\u200f", "[", "`", "<a", "$x", '{"', "\n", "<think>", "**a", "&a;"]
+HOSTILE = [
+    "ab. ",
+    "1.1.",
+    "((((",
+    "e\u0301\u0302\u0303",
+    "\u202e\u200f",
+    "[",
+    "`",
+    "<a",
+    "$x",
+    '{"',
+    "\n",
+    "<think>",
+    "**a",
+    "&a;",
+]
 
 
 @pytest.mark.parametrize("unit", HOSTILE)

@@ -45,7 +45,9 @@ def test_words_keep_their_place() -> None:
     assert [word.text for word in words_of("It is 42.")] == ["It", "is", "42.", "42."]
 
 
-@pytest.mark.parametrize("text", ["", ".", "😀", "你好", "\0", "\ud800", "x" * 300, "((((", "zzxqy", "—", "<phoneme ph='a b'>x</phoneme>"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "😀", "你好", "\0", "\ud800", "x" * 300, "((((", "zzxqy", "—", "<phoneme ph='a b'>x</phoneme>"]
+)
 def test_bad_input_is_no_error(text: str) -> None:
     for word in words_of(text):
         assert word.phonemes
@@ -61,8 +63,14 @@ def test_prescribed_phonemes() -> None:
 
 
 def test_imports_are_light() -> None:
-    code = "import sys, voiceagent.text; print([m for m in ('torch', 'numpy', 'hibari', 'onnxruntime', 'wetext') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = "import sys, voiceagent.text; "
+    code += "print([m for m in ('torch', 'numpy', 'hibari', 'onnxruntime', 'wetext') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
     code = "import sys; from voiceagent.text import MisakiPhonemizer, Chunk; MisakiPhonemizer()(Chunk('Hi', 0, 'Hi', '', True)); "
     code += "print('onnxruntime' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )

@@ -22,7 +22,7 @@ _GREEK: Final = frozenset(
     "varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()
 )
 _SIGNS: Final = {
-    "+": "plus", "-": "minus", "−": "minus", "=": "equals", "<": "is less than", ">": "is greater than",  # noqa: RUF001
+    "+": "plus", "-": "minus", "−": "minus", "=": "equals", "<": "is less than", ">": "is greater than",
     "/": "over", "*": "times", "%": "percent", "!": "factorial", ",": ",", "'": "prime",
 }  # fmt: skip
 _POWERS: Final = {"2": "squared", "3": "cubed", "\\circ": "degrees", "'": "prime"}
@@ -32,7 +32,7 @@ _LIMIT: Final = 300
 
 
 def speak_math(tex: str) -> str:
-    """Words for a formula such as "x^2 + \\frac{1}{2}"; "" when nothing of it can be said."""
+    r"""Words for a formula such as "x^2 + \frac{1}{2}"; "" when nothing of it can be said."""
     words = _Reader(_TOKEN.findall(tex[:_LIMIT])).read(0)
     return " ".join(" ".join(words).split())
 

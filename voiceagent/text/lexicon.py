@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .items import Item
+from voiceagent.text.items import Item
 
 __all__ = ["Lexicon", "LexiconError"]
 

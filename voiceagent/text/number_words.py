@@ -47,10 +47,7 @@ def cardinal(number: int) -> str:
 def ordinal(number: int) -> str:
     """23 -> "twenty third"."""
     head, _, last = cardinal(number).rpartition(" ")
-    if last in _IRREGULAR:
-        last = _IRREGULAR[last]
-    else:
-        last = last[:-1] + "ieth" if last.endswith("y") else last + "th"
+    last = _IRREGULAR.get(last, last[:-1] + "ieth" if last.endswith("y") else last + "th")
     return f"{head} {last}" if head else last
 
 
@@ -72,14 +69,14 @@ def decade(number: int) -> str:
 
 
 def digits(text: str, zero: str = "zero") -> str:
-    """ "555" -> "five five five"; what is no digit is left out."""
+    """Digit by digit: "555" -> "five five five"; what is no digit is left out."""
     return " ".join(zero if c == "0" else _ONES[int(c)] for c in text if c.isdigit() and c.isascii())
 
 
 def count(text: str) -> str:
     """A written figure as a quantity: "1,234.50", "0.5", ".5", "007", "-3"."""
     text = text.replace(",", "")
-    if text[:1] in "-−+":  # noqa: RUF001
+    if text[:1] in "-−+":
         return f"{'plus' if text[0] == '+' else 'minus'} {count(text[1:])}"
     whole, point, fraction = text.partition(".")
     if len(whole) > _LONGEST or (len(whole) > 1 and whole[0] == "0"):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .chunks import Chunk, Word, spans_of
+from voiceagent.text.chunks import Chunk, Word, spans_of
 
 __all__ = ["MisakiPhonemizer", "PhonemeText", "Phonemizer"]
 
@@ -53,7 +53,7 @@ class MisakiPhonemizer:
         self._g2p("Warming up, Zyxgorn.", normalize_text=False)
 
     def __call__(self, chunk: Chunk) -> PhonemeText:
-        from .normalize import speak_plainly
+        from voiceagent.text.normalize import speak_plainly
 
         spans = spans_of(chunk)
         if not spans and not chunk.spoken:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .chunker import Chunker
-from .chunks import Chunk, spans_of
-from .lexicon import Lexicon
-from .phonemizer import MisakiPhonemizer, Phonemizer
-from .policy import ChunkLimits, SpeechPolicy
+from voiceagent.text.chunker import Chunker
+from voiceagent.text.chunks import Chunk, spans_of
+from voiceagent.text.lexicon import Lexicon
+from voiceagent.text.phonemizer import MisakiPhonemizer, Phonemizer
+from voiceagent.text.policy import ChunkLimits, SpeechPolicy
 
 __all__ = ["report"]
 

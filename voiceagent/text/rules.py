@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import rules_figures, rules_money, rules_net, rules_time, rules_words
-from .rule import Rule
+from voiceagent.text import rules_figures, rules_money, rules_net, rules_time, rules_words
+from voiceagent.text.rule import Rule
 
 __all__ = ["ALWAYS_AFTER", "ALWAYS_BEFORE", "NET", "WITH_FIGURES"]
 

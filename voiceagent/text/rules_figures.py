@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import number_words as N  # noqa: N812
-from .rule import Rule
+from voiceagent.text import number_words as N
+from voiceagent.text.rule import Rule
 
 __all__ = ["RULES"]
 
@@ -22,9 +22,9 @@ _VULGAR: Final = {
 _PAIRS: Final = {"24/7": "twenty four seven", "9/11": "nine eleven", "50/50": "fifty fifty", "20/20": "twenty twenty"}
 _SUPERSCRIPT: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _BETWEEN: Final = {
-    "+": "plus", "=": "equals", "<": "is less than", ">": "is greater than", "×": "times", "*": "times", "÷": "divided by",  # noqa: RUF001
+    "+": "plus", "=": "equals", "<": "is less than", ">": "is greater than", "×": "times", "*": "times", "÷": "divided by",
     "≈": "is about", "≠": "is not equal to", "≤": "is at most", "≥": "is at least", "±": "plus or minus", "<=": "is at most",
-    ">=": "is at least", "!=": "is not equal to", "==": "equals", "->": "to", "→": "to", "/": "divided by", "-": "minus", "−": "minus",  # noqa: RUF001
+    ">=": "is at least", "!=": "is not equal to", "==": "equals", "->": "to", "→": "to", "/": "divided by", "-": "minus", "−": "minus",
 }  # fmt: skip
 _LETTERS: Final = {"k": "thousand", "M": "million", "B": "billion", "T": "trillion", "m": "million", "bn": "billion"}
 
@@ -43,7 +43,7 @@ def _slashed(match: re.Match[str]) -> str | None:
     if below not in _PARTS or not 0 < above < below:
         return None if whole else f"{N.cardinal(above)} slash {N.cardinal(below)}"
     if whole:
-        said = "a half" if (above, below) == (1, 2) else "a quarter" if (above, below) == (1, 4) else _fraction(above, below)
+        said = {(1, 2): "a half", (1, 4): "a quarter"}.get((above, below)) or _fraction(above, below)
         return f"{N.count(whole)} and {said}"
     return _fraction(above, below)
 
@@ -80,7 +80,11 @@ def _scientific(match: re.Match[str]) -> str:
 
 
 def _between(match: re.Match[str]) -> str:
-    if match[1] in ("→", "->") and match.string[match.start() - 1 : match.start()].isalpha() and match.string[match.start() - 2 : match.start() - 1].isalpha():
+    if (
+        match[1] in ("→", "->")
+        and match.string[match.start() - 1 : match.start()].isalpha()
+        and match.string[match.start() - 2 : match.start() - 1].isalpha()
+    ):
         return ", "  # a path through menus
     return f" {_BETWEEN[match[1]]} "
 
@@ -110,10 +114,19 @@ def _code(match: re.Match[str]) -> str | None:
     parts = re.findall(r"[A-Za-z]+|\d+", text)
     if len(parts) > 3 and len(text) > 4:
         return N.spell(text)
-    if len(parts) == 3 and parts[1] == "2" and parts[0].isalpha() and len(text) == 3 and text.isupper() and text[0] != "H":
+    if (
+        len(parts) == 3
+        and parts[1] == "2"
+        and parts[0].isalpha()
+        and len(text) == 3
+        and text.isupper()
+        and text[0] != "H"
+    ):
         return f"{parts[0]} to {parts[2]}"
     said = [
-        (N.count(part) if len(part) < 3 or part.endswith("00") else N.house_number(part)) if part.isdigit() else _letters(part, text)
+        (N.count(part) if len(part) < 3 or part.endswith("00") else N.house_number(part))
+        if part.isdigit()
+        else _letters(part, text)
         for part in parts
     ]
     return " ".join(said)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import number_words as N  # noqa: N812
-from .rule import Rule
+from voiceagent.text import number_words as N
+from voiceagent.text.rule import Rule
 
 __all__ = ["RULES", "UNITS"]
 
@@ -24,7 +24,15 @@ _CODES: Final = {
     "AUD": "Australian dollar", "CHF": "Swiss franc", "INR": "Indian rupee", "CNY": "Chinese yuan", "MXN": "Mexican peso",
     "NZD": "New Zealand dollar", "SEK": "Swedish krona", "BTC": "bitcoin", "ETH": "ether",
 }  # fmt: skip
-_LANDS: Final = {"US": "U.S. ", "C": "Canadian ", "CA": "Canadian ", "A": "Australian ", "AU": "Australian ", "NZ": "New Zealand ", "HK": "Hong Kong "}
+_LANDS: Final = {
+    "US": "U.S. ",
+    "C": "Canadian ",
+    "CA": "Canadian ",
+    "A": "Australian ",
+    "AU": "Australian ",
+    "NZ": "New Zealand ",
+    "HK": "Hong Kong ",
+}
 _SCALES: Final = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "b": "billion", "B": "billion",
     "bn": "billion", "t": "trillion", "T": "trillion", "tn": "trillion",
@@ -38,7 +46,7 @@ _PERS: Final = {
     "sec": "second", "lb": "pound", "kg": "kilogram", "oz": "ounce", "gal": "gallon", "ea": "each", "sq": "square", "mi": "mile",
     "km": "kilometer", "l": "liter", "L": "liter", "g": "gram", "m": "meter", "GB": "gigabyte", "MB": "megabyte", "kWh": "kilowatt hour",
 }  # fmt: skip
-_ONE: Final = frozenset({"1", "-1", "−1", "1.0", "1.00"})  # noqa: RUF001
+_ONE: Final = frozenset({"1", "-1", "−1", "1.0", "1.00"})
 
 # symbol -> (one, many)
 UNITS: Final = {
@@ -200,7 +208,10 @@ def _amount(sign: str, number: str, scale: str, land: str = "", *, singular: boo
 
 def _modifies(match: re.Match[str]) -> bool:
     """Whether the quantity stands before a noun ("a $5 bill"): its unit is then in the singular."""
-    return _ARTICLE.search(match.string, 0, match.start()) is not None and _NOUN.match(match.string, match.end()) is not None
+    return (
+        _ARTICLE.search(match.string, 0, match.start()) is not None
+        and _NOUN.match(match.string, match.end()) is not None
+    )
 
 
 def _per(match: re.Match[str]) -> str:

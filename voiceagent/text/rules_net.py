@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import number_words as N  # noqa: N812
-from .rule import Rule
+from voiceagent.text import number_words as N
+from voiceagent.text.rule import Rule
 
 __all__ = ["RULES"]
 
-_DOMAINS: Final = (
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|uk|us|de|fr|ca|au|eu|ch|nl|jp|in|tv|me|ly|app|dev|xyz|tech|cloud|online|site|blog"
-)
+_DOMAINS: Final = "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|uk|us|de|fr|ca|au|eu|ch|nl|jp|in|tv|me|ly|app|dev|xyz|tech|cloud|online|site|blog"
 _HOST: Final = rf"(?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,6}}(?:{_DOMAINS})(?![A-Za-z0-9-])"
 _SPELLED: Final = frozenset("io ai uk us de fr ca au eu ch nl jp in tv ly".split())
 _EXTENSIONS: Final = {
@@ -47,7 +45,10 @@ _POINTS: Final = {
 def _label(text: str) -> str:
     """A part of a host name or path: figures as digits, dashes and underscores as breaks."""
     words = re.findall(r"[A-Za-z]+|\d+", text)
-    return " ".join(N.digits(word) if word.isdigit() and len(word) > 2 else N.count(word) if word.isdigit() else word for word in words)
+    return " ".join(
+        N.digits(word) if word.isdigit() and len(word) > 2 else N.count(word) if word.isdigit() else word
+        for word in words
+    )
 
 
 def _host(host: str) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import number_words as N  # noqa: N812
-from .rule import Rule
+from voiceagent.text import number_words as N
+from voiceagent.text.rule import Rule
 
 __all__ = ["RULES"]
 
-_MONTHS: Final = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS: Final = "January February March April May June July August September October November December".split()
 _SHORT: Final = {month[:3]: month for month in _MONTHS} | {"Sept": "September"}
-_MONTH: Final = r"(?P<month>" + "|".join([*_MONTHS, r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\b\.?", r"May\b"]) + ")"
+_MONTH: Final = (
+    r"(?P<month>" + "|".join([*_MONTHS, r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\b\.?", r"May\b"]) + ")"
+)
 _DAY: Final = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?![\d:%]|[.,]\d)"
 _YEAR: Final = r"(?P<year>1\d{3}|20\d{2})(?![\d,]|\.\d)"
 _DAYS: Final = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from . import number_words as N  # noqa: N812
-from .rule import Rule
+from voiceagent.text import number_words as N
+from voiceagent.text.rule import Rule
 
 __all__ = ["AFTER", "BEFORE"]
 
@@ -58,7 +58,7 @@ _SYMBOLS: Final = {
     "&": " and ", "@": " at ", "%": " percent", "°": " degrees ", "§": " section ", "±": " plus or minus ", "≈": " about ",
     "≠": " is not equal to ", "≤": " at most ", "≥": " at least ", "∞": " infinity ", "√": " the square root of ", "π": " pi ",
     "∑": " sum ", "µ": " micro ", "Ω": " ohm ", "№": " number ", "‰": " per thousand ", "÷": " divided by ", "¢": " cents ",
-    "€": " euros ", "£": " pounds ", "$": " dollars ", "∆": " delta ", "→": ", ", "←": ", ", "↔": ", ", "×": " ", "©": " ",  # noqa: RUF001
+    "€": " euros ", "£": " pounds ", "$": " dollars ", "∆": " delta ", "→": ", ", "←": ", ", "↔": ", ", "×": " ", "©": " ",
     "®": " ", "™": " ", "=": " equals ", "+": " plus ", "<": " ", ">": ", ", "~": " ", "^": " ", "\\": " ", "|": ", ", "*": " ",
     "_": " ", "#": " ", "[": " ", "]": " ", "{": " ", "}": " ", "/": " slash ", "`": " ", "¹": "", "²": " squared", "³": " cubed",
 }  # fmt: skip
@@ -74,7 +74,11 @@ def _counted(match: re.Match[str]) -> str | None:
 
 
 def _king(match: re.Match[str]) -> str | None:
-    if not match[2] or (match[2] in ("C", "L")) or (match[2] in ("I", "V", "X") and match[1] in ("John", "Mary", "Paul", "King", "Queen", "Pope")):
+    if (
+        not match[2]
+        or (match[2] in ("C", "L"))
+        or (match[2] in ("I", "V", "X") and match[1] in ("John", "Mary", "Paul", "King", "Queen", "Pope"))
+    ):
         return None
     return f"{match[1]} the {N.ordinal(_value(match[2]))}"
 

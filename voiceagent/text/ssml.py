@@ -1,5 +1,6 @@
 """The safe subset of SSML that may stand in a text: break, say-as, sub, phoneme, prosody rate. No XML parser is involved:
-nothing is ever expanded, so there is nothing to bomb."""
+nothing is ever expanded, so there is nothing to bomb.
+"""
 
 from __future__ import annotations
 
