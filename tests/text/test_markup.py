@@ -72,7 +72,7 @@ def test_default_policy(text: str, expected: str) -> None:
     ("policy", "text", "expected"),
     [
         (SpeechPolicy(code_block="skip"), "```\nx\n```\nafter", "after"),
-        (SpeechPolicy(code_block="speak"), "```python\nhello there\n```\nafter", "hello there after"),
+        (SpeechPolicy(code_block="speak"), "```python\nhello there\n```\nafter", "hello there. after"),
         (SpeechPolicy(inline_code="skip"), "use `x` now", "use now"),
         (SpeechPolicy(emoji="name"), "nice 🎉", "nice party popper"),
         (SpeechPolicy(think="speak"), "<think>plan</think> go", "plan go"),
@@ -89,8 +89,9 @@ def test_policies(policy: SpeechPolicy, text: str, expected: str) -> None:
 
 
 MARKDOWN = [
-    "## Plan\n\nWe *will* go to the **big** house, and then [home](http://a.b).\n\n- first thing\n- second thing with `code`\n\nThat is all.",
-    "A paragraph with ***both*** kinds, an ![image](x.png \"t\") and <em>html</em>.\n\n> A quote\n> in two lines\n\nEnd.",
+    "## Plan\n\nWe *will* go to the **big** house, and then [home](http://a.b).\n\n- first thing\n"
+    "- second thing with `code`\n\nThat is all.",
+    'A paragraph with ***both*** kinds, an ![image](x.png "t") and <em>html</em>.\n\n> A quote\n> in two lines\n\nEnd.',
     "1. Alpha\n2. Beta\n   continued here\n\nText _after_ the list\nwith a soft break.",
 ]
 
@@ -108,10 +109,23 @@ def test_agrees_with_a_markdown_parser(text: str) -> None:
 
 
 def test_ssml() -> None:
-    text = '<speak>Say <say-as interpret-as="characters">ABC</say-as> and <sub alias="World Wide Web">WWW</sub>.</speak>'
+    text = (
+        '<speak>Say <say-as interpret-as="characters">ABC</say-as> and <sub alias="World Wide Web">WWW</sub>.</speak>'
+    )
     assert spoken(text) == "Say A B C and World Wide Web."
-    assert (pause_seconds("400ms"), pause_seconds("1.5s"), pause_seconds("99s"), pause_seconds("", "weak")) == (0.4, 1.5, 10.0, 0.2)
-    assert (rate_factor("fast"), rate_factor("80%"), rate_factor("+10%"), rate_factor("9"), rate_factor("?")) == (1.25, 0.8, 1.1, 2.0, 1.0)
+    assert (pause_seconds("400ms"), pause_seconds("1.5s"), pause_seconds("99s"), pause_seconds("", "weak")) == (
+        0.4,
+        1.5,
+        10.0,
+        0.2,
+    )
+    assert (rate_factor("fast"), rate_factor("80%"), rate_factor("+10%"), rate_factor("9"), rate_factor("?")) == (
+        1.25,
+        0.8,
+        1.1,
+        2.0,
+        1.0,
+    )
 
 
 def test_unknown_tags_and_entities_warn() -> None:

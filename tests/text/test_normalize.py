@@ -57,9 +57,9 @@ def test_spans_speak_of_the_text_as_sent() -> None:
     text = "Pay **$29.50** to [Dr. Lee](http://x.com) by 5/1."
     where = {span.word: text[span.start : span.end] for span in spans(text)}
     assert where["twenty"] == where["cents"] == "$29.50"
-    assert where["Doctor"] == "Dr. "
+    assert where["Doctor"] == "Dr."
     assert where["Lee"] == "Lee"
-    assert where["May"] == "by 5/1"
+    assert where["May"] == "5/1"
     assert where["Pay"] == "Pay"
 
 
@@ -78,7 +78,14 @@ def test_plain_text_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(0, "zero"), (13, "thirteen"), (80, "eighty"), (110, "one hundred ten"), (10**15, "one quadrillion"), (10**6 + 1, "one million one")],
+    [
+        (0, "zero"),
+        (13, "thirteen"),
+        (80, "eighty"),
+        (110, "one hundred ten"),
+        (10**15, "one quadrillion"),
+        (10**6 + 1, "one million one"),
+    ],
 )
 def test_cardinal(number: int, expected: str) -> None:
     assert numbers.cardinal(number) == expected
@@ -88,7 +95,28 @@ def test_long_figures_are_read_digit_by_digit() -> None:
     assert speak_plainly("1" * 20) == " ".join(["one"] * 20)
 
 
-@pytest.mark.parametrize("unit", ["1.1.", "1-", "$1", "1/", "a1", "1,", "x^2", "5 kg ", "http://", "a@b.", "(1) ", "'9", "1:0", "-5", "%1", "No. ", "I."])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "1.1.",
+        "1-",
+        "$1",
+        "1/",
+        "a1",
+        "1,",
+        "x^2",
+        "5 kg ",
+        "http://",
+        "a@b.",
+        "(1) ",
+        "'9",
+        "1:0",
+        "-5",
+        "%1",
+        "No. ",
+        "I.",
+    ],
+)
 def test_hostile_figures_take_linear_time(unit: str) -> None:
     started = time.thread_time()
     for _ in range(20):
@@ -99,16 +127,23 @@ def test_hostile_figures_take_linear_time(unit: str) -> None:
 
 def test_lexicon(tmp_path: Path) -> None:
     path = tmp_path / "lexicon.toml"
-    path.write_text('[words]\nnguyen = "win"\nSQL = { say = "sequel" }\n"data base" = "database"\ngif = { phonemes = "ʤˈɪf" }\n', "utf-8")
+    path.write_text(
+        '[words]\nnguyen = "win"\nSQL = { say = "sequel" }\n"data base" = "database"\ngif = { phonemes = "ʤˈɪf" }\n',
+        "utf-8",
+    )
     lexicon = Lexicon.load(path)
-    assert spoken("Mr. Nguyen likes SQL, sql and a data base.", lexicon) == "Mister win likes sequel, sql and a database."
+    assert (
+        spoken("Mr. Nguyen likes SQL, sql and a data base.", lexicon) == "Mister win likes sequel, sql and a database."
+    )
     chunker = Chunker(lexicon=lexicon)
     (chunk,) = [*chunker.feed("A GIF!"), *chunker.end()]
     assert [(span.word, span.phonemes) for span in spans_of(chunk)] == [("A", ""), ("GIF!", "ʤˈɪf!")]
     assert [(span.start, span.end) for span in spans_of(chunk)] == [(0, 1), (2, 6)]
 
 
-@pytest.mark.parametrize("content", ["words = 3", "[words]\na = 3", "[words]\na = {say='b', phonemes='c'}", "[words]\na = {}", "not toml ["])
+@pytest.mark.parametrize(
+    "content", ["words = 3", "[words]\na = 3", "[words]\na = {say='b', phonemes='c'}", "[words]\na = {}", "not toml ["]
+)
 def test_bad_lexicon(tmp_path: Path, content: str) -> None:
     path = tmp_path / "lexicon.toml"
     path.write_text(content, "utf-8")

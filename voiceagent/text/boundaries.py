@@ -114,7 +114,7 @@ def breaks_well(word: str, following: str) -> bool:
     plain = word.strip(_OPENERS + _CLOSERS)
     if not plain or plain.lower() in _LEADS_ON:
         return False
-    if plain[-1] == "." or plain[-1].isdigit() or plain[-1] in "$€£#&+/@":
+    if plain[-1] == "." or plain[-1].isdigit() or plain[-1] in "$€£#&+/@=<>*×~^":
         return False
     start = following.strip(_OPENERS)[:1]
     if start.isdigit() or start in "$€£#%&+=/@-–—":

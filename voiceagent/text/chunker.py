@@ -6,14 +6,13 @@ punctuation comes. Where chunks close depends on the text alone, never on how it
 
 from __future__ import annotations
 
-from .boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
-from .chunks import Chunk, Span
-from .items import BLOCK, LINE, Item, Piece
-from .lexicon import Lexicon
-from .normalize import needs_normalizing, normalize
-from .policy import ChunkLimits, SpeechPolicy
-from .scanner import Scanner
-from .traced import Traced
+from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
+from voiceagent.text.chunks import Chunk, Span
+from voiceagent.text.items import BLOCK, LINE, NONE, Item, Piece
+from voiceagent.text.lexicon import Lexicon
+from voiceagent.text.normalize import needs_normalizing, normalize
+from voiceagent.text.policy import ChunkLimits, SpeechPolicy
+from voiceagent.text.scanner import Scanner
 
 __all__ = ["Chunker"]
 
@@ -59,7 +58,8 @@ class Chunker:
         for item in self._scanner.finish():
             self._take(item)
         if self._visible:
-            self._close(len(self._visible))
+            last = self._pending[self._visible[-1]]
+            self._close(len(self._visible), block=last.after == LINE and self._line_chars < _SHORT_LINE)
         self._index = 0
         return self._take_out()
 
@@ -141,13 +141,13 @@ class Chunker:
         self._line_chars += len(word) + 1
         if item.after == BLOCK:
             self._close(len(self._visible), block=True)
-        elif word[-1].isalnum():
-            self._cut()
-        elif not self._ends(item, None):
+        elif word[-1].isalnum() or not self._ends(item, None):
             self._cut()
 
     def _settle(self, last: Item, item: Item) -> None:
         """Now that the next word is known: did something end after the last one?"""
+        if last.after == NONE and last.visible[-1].isalnum():
+            return
         if self._ends(last, item.visible):
             return
         if last.after != LINE or self._line_chars >= _SHORT_LINE:
@@ -203,10 +203,19 @@ class Chunker:
             ahead.append(following.visible)
         text = "".join(item.raw for item in items)
         spoken, spans = self._spoken(items, block=block)
-        warnings = tuple(dict.fromkeys(item.warning for item in items if item.warning))
+        warnings = tuple(dict.fromkeys([item.warning for item in items if item.warning]))
         self._out.append(
             Chunk(
-                text, self._start, spoken, " ".join(ahead), False, pause_s, spans, " ".join(self._before), self._rate, warnings
+                text,
+                self._start,
+                spoken,
+                " ".join(ahead),
+                False,
+                pause_s,
+                spans,
+                " ".join(self._before),
+                self._rate,
+                warnings,
             )
         )
         self._start += len(text)
@@ -215,6 +224,10 @@ class Chunker:
         if spoken:
             self._index += 1
         self._pending = rest
+        if count == len(self._visible):
+            self._visible = []
+            self._words = self._chars = 0
+            return
         self._visible = [index - size for index in self._visible[count:]]
         self._words = sum(_spoken_words(rest[index].visible) for index in self._visible)
         self._chars = sum(len(rest[index].visible) + 1 for index in self._visible)
@@ -265,5 +278,3 @@ def _changed(chunk: Chunk, *, text: str, final: bool) -> Chunk:
         text, chunk.start, chunk.spoken, chunk.lookahead, final, chunk.pause_s, chunk.spans, chunk.before, chunk.rate,
         chunk.warnings,
     )  # fmt: skip
-
-

@@ -8,15 +8,16 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from .items import Piece
-from .latex import speak_math
-from .policy import SpeechPolicy
-from .ssml import speak_tag
+from voiceagent.text.items import Piece
+from voiceagent.text.latex import speak_math
+from voiceagent.text.policy import SpeechPolicy
+from voiceagent.text.ssml import speak_tag
 
 __all__ = ["clean"]
 
 _TOKEN: Final = re.compile(
-    r"(?P<escape>\\[!-/:-@\[-`{-~])"
+    r"(?P<math>\$(?P<tex>[^$\s](?:[^$]*[^$\s])?)\$(?!\d)|\\\((?P<paren>.+?)\\\))"
+    r"|(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<spoken><(?P<tag>sub|phoneme|say-as)\b(?P<attributes>[^>]*)>(?P<content>[^<]*)</(?P=tag)\s*>)"
     r"|(?P<auto><(?:https?://|mailto:)?[^\s<>]*[@.:][^\s<>]*>)"
     r"|(?P<html></?[A-Za-z][^<>]*>|<\|[^|<>]*\|>|<[!?][^<>]*>)"
@@ -27,10 +28,9 @@ _TOKEN: Final = re.compile(
     r"|(?P<note>\[\^[^\]]*\]|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]|【[^】]*】)"
     r"|(?P<reference>!?\[(?P<shown>[^\[\]]+)\]\[[^\[\]]*\])"
     r"|(?P<code>(?P<ticks>`+)(?P<inner>.+?)(?P=ticks)(?!`))"
-    r"|(?P<math>\$(?P<tex>[^$\s](?:[^$]*[^$\s])?)\$(?!\d)|\\\((?P<paren>.+?)\\\))"
     r"|(?P<entity>&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
-    r"|(?P<stars>\*+)|(?P<lines>_+)|(?P<strike>~~+)|(?P<ticked>`+)"
-    r"|(?P<plain>[A-Za-z0-9 ,.;:!?'\"()/@#%&+=$-]+)"
+    r"|(?P<stars>\*+)|(?P<lines>_+)|(?P<strike>~~+|(?<!\w)==(?=\w)|(?<=\w)==(?!\w))|(?P<ticked>`+)"
+    r"|(?P<plain>[A-Za-z0-9 ,.;:!?'\"()/@#%&+$-]+)"
     r"|(?P<other>.)",
     re.S,
 )
@@ -42,16 +42,18 @@ _FOLDED: Final = {
     "\u202f": " ", "\u2009": " ", "。": ".", "，": ",", "、": ",", "！": "!", "？": "?", "：": ":", "；": ";",
 }  # fmt: skip
 # Symbols that normalisation reads aloud; every other symbol is decoration.
-_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹№‰∆∂")  # noqa: RUF001
+_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹№‰∆∂")
 _GREEK: Final = dict(
     zip(
-        "αβγδεζηθικλμνξοπρστυφχψω",  # noqa: RUF001
+        "αβγδεζηθικλμνξοπρστυφχψω",
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau "
         "upsilon phi chi psi omega".split(),
         strict=True,
     )
 )
-_MARKS: Final = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+")
+_MARKS: Final = re.compile(
+    r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+"
+)
 _TICKED_LIMIT: Final = 60
 
 
@@ -78,7 +80,6 @@ def clean(raw: str, start: int, policy: SpeechPolicy) -> tuple[tuple[Piece, ...]
 
 def _clean_into(sink: _Sink, raw: str, start: int) -> None:
     for match in _TOKEN.finditer(raw):
-        kind = match.lastgroup
         text, at, end = match.group(), start + match.start(), start + match.end()
         if match["plain"] is not None or match["mail"] is not None:
             sink.add(text, at, end)
@@ -94,7 +95,7 @@ def _clean_into(sink: _Sink, raw: str, start: int) -> None:
             if sink.policy.footnotes == "speak":
                 sink.add(" " + text.strip("[]^【】"), at, end)
         else:
-            _add_construct(sink, match, at, end, kind or "")
+            _add_construct(sink, match, at, end)
 
 
 def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int) -> None:
@@ -107,10 +108,10 @@ def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int
     elif len(match["stars"]) == 1 and (
         (before.isdigit() and after.isdigit()) or (before.isspace() and after.isspace())
     ):
-        sink.add("×", at, end)  # noqa: RUF001
+        sink.add("×", at, end)
 
 
-def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int, kind: str) -> None:
+def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None:
     """Links, code, formulas, entities, tags with content."""
     policy = sink.policy
     if match["spoken"] is not None:
@@ -135,8 +136,8 @@ def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int, kind: s
             sink.add(speak_math(match["tex"] or match["paren"]), at, end)
     elif match["entity"] is not None:
         text = html.unescape(match.group())
-        if text.startswith("&"):
-            sink.add(match.group(), at, end)
+        if text == match.group():  # no entity ("R&D;"), or one that nobody defined
+            sink.add("" if text[1:2].islower() else match.group(), at, end)
         else:
             inner_sink = _Sink(policy)
             for character in text[:2]:
@@ -152,7 +153,7 @@ def _add_code(sink: _Sink, inner: str, base: int) -> None:
         if text[0] in "_(){}[]\"'`;,\\| ":
             sink.add(" ", base + match.start(), base + match.end())
         elif len(text) > 1 or text.isascii():
-            sink.add(text.replace("*", "×"), base + match.start(), base + match.end())  # noqa: RUF001
+            sink.add(text.replace("*", "×"), base + match.start(), base + match.end())
         else:
             _add_character(sink, text, base + match.start())
 
@@ -170,7 +171,7 @@ def _add_character(sink: _Sink, character: str, at: int) -> None:
 
 @lru_cache(maxsize=4096)
 def _character(character: str) -> str | None:
-    """What is visible of a character: "" nothing, "\\0" an emoji, None a letter of a script that is not spoken."""
+    """What is visible of a character: "" nothing, a NUL an emoji, None a letter of a script that is not spoken."""
     folded = _FOLDED.get(character)
     if folded is not None:
         return folded
@@ -191,7 +192,7 @@ def _character(character: str) -> str | None:
         return plain if category[0] != "S" else "\0"
     if category[0] == "L" or category[0] == "N":
         return None
-    return "\0" if category in ("So", "Sk") else ""
+    return "\0" if category == "So" else ""
 
 
 def _script(character: str) -> str:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .chunks import Span
-from .items import Piece
-from .lexicon import Lexicon
-from .rules import ALWAYS_AFTER, ALWAYS_BEFORE, NET, WITH_FIGURES
-from .traced import Traced
+from voiceagent.text.chunks import Span
+from voiceagent.text.items import Piece
+from voiceagent.text.lexicon import Lexicon
+from voiceagent.text.rules import ALWAYS_AFTER, ALWAYS_BEFORE, NET, WITH_FIGURES
+from voiceagent.text.traced import Traced
 
 __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
 
@@ -18,14 +18,13 @@ __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
 # word, or capital letters, may be an abbreviation.
 _SPECIAL: Final = re.compile(
     r"[^A-Za-z ,;:!?'\"().-]|(?<![A-Za-z])-|-(?![A-Za-z])|[A-Za-z]\.[\w,]|(?<![A-Za-z'])[A-Za-z]{1,6}\.(?=[ ,;:)\"'])"
-    r"|[A-Z]{2}|[A-Z][a-z]+ [IVX](?![A-Za-z'])|\.\.|[a-z][A-Z]|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])|(?:^| )['),;:!?.]"
+    r"|[A-Z]{2}|[A-Z][a-z]+ [IVX](?![A-Za-z'])|\.\.|[a-z][A-Z]|(?:^| )['),;:!?.]"
+    r"|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])"
 )
 _NET: Final = re.compile(r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w")
 _FIGURE: Final = re.compile(r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^²³→]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}")
 _PLACEHOLDER: Final = 0xE000  # private use: nothing of the text as sent gets through with such a character
 _MOST_PLACEHOLDERS: Final = 6000
-_SILENT: Final = re.compile(r"[^\w'\"(),.;:!?…—“”-]+")
-_LONGEST_WORD: Final = 60
 
 
 def needs_normalizing(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .policy import SpeechPolicy
+from voiceagent.text.policy import SpeechPolicy
 
 __all__ = ["Region", "find_region"]
 
@@ -21,6 +21,7 @@ _OPEN: Final = re.compile(
 )
 _DATA: Final = re.compile(r"\{(?=[\"'\n ]|$)|\[(?=[{\"]|$)")
 _BRACKETS: Final = re.compile(r"\\.|[\"{}\[\]]", re.S)
+_DECLARED: Final = re.compile(r"[\[\]>]")
 _DATA_LIMIT: Final = 20_000  # more is no tool call but an open bracket: go on reading
 
 
@@ -55,6 +56,8 @@ class Region:
 
     def skip(self, buffer: str, position: int, *, complete: bool) -> int:
         """How far [position, ...) belongs to the region. Sets `closed` at its end."""
+        if self.kind == "entity":
+            return self._skip_declaration(buffer, position)
         if self.kind == "data":
             return self._skip_data(buffer, position, complete=complete)
         found = buffer.find(self._closer, position)
@@ -70,6 +73,14 @@ class Region:
             return len(buffer)
         # Keep what could be the beginning of the closer.
         return max(position, len(buffer) - len(self._closer) - (1 if self.kind == "display" else 0))
+
+    def _skip_declaration(self, buffer: str, position: int) -> int:
+        for match in _DECLARED.finditer(buffer, position):
+            self._depth += {"[": 1, "]": -1}.get(match.group(), 0)
+            if match.group() == ">" and self._depth <= 0:
+                self.closed = True
+                return match.end()
+        return len(buffer)
 
     def _skip_data(self, buffer: str, position: int, *, complete: bool) -> int:
         last = position
@@ -128,7 +139,7 @@ def _region(kind: str, match: re.Match[str], policy: SpeechPolicy) -> Region | N
     if kind == "comment":
         return Region(kind, start, end, "-->")
     if kind == "entity":
-        region = Region(kind, start, end, "]>" if "[" in match.string[end : end + 80].split(">")[0] else ">")
+        region = Region(kind, start, end, ">")
         if match.group().upper().startswith("<![CDATA"):
             region.silent_markers = True
         else:

@@ -10,24 +10,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .items import BLOCK, LINE, NONE, Item, Piece
-from .markup import clean
-from .policy import SpeechPolicy
-from .regions import Region, find_region
-from .ssml import attributes_of, pause_seconds, rate_factor
+from voiceagent.text.brackets import RUN_LIMIT, WHITE, hold_end
+from voiceagent.text.items import BLOCK, LINE, NONE, Item, Piece
+from voiceagent.text.markup import clean
+from voiceagent.text.policy import SpeechPolicy
+from voiceagent.text.regions import Region, find_region
+from voiceagent.text.ssml import attributes_of, pause_seconds, rate_factor
 
 __all__ = ["Scanner"]
 
-_RUN_LIMIT: Final = 256  # a run without white space is cut here
-_HOLD_LIMIT: Final = 256  # a bracket, backtick or tag that is not closed within this many characters is none
-_MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must not hold back much
+_SPACES: Final = re.compile(r"\s+")
 _SPACE: Final = re.compile(r"[^\S\n]+")
-_WHITE: Final = re.compile(r"\s")
 # A word that needs no second look. It may stand anywhere in a line, its first letter says that it is no list mark.
 _PLAIN: Final = re.compile(r"([A-Za-z'\"(][A-Za-z0-9'\",.;:!?()%-]{0,60})([ \n\t])")
-_OPENER: Final = re.compile(r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<!\$)\$(?=[A-Za-z\\({])|\\\(|【")
-_CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "\\": "\\)", "【": "】"}
-_SAID_TAG: Final = re.compile(r"<(sub|phoneme|say-as)\b[^>]*>")
 # Where a run is cut because something stands there that belongs to no word.
 _MARK: Final = re.compile(
     r"\[pause(?:[ :=]\s*(?P<pause>[^\]]{0,20}))?\]|<break\b(?P<break>[^>]*)>|<(?P<end>/)?prosody\b(?P<prosody>[^>]*)>"
@@ -35,6 +30,8 @@ _MARK: Final = re.compile(
     re.I,
 )
 _RULE: Final = re.compile(r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s]{12,}")
+_LONGEST_WORD: Final = 80
+_LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
 _BARS: Final = re.compile(r"\|+")
 _NUMBER: Final = re.compile(r"\d{1,3}[.)]")
 _BULLETS: Final = frozenset("-*+•◦▪‣●○■□–—")
@@ -58,6 +55,7 @@ class Scanner:
         self._blank = 2  # line breaks since the last word
         self._region: Region | None = None
         self._rates: list[float] = []
+        self._overlong = False  # inside a run that is too long to be a word
 
     def feed(self, text: str) -> list[Item]:
         """Items that have become certain."""
@@ -83,10 +81,12 @@ class Scanner:
                     items.append(Item(buffer[position:end], self._base + position))
                     position = end
                 if self._region.closed:
-                    self._region, self._line_start, self._blank = None, self._region.whole_line, 1
+                    self._line_start = self._region.whole_line
+                    self._blank = 1 if self._region.block else self._blank
+                    self._region = None
                     continue
                 break
-            match = plain(buffer, position)
+            match = None if self._overlong else plain(buffer, position)
             if match is not None:
                 items.append(self._plain_item(match))
                 position = match.end()
@@ -118,23 +118,33 @@ class Scanner:
         """Handle what is at `position`; returns where to go on, `position` itself when more text is needed."""
         if buffer[position].isspace():
             return self._spaces(buffer, position, items)
-        white = _WHITE.search(buffer, position, position + _RUN_LIMIT)
-        end = white.start() if white else min(position + _RUN_LIMIT, len(buffer))
-        if white is None and end - position < _RUN_LIMIT and not complete:
+        white = WHITE.search(buffer, position, position + RUN_LIMIT + 1)
+        end = white.start() if white else min(position + RUN_LIMIT, len(buffer))
+        if white is None and len(buffer) - position <= RUN_LIMIT and not complete:
             return position
         region = find_region(buffer, position, end, line_start=self._line_start, policy=self._policy)
         if region is not None and region.start == position:
             return self._enter(region, buffer, items)
+        overlong = self._overlong or (end - position > _LONGEST_WORD and not _LINKED.search(buffer, position, end))
+        self._overlong = overlong and white is None and region is None and end < len(buffer)  # it goes on
         if region is not None:
             end = region.start
+        elif overlong:
+            item = Item(buffer[position:end], self._base + position)
+            item.warning = f"a run of more than {_LONGEST_WORD} characters without a space was skipped"
+            items.append(item)
+            self._line_start, self._blank = False, 0
         else:
-            held = _hold(buffer, position, end, complete=complete)
+            held = hold_end(buffer, position, end, complete=complete)
             if held is None:
                 return position
             if held > end:
-                region = find_region(buffer, end, held, line_start=False, policy=self._policy)
+                region = find_region(buffer, position, held, line_start=False, policy=self._policy)
+                if region is not None and region.start == position:  # <tool_call name="a b">
+                    return self._enter(region, buffer, items)
                 end = region.start if region is not None else held
-        self._run(buffer, position, end, items)
+        if not overlong or region is not None:
+            self._run(buffer, position, end, items)
         if end < len(buffer) and region is None and buffer[end].isspace():
             last = items[-1]
             last.raw += buffer[end]
@@ -145,10 +155,12 @@ class Scanner:
 
     def _spaces(self, buffer: str, position: int, items: list[Item]) -> int:
         """White space beyond the one character that closed a word. The second line break ends a paragraph."""
-        match = _SPACE.match(buffer, position)
+        match = _SPACE.match(buffer, position) if self._blank < 2 else _SPACES.match(buffer, position)
         end = match.end() if match else position + 1
         item = Item(buffer[position:end], self._base + position)
-        if match is None:
+        if self._blank >= 2:  # nothing more can come of it
+            self._line_start = self._line_start or "\n" in item.raw
+        elif match is None:
             self._blank += 1
             item.after = BLOCK if self._blank == 2 else LINE if self._blank == 1 else NONE
             self._line_start, self._line = True, ""
@@ -199,9 +211,7 @@ class Scanner:
             item.before, self._line, self._line_start = BLOCK, "heading", False
         elif run in _BULLETS and followed:
             item.before, self._line = BLOCK, "list"
-        elif not run.strip(">"):
-            pass
-        elif run in ("[x]", "[X]", "[ ]", "[-]") and self._line == "list":
+        elif not run.strip(">") or (run in ("[x]", "[X]", "[ ]", "[-]") and self._line == "list"):
             pass
         elif _NUMBER.fullmatch(run) and followed:
             item.before, self._line, item.marker = BLOCK, "list", True
@@ -272,52 +282,3 @@ class Scanner:
         else:
             item.before = BLOCK
         return item
-
-
-def _hold(buffer: str, position: int, end: int, *, complete: bool) -> int | None:
-    """Where the run [position, end) really ends: behind what is opened in it. None when that is not known yet."""
-    at = position
-    while True:
-        opener = _OPENER.search(buffer, at, end)
-        if opener is None:
-            return end
-        close = _close(buffer, opener, complete=complete)
-        if close is None:
-            return None
-        if close == opener.end():  # not closed: an ordinary character
-            at = close
-            continue
-        at = close
-        if at > end:
-            white = _WHITE.search(buffer, at, at + _RUN_LIMIT)
-            if white is None and len(buffer) < at + _RUN_LIMIT and not complete:
-                return None
-            end = white.start() if white else min(at + _RUN_LIMIT, len(buffer))
-
-
-def _close(buffer: str, opener: re.Match[str], *, complete: bool) -> int | None:
-    """Behind the closer of `opener`; the end of the opener when it has none; None when that is not known yet."""
-    mark = opener.group()
-    start = opener.end()
-    limit = start + (_MATH_LIMIT if mark == "$" else _HOLD_LIMIT)
-    closer = mark if mark[0] == "`" else _CLOSERS[mark[0]]
-    if mark[0] == "<":
-        said = _SAID_TAG.match(buffer, start - 1)
-        if said is not None:
-            closer = f"</{said[1]}>"
-    found = buffer.find(closer, start, limit)
-    newline = buffer.find("\n" if mark[0] in "$<\\【" else "\n\n", start, limit if found < 0 else found)
-    if newline >= 0:
-        return start
-    if found < 0:
-        return start if complete or len(buffer) >= limit else None
-    after = found + len(closer)
-    if mark[0] == "[":
-        if after == len(buffer) and not complete:
-            return None
-        if buffer[after : after + 1] == "(":
-            target = buffer.find(")", after, limit + _HOLD_LIMIT)
-            if target < 0 and len(buffer) < limit + _HOLD_LIMIT and not complete:
-                return None
-            after = target + 1 if target >= 0 else after
-    return after

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .items import Piece
+from voiceagent.text.items import Piece
 
 __all__ = ["Traced"]
 
@@ -48,11 +48,19 @@ class Traced:
             first, last = match.span()
             if new is None or first == last:
                 continue
+            new, first, last = _changed_part(self.text, new, first, last)
+            if first >= last and not new:
+                continue
+            if first >= last:  # an insertion: it came from the character before
+                first = last = min(first, last)
+                origin = (self.ends[first - 1], self.ends[first - 1]) if first else (self.starts[0], self.starts[0])
+            else:
+                origin = (self.starts[first], max(self.ends[first:last]))
             out += (self.text[at:first], new)
             starts += self.starts[at:first]
             ends += self.ends[at:first]
-            starts += [self.starts[first]] * len(new)
-            ends += [max(self.ends[first:last])] * len(new)
+            starts += [origin[0]] * len(new)
+            ends += [origin[1]] * len(new)
             at = last
         if not out:
             return
@@ -67,3 +75,24 @@ class Traced:
             (match.group(), min(self.starts[match.start() : match.end()]), max(self.ends[match.start() : match.end()]))
             for match in _WORD.finditer(self.text)
         ]
+
+
+def _changed_part(text: str, new: str, first: int, last: int) -> tuple[str, int, int]:
+    """Leave out whole words that text[first:last] and `new` begin or end with: they keep their own origin."""
+    old = text[first:last]
+    head = 0
+    for position, (a, b) in enumerate(zip(old, new, strict=False)):
+        if a != b:
+            break
+        if a == " ":
+            head = position + 1
+    old, new = old[head:], new[head:]
+    tail = 0
+    for position in range(1, min(len(old), len(new)) + 1):
+        if old[-position] != new[-position]:
+            break
+        if old[-position] == " ":
+            tail = position
+    if tail:
+        new = new[:-tail]
+    return new, first + head, last - tail

@@ -1,0 +1,65 @@
+"""Where a run of text really ends when a bracket, a backtick or a tag is open in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["RUN_LIMIT", "WHITE", "hold_end"]
+
+RUN_LIMIT: Final = 256  # a run without white space is cut here
+_HOLD_LIMIT: Final = 256  # a bracket, backtick or tag that is not closed within this many characters is none
+_MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must not hold back much
+WHITE: Final = re.compile(r"\s")
+_OPENER: Final = re.compile(r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<!\$)\$(?=[A-Za-z\\({])|\\\(|【")
+_CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "\\": "\\)", "【": "】"}
+_SAID_TAG: Final = re.compile(r"<(sub|phoneme|say-as)\b[^>]*>")
+
+
+def hold_end(buffer: str, position: int, end: int, *, complete: bool) -> int | None:
+    """Where the run [position, end) really ends: behind what is opened in it. None when that is not known yet."""
+    at = position
+    while True:
+        opener = _OPENER.search(buffer, at, end)
+        if opener is None:
+            return end
+        close = _close(buffer, opener, complete=complete)
+        if close is None:
+            return None
+        if close == opener.end():  # not closed: an ordinary character
+            at = close
+            continue
+        at = close
+        if at > end:
+            white = WHITE.search(buffer, at, at + RUN_LIMIT + 1)
+            if white is None and len(buffer) <= at + RUN_LIMIT and not complete:
+                return None
+            end = white.start() if white else min(at + RUN_LIMIT, len(buffer))
+
+
+def _close(buffer: str, opener: re.Match[str], *, complete: bool) -> int | None:
+    """Behind the closer of `opener`; the end of the opener when it has none; None when that is not known yet."""
+    mark = opener.group()
+    start = opener.end()
+    limit = start + (_MATH_LIMIT if mark == "$" else _HOLD_LIMIT)
+    closer = mark if mark[0] == "`" else _CLOSERS[mark[0]]
+    if mark[0] == "<":
+        said = _SAID_TAG.match(buffer, start - 1)
+        if said is not None:
+            closer = f"</{said[1]}>"
+    found = buffer.find(closer, start, limit)
+    newline = buffer.find("\n" if mark[0] in "$<\\【" else "\n\n", start, limit if found < 0 else found)
+    if newline >= 0:
+        return start
+    if found < 0:
+        return start if complete or len(buffer) >= limit else None
+    after = found + len(closer)
+    if mark[0] == "[":
+        if after == len(buffer) and not complete:
+            return None
+        if buffer[after : after + 1] == "(":
+            target = buffer.find(")", after, limit + _HOLD_LIMIT)
+            if target < 0 and len(buffer) < limit + _HOLD_LIMIT and not complete:
+                return None
+            after = target + 1 if target >= 0 else after
+    return after
