@@ -123,13 +123,13 @@ class Decoder(nn.Module):
         self.pitch = nn.Linear(narrow, 2)  # log F0 relative to 150 Hz, voicing logit
         with torch.no_grad():
             self.filters.weight.mul_(0.1)
-            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, -6.0, 0.0, 0.0]).repeat_interleave(source.BINS))
+            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, 0.0]).repeat_interleave(source.BINS))
         self.register_buffer("noise", source.noise_table(torch.device("cpu")), persistent=False)
 
     def features(
         self, values: Tensor, voice: Tensor, state: DecoderState | None = None, *, final: bool = True
     ) -> tuple[Tensor, Tensor, Context, Context]:
-        """(B, T, 6), (B,) -> filters (B, F, 5, BINS), pitch (B, F, 2), and the contexts of both stacks."""
+        """(B, T, 6), (B,) -> filters (B, F, 3, BINS), pitch (B, F, 2), and the contexts of both stacks."""
         x = self.into(values) + self.voice(voice)[:, None]
         x, token_context = self.tokens(x, state.tokens if state else None, final=final)
         x = self.up(x).unflatten(2, (FRAMES_PER_TOKEN, -1)).flatten(1, 2)
@@ -145,7 +145,9 @@ class Decoder(nn.Module):
     @staticmethod
     def f0_hz(pitch: Tensor) -> Tensor:
         """(B, F, 2) -> (B, F), 0 where unvoiced."""
-        return torch.where(pitch[..., 1] > 0, 150.0 * pitch[..., 0].clamp(-1.5, 1.5).exp(), 0.0)
+        f0 = 150.0 * pitch[..., 0].clamp(-1.5, 1.5).exp()
+        # on a grid of 1/64 Hz: the last bits of a product depend on its shape, and a phase would add them up
+        return torch.where(pitch[..., 1] > 0, torch.round(f0 * 64) / 64, 0.0)
 
     def stream(
         self, values: Tensor, voice: Tensor, state: DecoderState | None, *, final: bool

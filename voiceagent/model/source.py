@@ -1,10 +1,10 @@
 """Source-filter synthesis: pulses at F0 and noise, shaped a frame at a time, added up by inverse STFT.
 
-    S_k = exp(h_k + i * theta_k) * STFT(pulses(F0))_k + exp(n_k) * Z_k + exp(r_k) * exp(i * phi_k)
+    S_k = exp(h_k + i * theta_k) * STFT(pulses(F0))_k + exp(n_k) * Z_k
 
-Frames are 30 ms long and 10 ms apart (24 kHz). h, n, r are log magnitudes of the harmonic, noise and residual branch; phi is the
-phase of the residual; theta turns the harmonics, because pulses of zero phase buzz, in a deep voice above all. Z is white noise
-from a table that the absolute frame index addresses, so that a stream and a whole utterance hear the same noise.
+Frames are 30 ms long and 10 ms apart (24 kHz). h and n are log magnitudes of the harmonic and the noise branch; theta turns the
+harmonics, because pulses of zero phase buzz, in a deep voice above all. Z is white noise from a table that the absolute frame index
+addresses, so that a stream and a whole utterance hear the same noise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HOP, N_FFT = 240, 720
 BINS = N_FFT // 2 + 1
 LEAD = (N_FFT - HOP) // 2  # a frame's window starts this many samples before its own hop
 NOISE_FRAMES = 1024
-BRANCHES = 5  # h, n, r, phi, theta
+BRANCHES = 3  # h, n, theta
 MAX_HARMONIC_HZ = 11_000.0
 MAX_LOG_MAGNITUDE = 5.0
 
@@ -86,11 +86,11 @@ def shape(filters: Tensor, pulses: Tensor, noise: Tensor) -> Tensor:
     w = window(filters)
     frames = pulses.unfold(1, N_FFT, HOP) * (w / (N_FFT / 4))
     source = torch.fft.rfft(frames)
-    harmonic, hiss, residual, phi, turn = filters.float().unbind(2)
-    harmonic, hiss, residual = (part.clamp_max(MAX_LOG_MAGNITUDE).exp() for part in (harmonic, hiss, residual))
+    harmonic, hiss, turn = filters.float().unbind(2)
+    harmonic, hiss = harmonic.clamp_max(MAX_LOG_MAGNITUDE).exp(), hiss.clamp_max(MAX_LOG_MAGNITUDE).exp()
     along, across = harmonic * torch.cos(turn), harmonic * torch.sin(turn)
-    real = source.real * along - source.imag * across + noise.real * hiss + residual * torch.cos(phi)
-    imag = source.imag * along + source.real * across + noise.imag * hiss + residual * torch.sin(phi)
+    real = source.real * along - source.imag * across + noise.real * hiss
+    imag = source.imag * along + source.real * across + noise.imag * hiss
     made: Tensor = torch.fft.irfft(torch.complex(real, imag), N_FFT)
     return made * (w * _OLA_GAIN)
 
