@@ -207,8 +207,8 @@ def _times(words: tuple[Word, ...], times_s: tuple[tuple[float, float], ...]) ->
     merged: list[WordTime] = []
     for word, (start_s, end_s) in zip(words, times_s, strict=True):
         last = merged[-1] if merged else None
-        if last is not None and (last.char_start, last.char_end) == (word.start, word.end):
-            merged[-1] = WordTime(last.text, last.start_s, end_s, last.char_start, last.char_end)
+        if last is not None and last.char_start == word.start:
+            merged[-1] = WordTime(word.text, last.start_s, end_s, word.start, word.end)
         else:
             merged.append(WordTime(word.text, start_s, end_s, word.start, word.end))
     return merged
