@@ -26,6 +26,7 @@ _BETWEEN: Final = {
     "≈": "is about", "≠": "is not equal to", "≤": "is at most", "≥": "is at least", "±": "plus or minus", "<=": "is at most",
     ">=": "is at least", "!=": "is not equal to", "==": "equals", "->": "to", "→": "to", "/": "divided by", "-": "minus", "−": "minus",
 }  # fmt: skip
+_NAMED: Final = re.compile(r"(?i)\b(?:apt|apartment|room|suite|unit|gate|seat|row|flat|building|block|line)\.? $")
 _LETTERS: Final = {"k": "thousand", "M": "million", "B": "billion", "T": "trillion", "m": "million", "bn": "billion"}
 
 
@@ -93,12 +94,16 @@ def _plain(match: re.Match[str]) -> str:
     """A figure on its own: four digits that look like a year are read as one."""
     text, sign = match["number"], match["sign"] or ""
     said = "plus " if sign == "+" else "minus " if sign else ""
+    if match.string[match.start() - 1 : match.start()].isalpha():
+        said = " "
     if not sign and len(text) == 4 and text.isdigit() and (1100 <= int(text) < 2100):
         return said + N.year(int(text))
     return said + N.count(text)
 
 
 def _scaled(match: re.Match[str]) -> str | None:
+    if _NAMED.search(match.string, 0, match.start()):
+        return f"{N.count(match[1])} {match[2].upper()}"
     if match[2] == "m" and "." not in match[1] and len(match[1]) < 2:
         return None
     return f"{N.count(match[1])} {_LETTERS[match[2]]}"
@@ -142,6 +147,7 @@ _BEFORE: Final = r"(?<![\w.,])"
 _SIDE: Final = r"(?<=[\w)%°.']) ?"
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?i)\b((?:on|by|until|since|from|before|after|due) )(\d{1,2})/(\d{1,2})(?![\w/])"), _month_slash),
+    (re.compile(r"(?<![\w./])(\d{1,2}\.\d{1,2})/(\d{1,3})(?![\w/]|\.\d)"), lambda m: f"{m[1]} out of {m[2]}"),
     (re.compile(r"(?<![\w./])(?:(?P<whole>\d{1,3})(?: |-))?(?P<above>\d{1,3})/(?P<below>\d{1,4})(?:ths?|rds?)?(?![\w/]|\.\d)"), _slashed),
     (re.compile(rf"(?:(?<![\w.,])(\d{{1,4}}) ?)?([{''.join(_VULGAR)}])"), _vulgar),
     (re.compile(r"(?<![\w.])(\d(?:\.\d{1,6})?)[eE]([+-]?\d{1,3})(?!\w)"), _scientific),

@@ -155,6 +155,8 @@ _BEFORE: Final = r"(?<![\w.,$€£-])"
 _RANGE: Final = rf"(?:(?P<from>{_NUMBER}) ?[-–] ?)?"
 _END: Final = r"(?![\w²³]|/\w)"
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"\bRs\.? ?(?=\d)"), lambda m: "₹"),
+    (re.compile(r"(?<![\w.,])(\d{1,6}),(\d{2})(?= ?€)"), lambda m: f"{m[1]}.{m[2]}"),
     (re.compile(
         rf"(?<![\w.,])(?P<minus>[-−])?(?P<land>US|CA|AU|NZ|HK|[CA])?(?P<sign>{_SIGN}) ?(?P<minus2>-)?(?P<number>{_NUMBER})(?P<first>{_SCALE})?"
         rf"(?: ?[-–] ?(?P=sign)?(?P<to>{_NUMBER})(?P<scale>{_SCALE})?(?!\d))?(?P<plus>\+)?{_PER}"

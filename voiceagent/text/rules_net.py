@@ -14,7 +14,7 @@ _DOMAINS: Final = "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|uk|us|de|fr|ca|
 _HOST: Final = rf"(?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,6}}(?:{_DOMAINS})(?![A-Za-z0-9-])"
 _SPELLED: Final = frozenset("io ai uk us de fr ca au eu ch nl jp in tv ly".split())
 _EXTENSIONS: Final = {
-    "py": "py", "js": "JS", "ts": "TS", "html": "HTML", "css": "CSS", "json": "jason", "txt": "text", "csv": "CSV", "pdf": "PDF",
+    "py": "py", "js": "JS", "ts": "TS", "tsx": "TSX", "jsx": "JSX", "html": "HTML", "css": "CSS", "json": "jason", "txt": "text", "csv": "CSV", "pdf": "PDF",
     "png": "PNG", "jpg": "jay peg", "jpeg": "jay peg", "gif": "gif", "md": "MD", "yaml": "yaml", "yml": "yaml", "toml": "toml",
     "exe": "EXE", "sh": "SH", "cpp": "CPP", "rs": "RS", "go": "go", "java": "java", "sql": "SQL", "xml": "XML", "zip": "zip",
     "doc": "doc", "docx": "doc X", "xls": "XLS", "xlsx": "XLSX", "ppt": "PPT", "mp3": "MP three", "mp4": "MP four", "wav": "wave",
@@ -114,6 +114,7 @@ def _state(match: re.Match[str]) -> str | None:
 
 _NO_DIGIT: Final = r"(?<![\w.+-])"
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![\w:])"), lambda m: N.spell(m.group())),
     (re.compile(r"(?<![\w@.])(?P<local>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63})@(?P<domain>(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,12})\b"), _email),
     (re.compile(rf"(?:https?|ftp)://(?P<host>{_HOST})?(?::\d+)?(?P<path>[^\s\"'<>]*?)(?=[.,;:!?)\]]*(?:[\s\"'<>]|$))"), _url),
     (re.compile(rf"(?<![\w@.])(?P<host>(?:www\.)?{_HOST})(?P<path>(?:/[^\s\"'<>]*?)?)(?=[.,;:!?)\]]*(?:[\s\"'<>]|$)|')", re.I), _url),

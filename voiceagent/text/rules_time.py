@@ -106,6 +106,13 @@ def _years(match: re.Match[str]) -> str:
 
 
 RULES: Final[tuple[Rule, ...]] = (
+    (
+        re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun)\.?,? (\d{1,2})/(\d{1,2})(?![\w/])"),
+        lambda m: f"{_DAYS[m[1]]} {date}" if (date := _numbers("", int(m[2]), int(m[3]))) else None,
+    ),
+    (re.compile(r"\b([QH][1-4])'(\d\d)(?!\w)"), lambda m: f"{m[1]} {N.count(m[2])}"),
+    (re.compile(r"(?<![\w.,])(\d{1,3})h ?(\d{1,2})m(?:in)?(?!\w)"), lambda m: f"{m[1]} h {m[2]} min"),
+    (re.compile(r"(?<![\w.,])(\d{1,3})m ?(\d{1,2})s(?!\w)"), lambda m: f"{m[1]} min {m[2]} sec"),
     (re.compile(r"(?<![\w.-])(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"), _iso),
     (re.compile(r"(?<![\w./])(\d{4})/(\d{1,2})/(\d{1,2})(?![\w/])"), lambda m: _numbers(m[1], int(m[2]), int(m[3]))),
     (re.compile(r"(?<![\w./-])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])"), _us),

@@ -37,7 +37,9 @@ _ABBREVIATIONS: Final = {
 }  # fmt: skip
 _AFTER_FIGURES: Final = frozenset({"min.", "mins.", "secs.", "hrs.", "yrs.", "lbs.", "tsp.", "tbsp."})  # units there
 _BEFORE_FIGURES: Final = {
-    "no": "number", "nos": "numbers", "p": "page", "pp": "pages", "vol": "volume", "ch": "chapter", "chap": "chapter",
+    "no": "number",
+    "rm": "room",
+    "c": "circa", "nos": "numbers", "p": "page", "pp": "pages", "vol": "volume", "ch": "chapter", "chap": "chapter",
     "fig": "figure", "figs": "figures", "sec": "section", "eq": "equation", "art": "article", "para": "paragraph",
     "ver": "version", "ed": "edition", "tab": "table", "ex": "exercise", "q": "question", "ref": "reference",
 }  # fmt: skip
@@ -117,15 +119,16 @@ BEFORE: Final[tuple[Rule, ...]] = (
     (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’.]\w)"), _king),
     (re.compile(rf"(?<![\w.])(?<!slash )(?:{_ALL})(?![\w])"), _abbreviation),
     (re.compile(r"(?<=\d) ?/ ?(day|week|month|year|hour|hr|person|night|month|mo|yr|unit)\b"), lambda m: " per " + {"hr": "hour", "mo": "month", "yr": "year"}.get(m[1], m[1])),
-    (re.compile(r"(?<![\w&])#([A-Za-z]\w{0,60})"), _hashtag),
+    (re.compile(r"(?<![\w&])#([A-Za-z]\w{1,60})"), _hashtag),
 )  # fmt: skip
 
 # After figures have been read: what is left.
 AFTER: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<![\w~])~(?=\w)"), lambda m: "about "),
     (re.compile(r"(?<=[A-Za-z])/(?=[A-Za-z])"), _slash),
     (re.compile(r" - | -- |(?<=\w)--(?=\w)| – "), lambda m: " — "),
     (re.compile(r"(?<=\w)–(?=\w)"), lambda m: "-"),
-    (re.compile(r"(?<![\w'\"])-(?=[A-Za-z])"), lambda m: ""),
+    (re.compile(r"(?<![\w'\"])-{1,2}(?=[A-Za-z])"), lambda m: ""),
     (re.compile("[" + re.escape("".join(_SYMBOLS)) + "]"), lambda m: _SYMBOLS[m.group()]),
     (re.compile(r"([!?])[!?]{1,60}"), lambda m: "?" if "?" in m.group() else "!"),
     (re.compile(r"\.{4,300}|…\.*"), lambda m: "…"),
