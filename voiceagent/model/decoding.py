@@ -25,7 +25,7 @@ class DecodingOptions:
     from the confidence. noise: Gumbel noise on positions.
     """
 
-    steps: int = 6
+    steps: int = 4
     tau: float = 0.5
     alpha: float = 0.5
     temperature: float = 0.0
