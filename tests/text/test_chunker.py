@@ -207,3 +207,9 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     chunker.end()
     assert time.thread_time() - started < 1.5
     assert longest < 0.1
+
+
+def test_marks_are_never_spoken_whatever_closes_before_them() -> None:
+    text = "Some words\n\n# *Title* words\n\nmore words, and then <b>bold</b> ones [pause 1s] - go on\n> here (so) [x](y) it is"
+    spoken = " ".join(chunk.spoken for chunk in speak([text]))
+    assert not set(spoken) & set("#*<>[]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["CLAUSE", "NOWHERE", "SENTENCE", "UNSURE", "boundary", "breaks_well"]
@@ -44,6 +45,7 @@ _LEADS_ON: Final = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
 def boundary(word: str, following: str | None, *, alone: bool = False) -> int:
     """How text may be cut after `word`: NOWHERE, CLAUSE, SENTENCE, or UNSURE when that depends on a next word not given.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
 from voiceagent.text.chunks import Chunk, Span
-from voiceagent.text.items import BLOCK, LINE, NONE, Item, Piece
+from voiceagent.text.items import BLOCK, LINE, Item, Piece
 from voiceagent.text.lexicon import Lexicon
 from voiceagent.text.normalize import needs_normalizing, normalize
 from voiceagent.text.policy import ChunkLimits, SpeechPolicy
@@ -18,7 +18,8 @@ __all__ = ["Chunker"]
 
 _SHORT_LINE = 50  # a line this short was broken by the writer, a longer one perhaps by a column limit
 _BEFORE_WORDS = 6
-_ENDS = ".!?…:;,—"
+_FULL_ENDS = frozenset(".!?…")
+_ENDS = _FULL_ENDS | frozenset(":;,—")
 
 
 class Chunker:
@@ -38,10 +39,12 @@ class Chunker:
         self._words = 0  # spoken words that wait
         self._chars = 0
         self._line_chars = 0
+        self._unsure = False  # whether something ends after the last word depends on the next
         self._index = 0  # of the next chunk since speech began or paused
         self._start = 0  # offset of the first character that is in no chunk yet
-        self._before: list[str] = []
+        self._before = ""
         self._rate = 1.0
+        self._marked = False  # whether anything but plain words waits
         self._ended = False
         self._out: list[Chunk] = []
 
@@ -84,7 +87,7 @@ class Chunker:
         if waited_s < self._limits.deadline_s:
             return []
         waiting = self._scanner.waiting().rstrip("\"')]}*_")
-        if waiting[-1:] in tuple(".!?…:;,") and not waiting[-2:-1].isdigit():
+        if waiting[-1:] in _ENDS and not waiting[-2:-1].isdigit():
             return self.flush()
         if self._visible:
             self._close(len(self._visible))
@@ -111,11 +114,14 @@ class Chunker:
             if self._visible:
                 self._close(len(self._visible))
             self._rate = item.rate
+        self._marked = True
         self._pending.append(item)
         if item.pause_s:
             self._close(len(self._visible), pause_s=item.pause_s, everything=True)
 
     def _take_invisible(self, item: Item) -> None:
+        if item.warning or not item.raw.isspace():
+            self._marked = True
         self._pending.append(item)
         if not self._visible:
             return
@@ -127,18 +133,26 @@ class Chunker:
         last.comma = last.comma or item.comma
 
     def _take_word(self, item: Item) -> None:
-        limits, word = self._limits, item.visible
+        word = item.visible
+        size = len(word)
         if self._visible:
-            self._settle(self._pending[self._visible[-1]], item)
-        if self._visible and self._chars + len(word) > limits.chars:
-            self._close(len(self._visible), lookahead=1, following=item)
-        if not self._visible or self._pending[self._visible[-1]].after:
+            last = self._pending[self._visible[-1]]
+            if self._unsure or last.after:
+                self._settle(last, item)
+                if last.after:
+                    self._line_chars = 0
+            if self._visible and self._chars + size > self._limits.chars:
+                self._close(len(self._visible), lookahead=1, following=item)
+        else:
             self._line_chars = 0
         self._visible.append(len(self._pending))
         self._pending.append(item)
-        self._words += _spoken_words(word)
-        self._chars += len(word) + 1
-        self._line_chars += len(word) + 1
+        if item.pieces is not None or item.warning:
+            self._marked = True
+        self._words += 1 if word.isalpha() else _spoken_words(word)
+        self._chars += size + 1
+        self._line_chars += size + 1
+        self._unsure = False
         if item.after == BLOCK:
             self._close(len(self._visible), block=True)
         elif word[-1].isalnum() or not self._ends(item, None):
@@ -146,9 +160,7 @@ class Chunker:
 
     def _settle(self, last: Item, item: Item) -> None:
         """Now that the next word is known: did something end after the last one?"""
-        if last.after == NONE and last.visible[-1].isalnum():
-            return
-        if self._ends(last, item.visible):
+        if self._unsure and self._ends(last, item.visible):
             return
         if last.after != LINE or self._line_chars >= _SHORT_LINE:
             return
@@ -158,12 +170,15 @@ class Chunker:
     def _ends(self, last: Item, following: str | None) -> bool:
         """Close after `last`, the last word that is kept, if a sentence or a long enough clause ends there."""
         kind = NOWHERE if last.marker else boundary(last.visible, following, alone=len(self._visible) == 1)
-        if kind in (NOWHERE, UNSURE):
+        if kind <= UNSURE:
+            self._unsure = kind == UNSURE
+            return False
+        if kind == SENTENCE:
+            if self._index == 0 or self._chars > self._limits.sentence_chars:
+                self._close(len(self._visible), sentence=True)
+                return True
             return False
         stage = min(self._index, len(self._limits.clause_words) - 1)
-        if kind == SENTENCE and (self._index == 0 or self._chars > self._limits.sentence_chars):
-            self._close(len(self._visible), sentence=True)
-            return True
         if kind == CLAUSE and self._words >= self._limits.clause_words[stage]:
             self._close(len(self._visible))
             return True
@@ -196,14 +211,17 @@ class Chunker:
         everything: bool = False,
     ) -> None:
         """Make a chunk of the first `count` visible items, and of all that is pending if `everything`."""
-        size = len(self._pending) if everything else self._visible[count - 1] + 1
-        items, rest = self._pending[:size], self._pending[size:]
+        items = self._pending
+        size = len(items) if everything else self._visible[count - 1] + 1
+        rest: list[Item] = []
+        if size < len(items):
+            items, rest = items[:size], items[size:]
         ahead = [self._pending[index].visible for index in self._visible[count : count + lookahead]]
         if following is not None:
             ahead.append(following.visible)
-        text = "".join(item.raw for item in items)
-        spoken, spans = self._spoken(items, block=block)
-        warnings = tuple(dict.fromkeys([item.warning for item in items if item.warning]))
+        text = "".join([item.raw for item in items])
+        spoken, spans = self._spoken(items, text, block=block)
+        warnings = tuple(dict.fromkeys([item.warning for item in items if item.warning])) if self._marked else ()
         self._out.append(
             Chunk(
                 text,
@@ -213,17 +231,20 @@ class Chunker:
                 False,
                 pause_s,
                 spans,
-                " ".join(self._before),
+                self._before,
                 self._rate,
                 warnings,
             )
         )
         self._start += len(text)
-        whole = sentence or block or spoken[-1:] in tuple(".!?…")
-        self._before = [] if whole else (self._before + spoken.split())[-_BEFORE_WORDS:]
+        if sentence or block or spoken[-1:] in _FULL_ENDS:
+            self._before = ""
+        else:
+            self._before = " ".join(f"{self._before} {spoken}".split()[-_BEFORE_WORDS:])
         if spoken:
             self._index += 1
         self._pending = rest
+        self._marked = bool(rest) and not _is_plain(rest)
         if count == len(self._visible):
             self._visible = []
             self._words = self._chars = 0
@@ -232,16 +253,17 @@ class Chunker:
         self._words = sum(_spoken_words(rest[index].visible) for index in self._visible)
         self._chars = sum(len(rest[index].visible) + 1 for index in self._visible)
 
-    def _spoken(self, items: list[Item], *, block: bool) -> tuple[str, tuple[Span, ...]]:
+    def _spoken(self, items: list[Item], text: str, *, block: bool) -> tuple[str, tuple[Span, ...]]:
         """What is said of items that close together, and where it came from (no spans: word for word)."""
+        plain = "" if self._marked else " ".join(text.split())
+        stopped = not block or plain.rstrip("\"')]} ")[-1:] in _ENDS
+        known = self._lexicon is not None and self._lexicon.matches(items)
+        if plain and stopped and not known and not needs_normalizing(plain):
+            return plain, ()
         seen = [item for item in items if item.visible]
         if not seen:
             return "", ()
-        stopped = not block or seen[-1].visible.rstrip("\"')]} ")[-1:] in tuple(_ENDS)
-        if stopped and not (self._lexicon and self._lexicon.matches(items)) and _is_plain(items):
-            plain = " ".join(item.visible for item in seen)
-            if not needs_normalizing(plain):
-                return plain, ()
+        stopped = not block or seen[-1].visible.rstrip("\"')]} ")[-1:] in _ENDS
         pieces: list[Piece] = []
         for item in seen:
             origin = item.pieces
@@ -260,12 +282,12 @@ class Chunker:
 
 def _is_plain(items: list[Item]) -> bool:
     """Whether what is seen of the items is their raw text, white space aside."""
-    return all(item.pieces is None and not item.comma if item.visible else item.raw.isspace() for item in items)
+    return all(item.pieces is None and not item.warning if item.visible else item.raw.isspace() for item in items)
 
 
 def _spoken_words(visible: str) -> int:
     """About how many words this is when spoken: figures and addresses are several."""
-    if visible.isalpha():
+    if visible.isalpha() or visible[:-1].isalpha():
         return 1
     spaces = visible.count(" ")
     if len(visible) > 16 and not spaces:

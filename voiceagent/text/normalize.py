@@ -9,7 +9,7 @@ from typing import Final
 from voiceagent.text.chunks import Span
 from voiceagent.text.items import Piece
 from voiceagent.text.lexicon import Lexicon
-from voiceagent.text.rules import ALWAYS_AFTER, ALWAYS_BEFORE, NET, WITH_FIGURES
+from voiceagent.text.rules import ABBREVIATED, ALWAYS_AFTER, ALWAYS_BEFORE, NET, WITH_FIGURES
 from voiceagent.text.traced import Traced
 
 __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
@@ -17,10 +17,11 @@ __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
 # Letters with ordinary punctuation are spoken as they are; figures and signs are not, and a full stop inside or after a short
 # word, or capital letters, may be an abbreviation.
 _SPECIAL: Final = re.compile(
-    r"[^A-Za-z ,;:!?'\"().-]|(?<![A-Za-z])-|-(?![A-Za-z])|[A-Za-z]\.[\w,]|(?<![A-Za-z'])[A-Za-z]{1,6}\.(?=[ ,;:)\"'])"
+    r"[^A-Za-z ,;:!?'\"().-]|(?<![A-Za-z])-|-(?![A-Za-z])|[A-Za-z]\.[\w,]"
     r"|[A-Z]{2}|[A-Z][a-z]+ [IVX](?![A-Za-z'])|\.\.|[a-z][A-Z]|(?:^| )['),;:!?.]"
     r"|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])"
 )
+_STOPPED: Final = re.compile(r"([A-Za-z]+)\.")
 _NET: Final = re.compile(r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w")
 _FIGURE: Final = re.compile(r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^²³→]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}")
 _PLACEHOLDER: Final = 0xE000  # private use: nothing of the text as sent gets through with such a character
@@ -29,7 +30,7 @@ _MOST_PLACEHOLDERS: Final = 6000
 
 def needs_normalizing(text: str) -> bool:
     """Whether normalisation may change anything in `text`. Quick, and True when in doubt."""
-    return _SPECIAL.search(text) is not None
+    return _SPECIAL.search(text) is not None or not ABBREVIATED.isdisjoint(_STOPPED.findall(text))
 
 
 def normalize(pieces: Sequence[Piece], lexicon: Lexicon | None = None) -> tuple[Span, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 from voiceagent.text import number_words as N
 from voiceagent.text.rule import Rule
 
-__all__ = ["RULES"]
+__all__ = ["ABBREVIATED", "RULES"]
 
 _MONTHS: Final = "January February March April May June July August September October November December".split()
 _SHORT: Final = {month[:3]: month for month in _MONTHS} | {"Sept": "September"}
@@ -21,6 +21,7 @@ _DAYS: Final = {
     "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
     "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
 }  # fmt: skip
+ABBREVIATED: Final = frozenset(_SHORT) | frozenset(_DAYS)
 _HALF: Final = r"(?P<half>[aApP])(?:\.? ?[mM]\b(?:\.(?![\w]))?)"
 _ZONES: Final = r"EST|EDT|CST|CDT|MST|MDT|PST|PDT|GMT|UTC|CET|BST"
 

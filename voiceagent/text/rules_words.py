@@ -8,7 +8,7 @@ from typing import Final
 from voiceagent.text import number_words as N
 from voiceagent.text.rule import Rule
 
-__all__ = ["AFTER", "BEFORE"]
+__all__ = ["ABBREVIATED", "AFTER", "BEFORE"]
 
 _TITLES: Final = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "St": "Saint", "Mt": "Mount", "Ft": "Fort",
@@ -36,6 +36,9 @@ _ABBREVIATIONS: Final = {
     "wi-fi": "wi fi", "hrs.": "hours", "lbs.": "pounds", "yrs.": "years", "mins.": "minutes", "secs.": "seconds",
 }  # fmt: skip
 _AFTER_FIGURES: Final = frozenset({"min.", "mins.", "secs.", "hrs.", "yrs.", "lbs.", "tsp.", "tbsp."})  # units there
+ABBREVIATED: Final = frozenset(_TITLES) | frozenset(
+    key[:-1].rsplit(" ")[-1] for key in _ABBREVIATIONS if key[-1] == "."
+)
 _BEFORE_FIGURES: Final = {
     "no": "number",
     "rm": "room",
