@@ -53,7 +53,10 @@ class Chunker:
         if self._ended:
             raise ValueError("the utterance has ended")
         for item in self._scanner.feed(text):
-            self._take(item)
+            if item.visible and item.pieces is None:  # nearly all of them: words without marks
+                self._take_word(item)
+            else:
+                self._take(item)
         return self._take_out()
 
     def flush(self) -> list[Chunk]:

@@ -50,6 +50,6 @@ class ChunkLimits:
     lookahead: tuple[int, ...] = (1, 2, 2)
     clause_words: tuple[int, ...] = (2, 4, 6)
     slack: int = 3
-    sentence_chars: int = 10
+    sentence_chars: int = 12
     chars: int = 250
     deadline_s: float = 0.5
