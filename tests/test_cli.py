@@ -270,3 +270,17 @@ def test_the_public_names_exist() -> None:
     assert all(getattr(voiceagent, name) is not None for name in voiceagent.__all__)
     with pytest.raises(AttributeError):
         _ = voiceagent.nothing
+
+
+def test_text_shows_what_will_be_said_and_why(tmp_path: Path) -> None:
+    written = "It costs **$5.50** today. Thanks!"
+    file, words = tmp_path / "answer.md", tmp_path / "words.toml"
+    file.write_text(written, encoding="utf-8")
+    rows = [json.loads(line) for line in run("text", file).stdout.splitlines()]
+    assert "".join(row["text"] for row in rows) == written
+    assert "five dollars and fifty cents" in " ".join(row["spoken"] for row in rows)
+    assert all(written[span["start"] : span["end"]] for row in rows for span in row["spans"])
+    assert [json.loads(line) for line in run("text", "-", stdin=written.encode()).stdout.splitlines()] == rows
+    assert "no such file" in refused("text", tmp_path / "nothing.md")
+    words.write_text("= broken", encoding="utf-8")
+    assert "lexicon" in refused("text", file, "--lexicon", words)

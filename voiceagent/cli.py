@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import json
 import runpy
 import signal
 import sys
@@ -194,13 +196,24 @@ def doctor(weights: Weights = None) -> None:
 @app.command("text")
 def text_report(
     source: Annotated[str, typer.Argument(metavar="FILE", help="A text as a language model writes it; - is stdin.")],
+    lexicon: Annotated[Path | None, typer.Option(help="TOML: how words are said.")] = None,
 ) -> None:
     """Show how a text is cut, normalised and pronounced: one JSON object a chunk."""
     if source != "-" and not Path(source).is_file():
         raise InputError(f"cannot read {source}: there is no such file")
+    from voiceagent.text.lexicon import Lexicon, LexiconError
     from voiceagent.text.report import report
 
-    report(source)
+    try:
+        words = Lexicon.load(lexicon) if lexicon else None
+    except LexiconError as error:
+        raise InputError(str(error)) from error
+    with contextlib.ExitStack() as files:
+        lines = (
+            sys.stdin if source == "-" else files.enter_context(Path(source).open(encoding="utf-8", errors="replace"))
+        )
+        for row in report(lines, lexicon=words):
+            print(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode(), flush=True)
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
