@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +15,9 @@ from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
+from voiceagent.training.loop import spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
-from voiceagent.training.optim import Average, save, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import Average, set_learning_rate, warm_up_then_decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +149,4 @@ def train_adversarially(
     checkpoint = run / "last.pt"
     trainer.resume(checkpoint if checkpoint.exists() else start)
     crops = CropSource(corpus, config.voices, INDEX, hours=training.hours, seed=training.seed + trainer.step)
-    run.mkdir(parents=True, exist_ok=True)
-    saved_at = began = time.monotonic() - trainer.seconds
-    budget_s = training.minutes * 60
-    with (run / "log.jsonl").open("a") as log:
-        while trainer.seconds < budget_s:
-            losses = trainer.update(crops.batch(training.batch, training.tokens), trainer.seconds / budget_s)
-            trainer.seconds = time.monotonic() - began
-            if trainer.step % 20 == 0:
-                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {
-                    k: round(v, 4) for k, v in losses.items()
-                }
-                print(json.dumps(row), file=log, flush=True)
-            if time.monotonic() - saved_at > 180 or trainer.seconds >= budget_s:
-                save(checkpoint, trainer.state)
-                saved_at = time.monotonic()
+    spend(training.minutes, trainer, lambda: crops.batch(training.batch, training.tokens), run)

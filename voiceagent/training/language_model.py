@@ -8,8 +8,6 @@ part of a window, because a stream knows no more.
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,7 +18,8 @@ from torch import Tensor, nn
 from voiceagent.model import transformer
 from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
 from voiceagent.model.symbols import INDEX
-from voiceagent.training.optim import Average, optimizers, save, set_learning_rate, warm_up_then_decay
+from voiceagent.training.loop import spend
+from voiceagent.training.optim import Average, optimizers, set_learning_rate, warm_up_then_decay
 from voiceagent.training.tokens import TokenSource, Window
 
 
@@ -200,20 +199,10 @@ def train_language_model(tokens: Path, run: Path, config: LanguageModelConfig, t
     source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
     trainer.model.log_prior.copy_(digit_prior(source, config.levels))
     trainer.average.shadow["log_prior"].copy_(trainer.model.log_prior)
-    run.mkdir(parents=True, exist_ok=True)
-    saved_at = began = time.monotonic() - trainer.seconds
-    budget_s = training.minutes * 60
-    with (run / "log.jsonl").open("a") as log:
-        while trainer.seconds < budget_s:
-            window = source.batch(training.batch, training.tokens, training.phonemes)
-            losses = trainer.update(window, trainer.seconds / budget_s)
-            trainer.seconds = time.monotonic() - began
-            if trainer.step % 20 < 2:
-                row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)} | {
-                    k: round(v, 4) for k, v in losses.items()
-                }
-                print(json.dumps(row), file=log, flush=True)
-            if time.monotonic() - saved_at > 120 or trainer.seconds >= budget_s:
-                save(checkpoint, trainer.state)
-                source.refresh()
-                saved_at = time.monotonic()
+    spend(
+        training.minutes,
+        trainer,
+        lambda: source.batch(training.batch, training.tokens, training.phonemes),
+        run,
+        saved=source.refresh,
+    )
