@@ -284,3 +284,13 @@ def test_text_shows_what_will_be_said_and_why(tmp_path: Path) -> None:
     assert "no such file" in refused("text", tmp_path / "nothing.md")
     words.write_text("= broken", encoding="utf-8")
     assert "lexicon" in refused("text", file, "--lexicon", words)
+
+
+def test_a_lexicon_says_how_words_are_said(engine: FakeEngine, tmp_path: Path) -> None:
+    words = tmp_path / "words.toml"
+    words.write_text('[words]\nSQL = "structured query language"\n', encoding="utf-8")
+    assert run("say", "Use SQL now.", "-o", tmp_path / "short.wav").exit_code == 0
+    assert run("say", "Use SQL now.", "-o", tmp_path / "long.wav", "--lexicon", words).exit_code == 0
+    assert length_s(tmp_path / "long.wav") == pytest.approx(length_s(tmp_path / "short.wav") * 5 / 3)
+    assert "lexicon" in refused("say", "Hello.", "-o", tmp_path / "b.wav", "--lexicon", tmp_path / "nothing.toml")
+    assert "lexicon" in refused("serve", "--port", 0, "--lexicon", tmp_path / "nothing.toml")

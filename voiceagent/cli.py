@@ -9,7 +9,7 @@ import json
 import runpy
 import signal
 import sys
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +55,7 @@ Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
 Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
 Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
 Weights = Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")]
+Words = Annotated[Path | None, typer.Option("--lexicon", help="TOML file: how words are said.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -76,6 +77,7 @@ def say(
     seed: Seed = 0,
     steps: Steps = None,
     weights: Weights = None,
+    lexicon: Words = None,
 ) -> None:
     """Speak a text, standard input, or every line of a file."""
     options = _options(voice, speed, seed, steps)
@@ -84,7 +86,7 @@ def say(
             raise InputError("--from goes with --out, not with a text or -o")
         if folder is None:
             raise InputError("--from needs a folder to write to: --out DIR")
-        _say_lines(source, folder, options, weights)
+        _say_lines(source, folder, options, lambda: _agent(weights, lexicon))
         return
     if folder is not None:
         raise InputError("--out goes with --from; a single text is written with -o out.wav")
@@ -92,23 +94,23 @@ def say(
         raise InputError("nothing to say: give a text, - for standard input, or --from FILE")
     if not text.strip():
         raise InputError("nothing to say: the text is empty")
-    _say_text(text, output, options, weights)
+    _say_text(text, output, options, lambda: _agent(weights, lexicon))
 
 
-def _say_lines(source: Path, folder: Path, options: SpeakOptions, weights: Path | None) -> None:
+def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
     from voiceagent.say import lines_to_folder, make_folder, read_lines
 
     lines = read_lines(source)
     make_folder(folder)
 
     async def run() -> list[str]:
-        async with _agent(weights) as agent:
+        async with make_agent() as agent:
             return await lines_to_folder(agent, lines, folder, options)
 
     _warn(asyncio.run(run()))
 
 
-def _say_text(text: str, output: Path | None, options: SpeakOptions, weights: Path | None) -> None:
+def _say_text(text: str, output: Path | None, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
     from voiceagent.adapters.local_audio import Loudspeaker
     from voiceagent.say import aloud, as_typed, to_file
     from voiceagent.wav import check_writable
@@ -121,7 +123,7 @@ def _say_text(text: str, output: Path | None, options: SpeakOptions, weights: Pa
         check_writable(output)
 
     async def run() -> list[str]:
-        async with _agent(weights) as agent:
+        async with make_agent() as agent:
             pieces: str | AsyncIterable[str] = as_typed(sys.stdin.buffer) if text == "-" else text
             if loudspeaker is None:
                 assert output is not None
@@ -138,27 +140,30 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. The default is 8080.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, as configs/serve.toml.")] = None,
     weights: Weights = None,
+    lexicon: Words = None,
 ) -> None:
     """Serve speech over WebSocket."""
     from voiceagent.adapters.server import bind, build_app, build_server
     from voiceagent.agent import load_engine
     from voiceagent.config import ServeConfig, load_serve_config
-    from voiceagent.live import warm_up
+    from voiceagent.live import chunker_with, warm_up
     from voiceagent.service import Service
 
     settings = load_serve_config(config) if config else ServeConfig()
     given: dict[str, Any] = {"host": host, "port": port, "weights": str(weights) if weights else None}
+    given["lexicon"] = str(lexicon) if lexicon else None
     try:
         settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None)
     listener = bind(settings.host, settings.port)
     with listener:
         with _notes.status("loading the voices"):
             engine = load_engine(Path(settings.weights) if settings.weights else None, settings.max_streams)
             engine.start()
         try:
-            service = Service(engine, settings)
+            service = Service(engine, settings, make_chunker)
             warm_up(service.make_chunker)
             server = build_server(build_app(service), settings, log_level="warning")
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -196,7 +201,7 @@ def doctor(weights: Weights = None) -> None:
 @app.command("text")
 def text_report(
     source: Annotated[str, typer.Argument(metavar="FILE", help="A text as a language model writes it; - is stdin.")],
-    lexicon: Annotated[Path | None, typer.Option(help="TOML: how words are said.")] = None,
+    lexicon: Words = None,
 ) -> None:
     """Show how a text is cut, normalised and pronounced: one JSON object a chunk."""
     if source != "-" and not Path(source).is_file():
@@ -255,10 +260,11 @@ def _options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOpt
         raise InputError(str(error)) from error
 
 
-def _agent(weights: Path | None) -> VoiceAgent:
+def _agent(weights: Path | None, lexicon: Path | None) -> VoiceAgent:
     from voiceagent.agent import VoiceAgent
+    from voiceagent.live import chunker_with
 
-    return VoiceAgent(weights=weights)
+    return VoiceAgent(weights=weights, make_chunker=chunker_with(lexicon))
 
 
 def _warn(warnings: list[str]) -> None:

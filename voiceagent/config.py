@@ -56,6 +56,8 @@ class ServeConfig:
     """0 takes any free port."""
     weights: str | None = None
     """Folder of the voices; None is the one that ships."""
+    lexicon: str | None = None
+    """TOML file that says how words are spoken; None is none."""
     max_connections: int = 64
     max_streams: int = 16
     """Utterances that the engine speaks at once, over all clients."""

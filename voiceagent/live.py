@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import VoiceAgentError
+from voiceagent.errors import InputError, VoiceAgentError
 from voiceagent.session import Session, SpeechEngine
 from voiceagent.utterance import Chunker
 
@@ -20,6 +21,24 @@ def default_chunker() -> Chunker:
     from voiceagent.text.chunker import Chunker as TextChunker
 
     return TextChunker()
+
+
+def chunker_with(lexicon: Path | None) -> Callable[[], Chunker]:
+    """Makes chunkers that know a user's lexicon (TOML: word -> respelling or phonemes).
+
+    Raises:
+        InputError: the lexicon cannot be used.
+    """
+    if lexicon is None:
+        return default_chunker
+    from voiceagent.text.chunker import Chunker as TextChunker
+    from voiceagent.text.lexicon import Lexicon, LexiconError
+
+    try:
+        words = Lexicon.load(lexicon)
+    except LexiconError as error:
+        raise InputError(str(error)) from error
+    return lambda: TextChunker(lexicon=words)
 
 
 def warm_up(make_chunker: Callable[[], Chunker]) -> None:
