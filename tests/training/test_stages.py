@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_voice import SHAPE
+from tiny_voice import SHAPE, tiny_voices
 
 from voiceagent.model.codec import CodecConfig
 from voiceagent.model.language_model import LanguageModelConfig
+from voiceagent.model.weights import load, save
 from voiceagent.training import corpus
 from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
 from voiceagent.training.codec import CodecTraining, train_codec
-from voiceagent.training.export import codec_of
+from voiceagent.training.export import codec_of, unpack
 from voiceagent.training.language_model import (
     LanguageModelTrainer,
     LanguageModelTraining,
@@ -141,6 +142,31 @@ def test_language_model_trains_on_what_the_codec_made(spoken: Path, tmp_path: Pa
     rows = [json.loads(line) for line in (tmp_path / "lm" / "log.jsonl").read_text().splitlines()]
     assert rows
     assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+def test_training_goes_on_from_voices_that_ship(spoken: Path, tmp_path: Path) -> None:
+    voices = tiny_voices()
+    save(tmp_path / "voices", voices)
+    unpack(tmp_path / "voices", tmp_path)
+    samples = torch.randn(1, 9600) * 0.1
+    assert torch.equal(
+        codec_of(tmp_path / "codec" / "last.pt").encode(samples), load(tmp_path / "voices").codec.encode(samples)
+    )
+    tokenise(codec_of(tmp_path / "codec" / "last.pt"), spoken, tmp_path / "tokens")
+    training = LanguageModelTraining(
+        minutes=0.03, batch=1, tokens=48, streaming_tokens=32, phonemes=96, blocks=(6,), compiled=False
+    )
+    config = LanguageModelConfig(speech=SHAPE, text=SHAPE)
+    train_language_model(tmp_path / "tokens", tmp_path / "lm", config, training)
+    went_on = torch.load(tmp_path / "lm" / "last.pt", weights_only=False)
+    assert went_on["step"] > 0
+    assert torch.allclose(went_on["model"]["out.weight"], voices.model.out.weight, atol=0.3)
+    train_codec(
+        spoken,
+        tmp_path / "codec",
+        voices.codec.config,
+        CodecTraining(minutes=0.02, batch=1, tokens=24, hours=1, compiled=False),
+    )
 
 
 def test_hidden_text_is_not_heard(spoken: Path, tmp_path: Path) -> None:

@@ -133,6 +133,20 @@ def export(
     exporting.export(chosen, runs / "lm" / "last.pt", out, {voice: DecodingOptions() for voice in VOICES})
 
 
+@app.command()
+def unpack(
+    runs: Runs = RUNS,
+    voices: Annotated[Path, typer.Option(help="Folder of voices to go on from.")] = Path("voiceagent/voices"),
+) -> None:
+    """Make checkpoints of voices that exist, so that codec, decoder, tokens and lm go on from them."""
+    from voiceagent.training import export as exporting
+
+    for stage in ("codec", "lm"):
+        if (runs / stage / "last.pt").exists():
+            raise typer.BadParameter(f"{runs / stage / 'last.pt'} is there already: name another folder with --runs")
+    exporting.unpack(voices, runs)
+
+
 @app.command(name="all")
 def everything(text: Text = None, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Every stage in a row, as the voices that ship were made; about three hours on two cores."""

@@ -1,7 +1,8 @@
-"""From checkpoints to the folder of voices that ships: `voiceagent train export`."""
+"""From checkpoints to the folder of voices that ships, and back: `voiceagent train export`, `voiceagent train unpack`."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -9,7 +10,10 @@ import torch
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.weights import Voices, save
+from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.weights import Voices, load, save
+from voiceagent.training.codec import PhonemeProbe
+from voiceagent.training.optim import save as save_checkpoint
 
 
 def codec_of(checkpoint: Path) -> Codec:
@@ -32,3 +36,17 @@ def export(codec: Path, language_model: Path, out: Path, decoding: dict[str, Dec
     """Write `voice.toml` and the tensors of both checkpoints in half precision."""
     config = LanguageModelConfig()
     save(out, Voices(codec_of(codec), language_model_of(language_model, config), decoding))
+
+
+def unpack(voices: Path, runs: Path) -> None:
+    """Make checkpoints of a folder of voices, so that training goes on from them; optimisers and schedule begin afresh."""
+    loaded = load(voices)
+    probe = PhonemeProbe(len(loaded.codec.config.levels), len(SYMBOLS))
+    begin: dict[str, object] = {"optimizers": [], "step": 0, "seconds": 0.0}
+    codec, model = loaded.codec.state_dict(), loaded.model.state_dict()
+    codec_checkpoint = begin | {
+        "config": asdict(loaded.codec.config), "codec": codec, "average": codec, "probe": probe.state_dict()
+    }  # fmt: skip
+    save_checkpoint(runs / "codec" / "last.pt", lambda: codec_checkpoint)
+    model_checkpoint = begin | {"config": asdict(loaded.model.config), "model": model, "average": model}
+    save_checkpoint(runs / "lm" / "last.pt", lambda: model_checkpoint)

@@ -175,8 +175,9 @@ class LanguageModelTrainer:
         saved = torch.load(path, map_location="cpu", weights_only=False)
         self.model.load_state_dict(saved["model"])
         self.average.shadow = saved["average"]
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+        if saved["optimizers"]:  # none when the checkpoint was made of weights that ship
+            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
         self.step, self.seconds = saved["step"], saved["seconds"]
 
 
