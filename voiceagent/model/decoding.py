@@ -148,12 +148,3 @@ def decode_block(
         state, cache=cache, position=state.position + count, last=tokens[:, -1], said=saying[:, -1:], pending=slots()
     )
     return tokens, after
-
-
-@torch.no_grad()
-def decode_whole(
-    model: SpeechLanguageModel, said: Tensor, saying: Tensor, voice: Tensor, options: DecodingOptions, *, seed: int = 0
-) -> Tensor:
-    """The paper's offline decoding: the whole utterance as one block that sees everything. (1, T, C) -> (1, T, 6)."""
-    tokens, _ = decode_block(model, begin(model, said), saying, voice, options, seed=seed)
-    return tokens

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from voiceagent.model.codec import TOKEN_RATE_HZ
 from voiceagent.model.layers import ContextBlock
 from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.transformer import KeysValues, Transformer, TransformerConfig
@@ -42,8 +43,8 @@ class Alignment:
 
 def align(starts_s: Tensor, ends_s: Tensor, first_token: int, tokens: int) -> Alignment:
     """Phoneme times (B, P) on the clock of the token grid -> the alignment of tokens first_token .. first_token + tokens."""
-    rate = 25 * LABELS_PER_TOKEN
-    at = (torch.arange(tokens * LABELS_PER_TOKEN, device=ends_s.device) + 0.5) / rate + first_token / 25
+    rate = TOKEN_RATE_HZ * LABELS_PER_TOKEN
+    at = (torch.arange(tokens * LABELS_PER_TOKEN, device=ends_s.device) + 0.5) / rate + first_token / TOKEN_RATE_HZ
     at = at.expand(ends_s.shape[0], -1).contiguous()
     index = torch.searchsorted(ends_s.contiguous(), at, right=True).clamp_max(ends_s.shape[1] - 1)
     since = (at - starts_s.gather(1, index)).clamp(0, 1)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from voiceagent.model.codec import TOKEN_RATE_HZ
 from voiceagent.model.language_model import SpeechLanguageModel, align
 from voiceagent.model.symbols import BOUNDARY, GAP, PUNCTUATION, SYMBOLS, encode
 
-TOKEN_RATE_HZ = 25
 CONTEXT_PHONEMES = 160  # text before the stretch that the encoder still sees
 SENTENCE_ENDS = (".", "?", "!", "…")
 _SILENT = frozenset(SYMBOLS.index(symbol) for symbol in PUNCTUATION | {BOUNDARY, GAP})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from voiceagent.model import source
 from voiceagent.model.codec import Codec, CodecConfig
@@ -17,7 +17,7 @@ from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
 from voiceagent.training.loop import spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
-from voiceagent.training.optim import Average, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import Average, descend, set_learning_rate, warm_up_then_decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +100,11 @@ class AdversarialTrainer:
                 "fooled": self.training.adversarial_weight * fooled,
                 "matching": self.training.matching_weight * matching,
             }
-        torch.stack(list(losses.values())).sum().backward()
-        norm = nn.utils.clip_grad_norm_(self.codec.decoder.parameters(), 10.0)
-        if torch.isfinite(norm):
-            decoder.step()
-        decoder.zero_grad(set_to_none=True)
-        judges.zero_grad(set_to_none=True)
+        values = descend(losses, [decoder], clip=10.0)
+        judges.zero_grad(set_to_none=True)  # the decoder's losses went through them
         self.step += 1
         self.average.update(self.step + 1000)
-        return {k: float(v.detach()) for k, v in losses.items()} | {
-            "against": float(against.detach()),
-            "norm": float(norm),
-        }
+        return values | {"against": float(against.detach())}
 
     def state(self) -> dict[str, object]:
         """Everything a later run needs to go on."""

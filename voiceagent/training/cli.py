@@ -129,6 +129,7 @@ def export(
     from voiceagent.training import export as exporting
 
     _need(runs / "lm" / "last.pt", "lm")
+    _need(runs / "codec" / "last.pt", "codec")
     chosen = _newest(runs, "adversarial", "decoder", "codec")
     exporting.export(chosen, runs / "lm" / "last.pt", out, {voice: DecodingOptions() for voice in VOICES})
 

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from voiceagent.model import source
 from voiceagent.model.codec import Codec, CodecConfig
+from voiceagent.model.language_model import LABELS_PER_TOKEN
 from voiceagent.model.layers import ContextBlock
 from voiceagent.model.symbols import INDEX, SYMBOLS
-from voiceagent.training.crops import LABELS_PER_TOKEN, Crop, CropSource
+from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.loop import spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
-from voiceagent.training.optim import Average, optimizers, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +116,10 @@ class CodecTrainer:
     def update(self, crop: Crop, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""
         set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
-        losses = self.losses(crop)
-        torch.stack(list(losses.values())).sum().backward()
-        norm = nn.utils.clip_grad_norm_([p for o in self.optimizers for g in o.param_groups for p in g["params"]], 5.0)
-        if torch.isfinite(norm):
-            for optimizer in self.optimizers:
-                optimizer.step()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        losses = descend(self.losses(crop), self.optimizers, clip=5.0)
         self.step += 1
         self.average.update(self.step)
-        return {name: float(loss.detach()) for name, loss in losses.items()} | {"norm": float(norm)}
+        return losses
 
     def state(self) -> dict[str, object]:
         """Everything a later run needs to go on."""

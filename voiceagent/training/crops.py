@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from voiceagent.model.language_model import LABELS_PER_TOKEN
 from voiceagent.model.source import HOP
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
-
-LABELS_PER_TOKEN = 2
 
 
 @dataclass(frozen=True, slots=True)

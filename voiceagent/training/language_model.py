@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from voiceagent.model import transformer
 from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.loop import spend
-from voiceagent.training.optim import Average, optimizers, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
 from voiceagent.training.tokens import TokenSource, Window
 
 
@@ -147,17 +147,10 @@ class LanguageModelTrainer:
     def update(self, window: Window, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""
         set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
-        losses = self.losses(window)
-        torch.stack(list(losses.values())).sum().backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-        if torch.isfinite(norm):
-            for optimizer in self.optimizers:
-                optimizer.step()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        losses = descend(self.losses(window), self.optimizers, clip=2.0)
         self.step += 1
         self.average.update(self.step)
-        return {name: float(loss.detach()) for name, loss in losses.items()} | {"norm": float(norm)}
+        return losses
 
     def state(self) -> dict[str, object]:
         """Everything a later run needs to go on."""

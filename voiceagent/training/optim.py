@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,21 @@ def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
+
+
+def descend(losses: dict[str, Tensor], optimizers: Sequence[torch.optim.Optimizer], *, clip: float) -> dict[str, float]:
+    """One step down the sum of the losses, its gradient clipped; a step whose gradient is not finite is skipped.
+
+    Returns the losses and, as `norm`, the gradient's norm before clipping.
+    """
+    torch.stack(list(losses.values())).sum().backward()
+    parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+    norm = nn.utils.clip_grad_norm_(parameters, clip)
+    for optimizer in optimizers:
+        if torch.isfinite(norm):
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return {name: float(loss.detach()) for name, loss in losses.items()} | {"norm": float(norm)}
 
 
 def warm_up_then_decay(done: float, *, warm: float = 0.01, decay_from: float = 0.6, floor: float = 0.03) -> float:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from voiceagent.model.codec import SAMPLES_PER_TOKEN, Codec
+from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 
-TOKEN_S = 0.04
+TOKEN_S = 1 / TOKEN_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
