@@ -17,7 +17,7 @@ from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
 from voiceagent.training.loop import spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
-from voiceagent.training.optim import Average, descend, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,15 @@ class AdversarialTraining:
     """How long and how large."""
 
     minutes: float = 60.0
-    batch: int = 12
+    batch: int = 8
     tokens: int = 32
-    lr: float = 4e-4
+    muon_lr: float = 1e-3
+    adamw_lr: float = 5e-4
+    judge_lr: float = 8e-4
     adversarial_weight: float = 0.3
     matching_weight: float = 1.0
     hours: float = 6.0
-    alone_steps: int = 60  # the discriminators learn alone first
+    alone_steps: int = 100  # the discriminators learn alone first
     seed: int = 1
     threads: int = 1
     compiled: bool = True
@@ -49,13 +51,10 @@ class AdversarialTrainer:
         self.opinion = torch.compile(self.judges.forward) if training.compiled else self.judges.forward
         self.spectral = SpectralLoss()
         self.any_voice = len(config.voices)
-        self.optimizers = [
-            torch.optim.AdamW(module.parameters(), lr=training.lr, betas=(0.8, 0.99), weight_decay=0.0)
-            for module in (self.codec.decoder, self.judges)
-        ]
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["base_lr"] = group["lr"]
+        judges = torch.optim.AdamW(self.judges.parameters(), lr=training.judge_lr, betas=(0.8, 0.99), weight_decay=0.0)
+        judges.param_groups[0]["base_lr"] = training.judge_lr
+        decoder = optimizers([self.codec.decoder], muon_lr=training.muon_lr, adamw_lr=training.adamw_lr)
+        self.optimizers = [judges, *decoder]
         self.average = Average(self.codec, decay=0.998)
         self.step, self.seconds = 0, 0.0
         self.features: Callable[..., Any] = self.codec.decoder.features
@@ -83,7 +82,7 @@ class AdversarialTrainer:
     def update(self, crop: Crop, share_done: float) -> dict[str, float]:
         """One step of the discriminators and one of the decoder."""
         set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
-        decoder, judges = self.optimizers
+        judges, *decoder = self.optimizers
         made, true, pitch = self.make(crop)
         with torch.autocast("cpu", torch.bfloat16):
             against = discriminator_loss(self.opinion(true), self.opinion(made.detach()))
@@ -100,7 +99,7 @@ class AdversarialTrainer:
                 "fooled": self.training.adversarial_weight * fooled,
                 "matching": self.training.matching_weight * matching,
             }
-        values = descend(losses, [decoder], clip=10.0)
+        values = descend(losses, decoder, clip=10.0)
         judges.zero_grad(set_to_none=True)  # the decoder's losses went through them
         self.step += 1
         self.average.update(self.step + 1000)

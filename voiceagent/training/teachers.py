@@ -19,6 +19,9 @@ from voiceagent.training.pitch import track
 SAMPLE_RATE_HZ = 24_000
 F0_RATE_HZ = 100
 BOUNDARY = "_"  # the silence a teacher puts before and after a sentence
+HEART_LATE_S = (
+    0.05  # heart's boundaries lie two units after the sound's: edges of /s/ and /ʃ/ against vowels, docs/lab.md
+)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -97,6 +100,8 @@ class Heart:
         f0_100 = np.where(f0 > 40, f0, 0)[np.minimum(frame, len(f0) - 1)]
         durations = units.reshape(-1).astype(np.float32)
         durations *= len(samples) / SAMPLE_RATE_HZ / durations.sum()
+        late_s = min(HEART_LATE_S, float(durations[0]) - 1 / F0_RATE_HZ)
+        durations[[0, -1]] += np.float32([-late_s, late_s])
         return Utterance(samples, BOUNDARY + phonemes + BOUNDARY, durations, f0_100.astype(np.float32))
 
 
