@@ -101,7 +101,7 @@ class Heart:
         durations = units.reshape(-1).astype(np.float32)
         durations *= len(samples) / SAMPLE_RATE_HZ / durations.sum()
         late_s = min(HEART_LATE_S, float(durations[0]) - 1 / F0_RATE_HZ)
-        durations[[0, -1]] += np.float32([-late_s, late_s])
+        durations[[0, -1]] += np.asarray((-late_s, late_s), np.float32)
         return Utterance(samples, BOUNDARY + phonemes + BOUNDARY, durations, f0_100.astype(np.float32))
 
 
