@@ -12,6 +12,7 @@ PUBLIC = [
     "AudioDeviceError",
     "Clip",
     "ConfigError",
+    "ConnectionFailed",
     "Frame",
     "InputError",
     "ModelError",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from voiceagent.errors import (
     AudioDeviceError,
     ConfigError,
+    ConnectionFailed,
     InputError,
     ModelError,
     NoCapacity,
@@ -28,6 +29,7 @@ __all__ = [
     "AudioDeviceError",
     "Clip",
     "ConfigError",
+    "ConnectionFailed",
     "Frame",
     "InputError",
     "ModelError",

@@ -5,6 +5,7 @@
     ├── InputError           a file, text or argument that the user named cannot be used
     ├── ModelError           weights are missing, cut short or not ours
     │   └── UnknownVoice     no voice of that name is here
+    ├── ConnectionFailed     the server is not there, turned us away, or went away
     ├── NoCapacity           every stream is taken; later it may work
     ├── ProtocolError        a message of the peer that cannot be obeyed
     ├── SynthesisError       the engine failed in the middle of an utterance
@@ -61,6 +62,13 @@ class NoCapacity(VoiceAgentError):
     """Every stream is taken; the request may work later."""
 
     code = "no_capacity"
+    retryable = True
+
+
+class ConnectionFailed(VoiceAgentError):
+    """The server is not there, turned us away, or went away and what was under way could not be resumed."""
+
+    code = "connection_failed"
     retryable = True
 
 

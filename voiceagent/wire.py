@@ -36,6 +36,21 @@ _COMMANDS: dict[str, type[Any]] = {
     )
 }
 
+_EVENTS: dict[str, type[Any]] = {
+    event.type: event
+    for event in (
+        events.Ready,
+        events.Started,
+        events.Words,
+        events.Flushed,
+        events.Done,
+        events.Cancelled,
+        events.Warning_,
+        events.Error,
+        events.Pong,
+    )
+}
+
 AudioHeader: TypeAlias = tuple[int, int, int, int]
 
 
@@ -86,6 +101,23 @@ def encode_event(event: events.Event) -> str:
     return _to_json(fields)
 
 
+def decode_event(message: str) -> events.Event | None:
+    """Reads a control message of the server, for clients; None is a type that this version does not know.
+
+    Raises:
+        ProtocolError: not JSON, or a value that is missing or of the wrong type.
+    """
+    try:
+        fields = json.loads(message)
+        kind = fields.pop("type")
+        if kind == events.Words.type:
+            fields["words"] = [_word_fields(word) for word in fields["words"]]
+        event = _EVENTS.get(kind)
+        return None if event is None else msgspec.convert(fields, event)
+    except (ValueError, RecursionError, OverflowError, TypeError, KeyError, AttributeError) as error:
+        raise ProtocolError(f"cannot read {_shown(message)}: {error}") from error
+
+
 def encode_audio(frame: events.Audio, payload: bytes, pts_samples: int) -> bytes:
     """A binary message: the header, then the payload; `pts_samples` counts at the payload's rate."""
     flags = FLAG_LAST if frame.last else 0
@@ -113,6 +145,16 @@ def _word(word: events.WordTime) -> dict[str, Any]:
         "e": round(word.end_s * 1000),
         "c0": word.char_start,
         "c1": word.char_end,
+    }
+
+
+def _word_fields(word: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "text": word["t"],
+        "start_s": word["s"] / 1000,
+        "end_s": word["e"] / 1000,
+        "char_start": word["c0"],
+        "char_end": word["c1"],
     }
 
 
