@@ -14,9 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events, wire
+from voiceagent.encoders import StreamEncoder
 from voiceagent.errors import ProtocolError
 from voiceagent.live import LiveSession
-from voiceagent.pcm import StreamEncoder
 from voiceagent.service import Service
 
 PATH = "/v1/stream"

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voiceagent import events, wire
+from voiceagent.encoders import StreamEncoder
 from voiceagent.errors import ProtocolError
-from voiceagent.pcm import StreamEncoder, to_f32le, to_s16le
+from voiceagent.pcm import to_f32le, to_s16le
 
 COMMANDS: list[events.Command] = [
     events.Start("u", voice="joe", speed=1.5, seed=3, steps=4, format=events.AudioFormat("pcm_f32le", 16_000)),

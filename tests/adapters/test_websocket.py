@@ -20,6 +20,7 @@ from websockets.typing import Origin, Subprotocol
 from voiceagent.adapters.server import bind, build_app, build_server
 from voiceagent.config import Limits, ServeConfig
 from voiceagent.errors import InputError
+from voiceagent.formats import ENCODINGS
 from voiceagent.service import Service
 from voiceagent.wire import FLAG_LAST, SUBPROTOCOL, decode_audio
 
@@ -127,7 +128,7 @@ async def test_an_utterance_as_the_protocol_has_it() -> None:
         client = Client(ws)
         ready = await client.event()
         assert ready["limits"] == {"max_text_buffer": 20_000, "max_open": 5}
-        assert ready["formats"] == ["pcm_s16le", "pcm_f32le"]
+        assert ready["formats"] == list(ENCODINGS)
         assert ready["voices_url"] == "/v1/voices"
         heard = await client.say("Hello there. Fine.")
     started, done = heard.of("started")[0], heard.of("done")[0]
@@ -135,7 +136,7 @@ async def test_an_utterance_as_the_protocol_has_it() -> None:
         "type": "started",
         "id": "u",
         "stream": 1,
-        "format": {"encoding": "pcm_s16le", "sample_rate": 24_000},
+        "format": {"encoding": "pcm_s16le", "sample_rate": 24_000, "bit_rate": None},
     }
     words = [word for event in heard.of("words") for word in event["words"]]
     assert words[0] == {"t": "Hello", "s": 0, "e": 200, "c0": 0, "c1": 5}
@@ -283,9 +284,9 @@ async def test_bad_messages_get_an_error_and_the_next_request_works() -> None:
 
 async def test_an_unknown_encoding_is_refused_with_the_list() -> None:
     async with serving(FakeEngine(threaded=True)) as (address, _), client_of(address) as client:
-        heard = await client.say("Dropped.", format={"encoding": "opus"})
+        heard = await client.say("Dropped.", format={"encoding": "speex"})
         assert heard.events[-1]["id"] == "u"
-        assert "pcm_s16le, pcm_f32le" in heard.events[-1]["message"]
+        assert "pcm_s16le, pcm_f32le, mulaw" in heard.events[-1]["message"]
         assert (await client.say("Fine.", "v")).of("done")
 
 
