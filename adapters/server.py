@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voiceagent.adapters import websocket
+from voiceagent.adapters.auth import authorized, unauthorized
 from voiceagent.config import ServeConfig
 from voiceagent.errors import InputError
 from voiceagent.service import Service
@@ -45,7 +46,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
 
 
 async def healthz(request: Request) -> Response:
-    """Alive, and what it has."""
+    """Alive, and what it has; open to everyone."""
     service: Service = request.app.state.service
     facts = {
         "status": "ok",
@@ -58,12 +59,16 @@ async def healthz(request: Request) -> Response:
 
 async def voices(request: Request) -> Response:
     """The voices by name."""
+    if not authorized(request):
+        return unauthorized()
     service: Service = request.app.state.service
     return JSONResponse({"voices": [{"id": voice} for voice in service.engine.voices]})
 
 
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
+    if not authorized(request):
+        return unauthorized()
     service: Service = request.app.state.service
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events, wire
-from voiceagent.encoders import StreamEncoder
-from voiceagent.errors import ProtocolError
+from voiceagent.adapters.auth import answered_subprotocol, authorized, unauthorized
+from voiceagent.encoders import StreamEncoder, available_encodings, require
+from voiceagent.errors import InputError, ProtocolError
 from voiceagent.live import LiveSession
 from voiceagent.service import Service
 
 PATH = "/v1/stream"
 CLOSE_NORMAL = 1000
+CLOSE_POLICY = 1008
 CLOSE_INTERNAL = 1011
 CLOSE_SLOW_CONSUMER = 4008
 
@@ -37,8 +40,10 @@ async def stream(websocket: WebSocket) -> None:
         busy = PlainTextResponse("every connection is taken\n", 503, headers={"Retry-After": "1"})
         await websocket.send_denial_response(busy)
         return
-    offered = websocket.scope.get("subprotocols", [])
-    await websocket.accept(subprotocol=wire.SUBPROTOCOL if wire.SUBPROTOCOL in offered else None)
+    if not authorized(websocket):
+        await _refuse_entry(websocket)
+        return
+    await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
     service.connections += 1
     service.metrics.connections.inc()
     try:
@@ -46,6 +51,20 @@ async def stream(websocket: WebSocket) -> None:
     finally:
         service.connections -= 1
         service.metrics.connections.dec()
+
+
+async def _refuse_entry(websocket: WebSocket) -> None:
+    """Says that the token is missing or wrong where the client can read it."""
+    if "origin" not in websocket.headers:
+        await websocket.send_denial_response(unauthorized())
+        return
+    # A page never learns why a handshake failed: it is let in, told, and shown out.
+    await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
+    error = events.Error(
+        None, "unauthorized", "a valid token is needed: ?token=, or subprotocols token, <token>", fatal=True
+    )
+    await websocket.send_text(wire.encode_event(error))
+    await websocket.close(CLOSE_POLICY, "unauthorized")
 
 
 class _Connection:
@@ -111,6 +130,12 @@ class _Connection:
             except ProtocolError as error:
                 self._live.refuse(error.utterance, error)
                 continue
+            if isinstance(command, events.Start):
+                try:
+                    require(command.format)
+                except InputError as error:
+                    self._live.refuse(command.id, error)
+                    continue
             if isinstance(command, events.Text):
                 # Not reading is what tells the client to wait; TCP does the rest.
                 await self._live.wait_for_room(command, self._service.config.text_wait_s)
@@ -131,7 +156,9 @@ class _Connection:
             payload = encoder.encode(event.samples, last=event.last)
             await self._websocket.send_bytes(wire.encode_audio(event, payload, pts_samples))
             return
-        if isinstance(event, events.Started):
+        if isinstance(event, events.Ready):
+            event = replace(event, formats=available_encodings())
+        elif isinstance(event, events.Started):
             self._encoders[event.id] = StreamEncoder(event.format)
         elif ended := _ended_utterance(event):
             self._encoders.pop(ended, None)

@@ -55,6 +55,7 @@ Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
 Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
 Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
 Weights = Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")]
+Policy = Annotated[Path | None, typer.Option("--policy", help="TOML file: what is spoken of markup, as [speech].")]
 Words = Annotated[Path | None, typer.Option("--lexicon", help="TOML file: how words are said.")]
 
 
@@ -78,6 +79,7 @@ def say(
     steps: Steps = None,
     weights: Weights = None,
     lexicon: Words = None,
+    policy: Policy = None,
 ) -> None:
     """Speak a text, standard input, or every line of a file."""
     options = _options(voice, speed, seed, steps)
@@ -86,7 +88,7 @@ def say(
             raise InputError("--from goes with --out, not with a text or -o")
         if folder is None:
             raise InputError("--from needs a folder to write to: --out DIR")
-        _say_lines(source, folder, options, lambda: _agent(weights, lexicon))
+        _say_lines(source, folder, options, lambda: _agent(weights, lexicon, policy))
         return
     if folder is not None:
         raise InputError("--out goes with --from; a single text is written with -o out.wav")
@@ -94,7 +96,7 @@ def say(
         raise InputError("nothing to say: give a text, - for standard input, or --from FILE")
     if not text.strip():
         raise InputError("nothing to say: the text is empty")
-    _say_text(text, output, options, lambda: _agent(weights, lexicon))
+    _say_text(text, output, options, lambda: _agent(weights, lexicon, policy))
 
 
 def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
@@ -156,7 +158,7 @@ def serve(
         settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None)
+    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
     listener = bind(settings.host, settings.port)
     with listener:
         with _notes.status("loading the voices"):
@@ -169,8 +171,8 @@ def serve(
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
             voices = ", ".join(engine.voices)
             typer.echo(f"voiceagent listens on ws://{shown}:{listener.getsockname()[1]}/v1/stream (voices: {voices})")
-            if settings.host not in ("127.0.0.1", "::1", "localhost"):
-                _notes.print("whoever reaches this address may use it: put a proxy with authentication in front")
+            if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.auth_tokens:
+                _notes.print("whoever reaches this address may use it: set auth_tokens in the settings")
             # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
             signal.signal(signal.SIGTERM, lambda *_: None)
             server.run(sockets=[listener])
@@ -202,10 +204,12 @@ def doctor(weights: Weights = None) -> None:
 def text_report(
     source: Annotated[str, typer.Argument(metavar="FILE", help="A text as a language model writes it; - is stdin.")],
     lexicon: Words = None,
+    policy: Policy = None,
 ) -> None:
     """Show how a text is cut, normalised and pronounced: one JSON object a chunk."""
     if source != "-" and not Path(source).is_file():
         raise InputError(f"cannot read {source}: there is no such file")
+    from voiceagent.policy import load_policy
     from voiceagent.text.lexicon import Lexicon, LexiconError
     from voiceagent.text.report import report
 
@@ -217,7 +221,7 @@ def text_report(
         lines = (
             sys.stdin if source == "-" else files.enter_context(Path(source).open(encoding="utf-8", errors="replace"))
         )
-        for row in report(lines, lexicon=words):
+        for row in report(lines, lexicon=words, policy=load_policy(policy) if policy else None):
             print(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode(), flush=True)
 
 
@@ -260,11 +264,11 @@ def _options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOpt
         raise InputError(str(error)) from error
 
 
-def _agent(weights: Path | None, lexicon: Path | None) -> VoiceAgent:
+def _agent(weights: Path | None, lexicon: Path | None, policy: Path | None) -> VoiceAgent:
     from voiceagent.agent import VoiceAgent
-    from voiceagent.live import chunker_with
+    from voiceagent.policy import load_policy
 
-    return VoiceAgent(weights=weights, make_chunker=chunker_with(lexicon))
+    return VoiceAgent(weights=weights, lexicon=lexicon, policy=load_policy(policy) if policy else None)
 
 
 def _warn(warnings: list[str]) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from voiceagent.errors import ConfigError
 from voiceagent.formats import SAMPLE_RATE_HZ, AudioFormat
+from voiceagent.policy import SpeechPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,11 @@ class ServeConfig:
     """How long a client may leave its audio unread before it is disconnected."""
     origins: tuple[str, ...] = ()
     """Web pages (scheme://host:port) that may connect; programs send no origin and always may."""
+    auth_tokens: tuple[str, ...] = ()
+    """A client needs one of them; none means that everyone may connect."""
     limits: Limits = field(default_factory=Limits)
+    speech: SpeechPolicy = field(default_factory=SpeechPolicy)
+    """What is spoken of markup; a client may change it for an utterance."""
     wyoming: WyomingConfig = field(default_factory=WyomingConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
 
@@ -157,9 +162,11 @@ class ServeConfig:
         _within("max_message_bytes", self.max_message_bytes, 1_024, 64 * 1024 * 1024)
         _within("text_wait_s", self.text_wait_s, 0, 3_600)
         _within("send_stall_s", self.send_stall_s, 0.01, 3_600)
+        if not all(token and token == token.strip() for token in self.auth_tokens):
+            raise ValueError("auth_tokens has an empty token, or one with a space at its begin or end")
 
 
-SECTIONS = {"limits": Limits, "wyoming": WyomingConfig, "mqtt": MqttConfig}
+SECTIONS = {"limits": Limits, "speech": SpeechPolicy, "wyoming": WyomingConfig, "mqtt": MqttConfig}
 
 
 def load_serve_config(path: Path) -> ServeConfig:

@@ -5,14 +5,12 @@ Knows no transport; adapters get their sessions here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from voiceagent.config import ServeConfig
 from voiceagent.live import LiveSession, default_chunker
 from voiceagent.metrics import Metrics
-from voiceagent.session import SpeechEngine
-from voiceagent.utterance import Chunker
+from voiceagent.session import MakeChunker, SpeechEngine
 
 
 @dataclass(slots=True)
@@ -21,7 +19,7 @@ class Service:
 
     engine: SpeechEngine
     config: ServeConfig = field(default_factory=ServeConfig)
-    make_chunker: Callable[[], Chunker] = default_chunker
+    make_chunker: MakeChunker = default_chunker
     metrics: Metrics = field(default_factory=Metrics)
     connections: int = 0
     """Clients connected now."""
@@ -31,6 +29,10 @@ class Service:
         """No more clients are taken."""
         return self.connections >= self.config.max_connections
 
-    def connect(self) -> LiveSession:
-        """A session for a client; inside a running event loop."""
-        return LiveSession(self.engine, limits=self.config.limits, make_chunker=self.make_chunker)
+    def connect(self, *, paced: bool = True) -> LiveSession:
+        """A session for a client; inside a running event loop.
+
+        Args:
+            paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
+        """
+        return LiveSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
