@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Environments of other people's clients; .venv-NAME is made from tests/clients/requirements-NAME.txt.
+CLIENTS := .venv-clients
 
 .DEFAULT_GOAL := help
-.PHONY: help check test demo bench soak train clean portaudio
+.PHONY: help check test clients demo bench soak train clean portaudio
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
 	@echo "make test    run the tests"
+	@echo "make clients other people's clients, which the tests run against the server (make test calls it)"
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec and latency, against the teachers (about an hour on two cores)"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
@@ -22,6 +25,21 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+define install_clients
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing clients into $(@D): a few minutes, once"
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+endef
+
+clients: $(addsuffix /.installed,$(CLIENTS))
+
+.venv-clients/.installed: tests/clients/requirements.txt
+	$(install_clients)
+
+.venv-%/.installed: tests/clients/requirements-%.txt
+	$(install_clients)
+
 portaudio:
 	@if ldconfig -p 2>/dev/null | grep -q libportaudio; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -33,8 +51,8 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: $(STAMP) portaudio
-	$(BIN)/pytest
+test: $(STAMP) clients portaudio
+	VOICEAGENT_CLIENTS=required $(BIN)/pytest
 
 demo: $(STAMP) portaudio
 	@$(BIN)/python demos/say_hello.py

@@ -6,26 +6,66 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from fakes import FakeChunker
+from fakes import FakeChunker, FakeEngine
 
 from voiceagent.adapters.server import bind, build_app, build_server
-from voiceagent.agent import Engine
 from voiceagent.config import ServeConfig
 from voiceagent.service import Service
+from voiceagent.session import MakeChunker
+
+if TYPE_CHECKING:
+    from voiceagent.agent import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs on a thread of its own."""
+
+    address: str
+    """Host and port."""
+    service: Service
+
+    @property
+    def http(self) -> str:
+        """Start of its HTTP addresses."""
+        return f"http://{self.address}"
+
+    @property
+    def ws(self) -> str:
+        """Start of its WebSocket addresses."""
+        return f"ws://{self.address}"
+
+    @property
+    def fake(self) -> FakeEngine:
+        """The fake engine, where it has one."""
+        return cast(FakeEngine, self.service.engine)
 
 
 @contextmanager
-def serving(engine: Engine) -> Iterator[str]:
-    """Host and port of a server on a thread of its own, which is gone afterwards."""
+def running(
+    engine: Engine, config: ServeConfig | None = None, *, make_chunker: MakeChunker = FakeChunker
+) -> Iterator[Server]:
+    """A server with this engine, which is gone afterwards."""
+    config = config or ServeConfig()
     listener = bind("127.0.0.1", 0)
-    server = build_server(build_app(Service(engine, make_chunker=FakeChunker)), ServeConfig(), log_level="error")
+    service = Service(engine, config, make_chunker)
+    server = build_server(build_app(service), config, log_level="error")
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), name="loopback-server")
     engine.start()
     thread.start()
     try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        yield Server(f"127.0.0.1:{listener.getsockname()[1]}", service)
     finally:
         server.should_exit = True
         thread.join()
         engine.close()
+
+
+@contextmanager
+def serving(engine: Engine) -> Iterator[str]:
+    """Host and port of a server with this engine."""
+    with running(engine) as server:
+        yield server.address

@@ -1,0 +1,58 @@
+"""Runs other people's clients, each a small program in an environment that `make clients` installs.
+
+heard = run_client("openai_sdk.py", server.http, "--format", "pcm")
+
+A program below `clients/programs/` prints one JSON object as its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = ROOT / "tests" / "clients" / "programs"
+
+
+def client_python(venv: str = ".venv-clients") -> Path:
+    """The interpreter of an environment with clients; skips the test where there is none, or fails if there must be."""
+    python = ROOT / venv / "bin" / "python"
+    if not python.exists():
+        missing = f"{venv} is not installed: make clients"
+        if os.environ.get("VOICEAGENT_CLIENTS") == "required":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return python
+
+
+def client_environment(**more: str) -> dict[str, str]:
+    """Without what is meant for our own interpreter, and without a proxy in front of loopback."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
+    local = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", "OMP_NUM_THREADS": "1"}
+    return {**kept, **local, **more}
+
+
+def run_client(
+    program: str, *arguments: str, venv: str = ".venv-clients", timeout_s: float = 120, **environment: str
+) -> dict[str, Any]:
+    """The object that a program prints; it fails the test where the program fails.
+
+    Args:
+        program: name of a file in `clients/programs/`.
+        arguments: for its command line.
+        venv: the environment it runs in.
+        timeout_s: generous, because importing some clients takes seconds.
+        environment: variables that it gets beside ours.
+    """
+    command = [str(client_python(venv)), str(PROGRAMS / program), *arguments]
+    done = subprocess.run(
+        command, env=client_environment(**environment), cwd=PROGRAMS, capture_output=True, text=True, timeout=timeout_s
+    )
+    assert done.returncode == 0, f"{program} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    printed: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return printed
