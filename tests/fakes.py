@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from voiceagent.text.chunks import Chunk
 class FakeChunker:
     """Closes a chunk after every full stop, question mark or exclamation mark."""
 
-    def __init__(self) -> None:
+    def __init__(self, speech: Mapping[str, str | bool] | None = None, /) -> None:
+        self.speech = speech
         self.closed = 0
         self.waiting = ""
 

@@ -14,7 +14,7 @@ Knows no transport. The engine, and with it torch, is loaded when the agent is e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,9 @@ from voiceagent import events
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.config import Limits
 from voiceagent.errors import InputError, UnknownVoice
-from voiceagent.live import LiveSession, default_chunker, warm_up
-from voiceagent.session import SpeechEngine
-from voiceagent.utterance import Chunker
+from voiceagent.live import LiveSession, chunker_with, warm_up
+from voiceagent.policy import Setting, SpeechPolicy
+from voiceagent.session import MakeChunker, SpeechEngine
 
 if TYPE_CHECKING:
     from voiceagent.events import Samples
@@ -83,7 +83,12 @@ class VoiceAgent:
         engine: speaks; left out, the voices that ship are loaded.
         weights: folder of other voices.
         limits: what one session may keep waiting.
-        make_chunker: makes the object that cuts the text of an utterance.
+        policy: what is spoken of markup, as code, tables and links.
+        lexicon: TOML file that says how words are spoken.
+        make_chunker: makes the object that cuts the text of an utterance, in place of the one that uses policy and lexicon.
+
+    Raises:
+        InputError: the lexicon cannot be used.
     """
 
     def __init__(
@@ -92,13 +97,15 @@ class VoiceAgent:
         *,
         weights: Path | None = None,
         limits: Limits | None = None,
-        make_chunker: Callable[[], Chunker] = default_chunker,
+        policy: SpeechPolicy | None = None,
+        lexicon: Path | None = None,
+        make_chunker: MakeChunker | None = None,
     ) -> None:
         self._given = engine
         self._engine: Engine | None = None
         self._weights = weights
         self._limits = limits
-        self._make_chunker = make_chunker
+        self._make_chunker = make_chunker or chunker_with(lexicon, policy)
 
     async def __aenter__(self) -> VoiceAgent:
         self._engine = await asyncio.to_thread(self._start)
@@ -129,21 +136,27 @@ class VoiceAgent:
 
     @asynccontextmanager
     async def session(
-        self, voice: str = DEFAULT_VOICE, *, speed: float = 1.0, seed: int = 0, steps: int | None = None
+        self,
+        voice: str = DEFAULT_VOICE,
+        *,
+        speed: float = 1.0,
+        seed: int = 0,
+        steps: int | None = None,
+        speech: Mapping[str, Setting] | None = None,
     ) -> AsyncIterator[AgentSession]:
-        """Opens a session; leaving it cancels what is still being spoken.
+        """Opens a session; leaving it cancels what is still being spoken. `speech` changes keys of the agent's policy.
 
         Raises:
             InputError: a value is out of range.
             UnknownVoice: no voice of that name is here.
         """
         engine = self._running
-        options = _checked(voice, speed, seed, steps)
+        options = _checked(voice, speed, seed, steps, speech)
         if voice not in engine.voices:
             raise UnknownVoice(voice, engine.voices)
         live = LiveSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
         try:
-            yield AgentSession(live, options)
+            yield AgentSession(live, options, speech)
         finally:
             live.close()
 
@@ -155,12 +168,13 @@ class VoiceAgent:
         speed: float = 1.0,
         seed: int = 0,
         steps: int | None = None,
+        speech: Mapping[str, Setting] | None = None,
     ) -> Clip:
         """Speaks a whole text and returns it in one piece; the same text and seed give the same samples."""
         import numpy as np
 
         frames = []
-        async with self.session(voice, speed=speed, seed=seed, steps=steps) as session:
+        async with self.session(voice, speed=speed, seed=seed, steps=steps, speech=speech) as session:
             async for frame in speak(session, text):
                 frames.append(frame)
             warnings = tuple(session.warnings)
@@ -179,8 +193,11 @@ def load_engine(weights: Path | None = None, max_streams: int = 16) -> Engine:
     return TorchEngine(weights=weights, max_streams=max_streams)
 
 
-def _checked(voice: str, speed: float, seed: int, steps: int | None) -> events.SpeakOptions:
+def _checked(
+    voice: str, speed: float, seed: int, steps: int | None, speech: Mapping[str, Setting] | None
+) -> events.SpeakOptions:
     try:
+        SpeechPolicy().with_changes(speech)
         return events.SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -6,13 +6,14 @@ Knows the live session, not the engine behind it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceagent import events
 from voiceagent.errors import InputError, NoCapacity, SynthesisError, UnknownVoice, VoiceAgentError
 from voiceagent.live import LiveSession
+from voiceagent.policy import Setting
 
 if TYPE_CHECKING:
     from voiceagent.events import Samples
@@ -45,11 +46,14 @@ class AgentSession:
     is still being written gets spoken.
     """
 
-    def __init__(self, live: LiveSession, options: events.SpeakOptions) -> None:
+    def __init__(
+        self, live: LiveSession, options: events.SpeakOptions, speech: Mapping[str, Setting] | None = None
+    ) -> None:
         self.warnings: list[str] = []
         """What was worth knowing about the utterance under way."""
         self._live = live
         self._options = options
+        self._speech = speech
         self._count = 0
         self._id: str | None = None
         self._ended = False
@@ -149,7 +153,12 @@ class AgentSession:
             self.warnings = []
             options = self._options
             start = events.Start(
-                self._id, voice=options.voice, speed=options.speed, seed=options.seed, steps=options.steps
+                self._id,
+                voice=options.voice,
+                speed=options.speed,
+                seed=options.seed,
+                steps=options.steps,
+                speech=self._speech,
             )
             self._live.feed(start)
         return self._id

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 from voiceagent.formats import AudioFormat
+from voiceagent.policy import Setting, SpeechPolicy
 
 LANGUAGES = ("en",)
 SPEED_MIN, SPEED_MAX = 0.5, 2.0
@@ -61,17 +63,20 @@ class Start:
     """How far sending may run ahead of playing."""
     preempt: bool = False
     """Cancel whatever else this client has open."""
+    speech: Mapping[str, Setting] | None = None
+    """What is spoken of markup, where it differs from the service's own policy: keys of `SpeechPolicy`."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.id) <= 128 or self.id == "*":
             raise ValueError("an id has 1 to 128 characters and is not '*'")
         if self.language.split("-")[0].lower() not in LANGUAGES:
-            raise ValueError(f"unknown language {self.language!r}; languages here: {', '.join(LANGUAGES)}")
+            known = ", ".join(LANGUAGES)
+            raise ValueError(f"language {self.language!r} is not spoken; languages here: {known} (English)")
         if not 100 <= self.max_ahead_ms <= 60_000:
             raise ValueError(f"max_ahead_ms {self.max_ahead_ms} is not within 100 and 60000")
         if self.max_buffer_ms is not None and not 0 <= self.max_buffer_ms <= 60_000:
             raise ValueError(f"max_buffer_ms {self.max_buffer_ms} is not within 0 and 60000")
-        _ = self.options
+        _ = self.options, SpeechPolicy().with_changes(self.speech)
 
     @property
     def options(self) -> SpeakOptions:

@@ -6,42 +6,42 @@ Every transport and the Python interface drive their session through this class;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.errors import InputError, VoiceAgentError
-from voiceagent.session import Session, SpeechEngine
+from voiceagent.policy import Setting, SpeechPolicy
+from voiceagent.session import MakeChunker, Session, SpeechEngine
 from voiceagent.utterance import Chunker
 
 
-def default_chunker() -> Chunker:
+def default_chunker(speech: Mapping[str, Setting] | None = None, /) -> Chunker:
     """The chunker of `voiceagent.text`, imported when the first utterance needs it."""
     from voiceagent.text.chunker import Chunker as TextChunker
 
-    return TextChunker()
+    return TextChunker(SpeechPolicy().with_changes(speech))
 
 
-def chunker_with(lexicon: Path | None) -> Callable[[], Chunker]:
-    """Makes chunkers that know a user's lexicon (TOML: word -> respelling or phonemes).
+def chunker_with(lexicon: Path | None, policy: SpeechPolicy | None = None) -> MakeChunker:
+    """Makes chunkers that know a user's lexicon (TOML: word -> respelling or phonemes) and speak markup by a policy.
 
     Raises:
         InputError: the lexicon cannot be used.
     """
-    if lexicon is None:
-        return default_chunker
     from voiceagent.text.chunker import Chunker as TextChunker
     from voiceagent.text.lexicon import Lexicon, LexiconError
 
     try:
-        words = Lexicon.load(lexicon)
+        words = Lexicon.load(lexicon) if lexicon is not None else None
     except LexiconError as error:
         raise InputError(str(error)) from error
-    return lambda: TextChunker(lexicon=words)
+    own = policy or SpeechPolicy()
+    return lambda speech=None, /: TextChunker(own.with_changes(speech), lexicon=words)
 
 
-def warm_up(make_chunker: Callable[[], Chunker]) -> None:
+def warm_up(make_chunker: MakeChunker) -> None:
     """Loads what the first number in a text would load, before an event loop has to wait for it."""
     chunker = make_chunker()
     chunker.feed("It costs $5 on May 3rd, 2024. ")
@@ -60,7 +60,7 @@ class LiveSession:
         *,
         limits: Limits | None = None,
         paced: bool = True,
-        make_chunker: Callable[[], Chunker] = default_chunker,
+        make_chunker: MakeChunker = default_chunker,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()

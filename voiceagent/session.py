@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.errors import VoiceAgentError
+from voiceagent.policy import Setting
 from voiceagent.utterance import Chunker, Utterance
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ class SpeechEngine(Protocol):
         ...
 
 
+class MakeChunker(Protocol):
+    """Makes the chunker of an utterance; `speech` has what its client wants spoken differently."""
+
+    def __call__(self, speech: Mapping[str, Setting] | None = None, /) -> Chunker: ...
+
+
 class Session:
     """State of one connection.
 
@@ -67,7 +74,7 @@ class Session:
         engine: SpeechEngine,
         post: Callable[[int, events.Output], None],
         *,
-        make_chunker: Callable[[], Chunker],
+        make_chunker: MakeChunker,
         limits: Limits | None = None,
         paced: bool = True,
     ) -> None:
@@ -142,7 +149,7 @@ class Session:
             self._ignore(start.id)
             return
         stream = self._next_stream()
-        chunker = self._make_chunker()
+        chunker = self._make_chunker(start.speech)
         try:
             engine_stream = self._engine.open(start.options, partial(self._post, stream))
         except VoiceAgentError as error:

@@ -1,35 +1,12 @@
-"""What is spoken of the things in a text that are not plain words."""
+"""How long chunks may get; what is spoken of markup is `voiceagent.policy`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from voiceagent.policy import SpeechPolicy
 
 __all__ = ["ChunkLimits", "SpeechPolicy"]
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechPolicy:
-    """What is spoken of markup, code and symbols. The defaults suit a conversation.
-
-    "skip" says nothing, "phrase" says the short phrase of that kind, "speak" reads the content.
-    """
-
-    code_block: Literal["phrase", "skip", "speak"] = "phrase"
-    code_phrase: str = "Code omitted."
-    inline_code: Literal["speak", "skip"] = "speak"
-    math_block: Literal["phrase", "skip"] = "phrase"
-    math_phrase: str = "Formula omitted."
-    inline_math: Literal["speak", "skip"] = "speak"
-    data: Literal["skip", "phrase"] = "skip"  # a JSON object on a line of its own: a tool call that leaked
-    data_phrase: str = "Data omitted."
-    think: Literal["skip", "speak"] = "skip"  # <think> ... </think>
-    image: Literal["alt", "skip"] = "alt"
-    url: Literal["short", "full", "skip"] = "short"  # short: the site and at most two parts of the path
-    emoji: Literal["skip", "name"] = "skip"
-    hashtag: Literal["word", "speak"] = "speak"  # #tag: "tag" or "hashtag tag"
-    list_numbers: bool = True
-    footnotes: Literal["skip", "speak"] = "skip"
 
 
 @dataclass(frozen=True, slots=True)
