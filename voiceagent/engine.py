@@ -1,7 +1,9 @@
-"""The engine: one thread owns the device and speaks for all streams, a block at a time.
+"""The engine: one thread owns the device and speaks for all streams at once.
 
-Callers hand over chunks and return at once; outputs are delivered on the device thread. It does not know transports, sessions or
-wall-clock pacing.
+    pick streams -> plan chunks, open blocks -> one forward pass for all -> blocks that are done become sound -> deliver
+
+Every stream is at its own step of its own block. Callers hand over chunks and return at once; outputs are delivered on the device
+thread. It does not know transports, sessions or wall-clock pacing.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import torch
 
 from voiceagent.errors import NoCapacity
 from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech, WordTime
-from voiceagent.model.speaker import Manner, Speaker, SpeakerState
+from voiceagent.model import decoding
+from voiceagent.model.decoding import Block
+from voiceagent.model.speaker import Manner, Samples, Speaker, SpeakerState
 from voiceagent.model.weights import load, voice_index
 from voiceagent.scheduler import Scheduler
 
@@ -38,6 +42,7 @@ class Stream:
     chunks: deque[Chunk] = field(default_factory=deque)
     state: SpeakerState = field(default_factory=SpeakerState)
     speaking: bool = False  # a chunk is being spoken
+    block: Block | None = None  # under way
     words: deque[WordTime] = field(default_factory=deque)  # of the chunk, not yet delivered
     samples_sent: int = 0
     cancelled: bool = False
@@ -126,14 +131,8 @@ class Engine:
     def _run(self) -> None:
         torch.set_num_threads(self._threads)
         self._warm_up()
-        while (turn := self._schedule()) is not None:
-            number, stream = turn
-            try:
-                finished = self._step(number, stream)
-            except Exception as error:  # the stream dies, the engine lives
-                finished = Finished(error=f"{type(error).__name__}: {error}")
-            if finished is not None:
-                self._retire(number, finished)
+        while turn := self._schedule():
+            self._tick(turn)
         for number in list(self._streams):
             self._retire(number, Finished(cancelled=True))
 
@@ -146,16 +145,15 @@ class Engine:
         while self._speaker.remaining(state):
             _, state = self._speaker.step(state, manner)
 
-    def _schedule(self) -> tuple[int, Stream] | None:
-        """Wait for work; the stream whose turn it is, or None when the engine closes."""
+    def _schedule(self) -> list[int]:
+        """Wait for work; the streams whose turn it is, or none when the engine closes."""
         with self._wake:
             while not self._closing:
                 ready = [n for n, s in self._streams.items() if s.speaking or s.chunks or s.cancelled]
-                number = self._scheduler.next(ready)
-                if number is not None:
-                    return number, self._streams[number]
+                if turn := self._scheduler.pick(ready, time.monotonic()):
+                    return turn
                 self._wake.wait()
-        return None
+        return []
 
     def _retire(self, number: int, finished: Finished) -> None:
         with self._wake:
@@ -163,25 +161,65 @@ class Engine:
             self._scheduler.retire(number)
         stream.deliver(finished)
 
-    def _step(self, number: int, stream: Stream) -> Finished | None:
-        """One block of one stream: plan its next chunk if it is between two, speak, deliver."""
+    def _tick(self, turn: list[int]) -> None:
+        """Move every stream of the turn a step on, and let those whose block is done be heard."""
+        ready = self._each(turn, self._prepare)
+        moving = [number for number in ready if self._streams[number].block is not None]
+        try:
+            self._advance(moving)
+        except Exception:  # one of them is at fault; the others go on
+            self._each(moving, lambda number, _: self._advance([number]))
+        done = [n for n in ready if n in self._streams and ((b := self._streams[n].block) is None or b.done)]
+        said = {n: self._speaker.close(s.state, s.manner, s.block) for n in done for s in [self._streams[n]]}
+        for number, (samples, state) in zip(said, self._speaker.sound(list(said.values())), strict=True):
+            self._hear(number, self._streams[number], samples, state)
+
+    def _each(self, numbers: list[int], work: Callable[[int, Stream], None]) -> list[int]:
+        """Do something for each stream; one that fails or is over is retired. The others are returned."""
+        left = []
+        for number in numbers:
+            try:
+                work(number, self._streams[number])
+            except Exception as error:  # the stream dies, the engine lives
+                self._retire(number, Finished(error=f"{type(error).__name__}: {error}"))
+            if number in self._streams:
+                left.append(number)
+        return left
+
+    def _prepare(self, number: int, stream: Stream) -> None:
+        """Plan the next chunk if the stream is between two, and open a block if none is under way."""
         if stream.cancelled:
-            return Finished(cancelled=True)
+            self._retire(number, Finished(cancelled=True))
+            return
         if not stream.speaking:
             self._plan(stream, stream.chunks.popleft())
-        samples, stream.state = self._speaker.step(stream.state, stream.manner)
-        done = self._speaker.remaining(stream.state) == 0
+        if stream.block is None:
+            stream.block = self._speaker.open(stream.state, stream.manner)
+
+    def _advance(self, numbers: list[int]) -> None:
+        """One forward pass for the blocks of these streams."""
+        if numbers:
+            blocks = [block for number in numbers if (block := self._streams[number].block) is not None]
+            for number, block in zip(numbers, decoding.tick(self._speaker.model, blocks), strict=True):
+                self._streams[number].block = block
+
+    def _hear(self, number: int, stream: Stream, samples: Samples, state: SpeakerState) -> None:
+        """Deliver what a block has become."""
+        stream.state, stream.block = state, None
+        done = self._speaker.remaining(state) == 0
         stream.speaking = not done
         stream.samples_sent += len(samples)
-        if stream.cancelled:  # meanwhile, by another thread
-            return Finished(cancelled=True)  # type: ignore[unreachable]
+        if stream.cancelled:
+            self._retire(number, Finished(cancelled=True))
+            return
         heard_s = stream.samples_sent / self.sample_rate
         words = []
-        while stream.words and (stream.words[0].start_s < heard_s or (done and stream.state.final)):
+        while stream.words and (stream.words[0].start_s < heard_s or (done and state.final)):
             words.append(stream.words.popleft())
         self._scheduler.sent(number, len(samples) / self.sample_rate, time.monotonic())
         stream.deliver(Speech(np.ascontiguousarray(samples), tuple(words), chunk_done=done))
-        return Finished() if done and stream.state.final else None
+        if done and state.final:
+            self._retire(number, Finished())
 
     def _plan(self, stream: Stream, chunk: Chunk) -> None:
         said = self._phonemize(chunk)

@@ -1,11 +1,15 @@
-"""Whose block comes next: pure Python, no tensors, no clock of its own.
+"""Whose blocks move next: pure Python, no tensors, no clock of its own.
 
-Streams that have not sounded yet come first, in order of arrival; then the stream whose listener runs dry soonest.
+Every tick is one forward pass for several streams. Streams that have not sounded yet go first, in order of arrival, then those
+whose listeners run dry soonest; while somebody waits for a first sound, those that are far ahead sit out: the pass is short.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+COMFORT_S = 1.0  # audio ahead of the listener with which a stream can wait for others' first sound
 
 
 @dataclass(slots=True)
@@ -22,10 +26,16 @@ class Standing:
 
 
 class Scheduler:
-    """Admits streams up to a limit and picks the most urgent of those that are ready."""
+    """Admits streams up to a limit and picks the most urgent of those that are ready.
 
-    def __init__(self, max_streams: int) -> None:
+    Args:
+        max_streams: streams that may be open at once.
+        max_rows: streams that share a tick.
+    """
+
+    def __init__(self, max_streams: int, max_rows: int = 16) -> None:
         self.max_streams = max_streams
+        self.max_rows = max_rows
         self._standing: dict[int, Standing] = {}
         self._arrivals = 0
 
@@ -52,7 +62,10 @@ class Scheduler:
             standing.started_s, standing.sent_s = now_s, 0.0  # first sound, or after a gap
         standing.sent_s += audio_s
 
-    def next(self, ready: list[int]) -> int | None:
-        """The most urgent of the ready streams."""
+    def pick(self, ready: Iterable[int], now_s: float) -> list[int]:
+        """The streams of the next tick, the most urgent first; empty if none is ready."""
         known = [stream for stream in ready if stream in self._standing]
-        return min(known, key=lambda s: (self._standing[s].deadline_s(), self._standing[s].arrived), default=None)
+        known.sort(key=lambda s: (self._standing[s].deadline_s(), self._standing[s].arrived))
+        if any(self._standing[stream].started_s is None for stream in known):
+            known = [stream for stream in known if self._standing[stream].deadline_s() < now_s + COMFORT_S]
+        return known[: self.max_rows]

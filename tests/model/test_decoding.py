@@ -6,7 +6,19 @@ import pytest
 import torch
 from tiny_voice import tiny_model
 
-from voiceagent.model.decoding import DecodingOptions, begin, commit_counts, decode_block, propose
+from voiceagent.model.decoding import (
+    Block,
+    DecodingOptions,
+    begin,
+    close_block,
+    commit_counts,
+    decode_block,
+    open_block,
+    propose,
+    tick,
+)
+from voiceagent.model.language_model import SpeechLanguageModel
+from voiceagent.model.packed import PackedModel
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 5, 8, 16, 31])
@@ -25,28 +37,30 @@ def test_eager_schedules_take_fewer_steps() -> None:
     assert len(early) < len(late)
 
 
-def test_cache_equals_one_forward_over_everything() -> None:
+def packed(dtype: torch.dtype = torch.float32) -> tuple[SpeechLanguageModel, PackedModel]:
     torch.manual_seed(0)
     model = tiny_model()
-    saying, said, voice = torch.randn(1, 37, 32), torch.randn(1, 1, 32), torch.tensor([1])
-    state, tokens = begin(model, said), []
+    for norm in (m for m in model.modules() if isinstance(m, torch.nn.RMSNorm)):
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)  # a norm of ones would not show whether its weight is folded in
+    return model, PackedModel(model, dtype)
+
+
+def test_cache_equals_one_forward_over_everything() -> None:
+    model, fast = packed()
+    conditioning = torch.randn(37, 32)
+    state, tokens = begin(fast), []
     blocks = [5, 16, 3, 13]
     at = 0
     for count in blocks:
-        digits, state = decode_block(model, state, saying[:, at : at + count], voice, DecodingOptions(steps=3))
+        digits, state = decode_block(fast, state, conditioning[at : at + count], DecodingOptions(steps=3))
         tokens.append(digits)
         at += count
-    held = torch.cat((torch.zeros(1, 1, 6, dtype=torch.long), torch.cat(tokens, dim=1)[:, :-1]), dim=1)
+    held = torch.cat((torch.zeros(1, 6, dtype=torch.long), torch.cat(tokens)[:-1]))[None]
     begins = torch.zeros(1, 37, dtype=torch.bool)
     begins[:, 0] = True
     number = torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks))
     mask = (number[:, None] >= number[None, :])[None, None]
-    slots = model.slots(
-        model.embed(held, torch.zeros(1, 37, dtype=torch.bool), begins),
-        torch.cat((said, saying[:, :-1]), 1),
-        saying,
-        voice,
-    )
+    slots = model.embed(held, torch.zeros(1, 37, dtype=torch.bool), begins) + conditioning
     _, keys, values = model(slots, torch.arange(37), mask)
     kept = len(state.cache)
     assert kept == 37 - blocks[-1]
@@ -55,33 +69,67 @@ def test_cache_equals_one_forward_over_everything() -> None:
 
 
 def test_cache_forgets_the_oldest() -> None:
-    torch.manual_seed(0)
-    model = tiny_model()
-    state = begin(model, torch.zeros(1, 1, 32))
+    _, fast = packed()
+    state = begin(fast)
     for _ in range(30):
-        _, state = decode_block(model, state, torch.randn(1, 16, 32), torch.tensor([0]), DecodingOptions(steps=1))
-    assert len(state.cache) == model.config.context_tokens
+        _, state = decode_block(fast, state, torch.randn(16, 32), DecodingOptions(steps=1))
+    assert len(state.cache) == fast.config.context_tokens
     assert state.position == 480
 
 
 def test_same_seed_same_tokens_other_seed_other_tokens() -> None:
-    torch.manual_seed(0)
-    model = tiny_model()
-    said, saying = torch.randn(1, 1, 32), torch.randn(1, 16, 32)
+    _, fast = packed()
+    conditioning = torch.randn(16, 32)
     options = DecodingOptions(steps=4, temperature=1.0, noise=1.0)
 
     def draw(seed: int) -> torch.Tensor:
-        digits, _ = decode_block(model, begin(model, said), saying, torch.tensor([0]), options, seed=seed)
+        digits, _ = decode_block(fast, begin(fast), conditioning, options, seed=seed)
         return digits
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_row_does_not_depend_on_its_company(dtype: torch.dtype) -> None:
+    _, fast = packed(dtype)
+    generator = torch.Generator().manual_seed(3)
+    options = [DecodingOptions(steps=s, temperature=t, noise=t) for s, t in ((4, 0.0), (2, 1.0), (7, 0.3), (1, 0.0))]
+    scripts = [
+        [torch.randn(n, 32, generator=generator) for n in sizes] for sizes in ((8, 16, 5), (16, 16), (3, 24), (9,))
+    ]
+
+    def alone(row: int) -> torch.Tensor:
+        state, said = begin(fast), []
+        for conditioning in scripts[row]:
+            digits, state = decode_block(fast, state, conditioning, options[row], seed=row)
+            said.append(digits)
+        return torch.cat(said)
+
+    def together() -> list[torch.Tensor]:
+        states, said = [begin(fast) for _ in scripts], [list[torch.Tensor]() for _ in scripts]
+        waiting = [list(script) for script in scripts]
+        blocks: dict[int, Block] = {}
+        while True:
+            for row, script in enumerate(waiting):  # rows start one after the other: each is at a step of its own
+                if row not in blocks and script and (row == 0 or said[row - 1] or row - 1 in blocks):
+                    blocks[row] = open_block(states[row], script.pop(0), options[row], seed=row)
+            if not blocks:
+                return [torch.cat(digits) for digits in said]
+            for row, block in zip(list(blocks), tick(fast, list(blocks.values())), strict=True):
+                blocks[row] = block
+                if block.done:
+                    digits, states[row] = close_block(fast, blocks.pop(row))
+                    said[row].append(digits)
+
+    for row, digits in enumerate(together()):
+        assert torch.equal(digits, alone(row))
+
+
 def test_prior_lifts_rare_tokens() -> None:
-    logits = (torch.tensor([[[2.0, 0.0], [0.0, 2.0]]]),)
+    logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
     prior = torch.log(torch.tensor([0.9, 0.1]))
-    _, plain = propose(logits, prior, DecodingOptions(prior=0.0), torch.Generator())
-    _, calibrated = propose(logits, prior, DecodingOptions(prior=1.0), torch.Generator())
-    assert plain[0, 0] == pytest.approx(plain[0, 1])
-    assert calibrated[0, 1] > calibrated[0, 0]
+    _, plain = propose(logits, prior, (2,), torch.tensor([0.0]))
+    _, calibrated = propose(logits, prior, (2,), torch.tensor([1.0]))
+    assert plain[0] == pytest.approx(plain[1])
+    assert calibrated[1] > calibrated[0]

@@ -26,7 +26,7 @@ def test_fractions_are_carried_over() -> None:
     model, script, total = tiny_model(), Script(), 0
     for index in range(12):
         stretch, script = plan(model, script, ["ˈæpᵊl", "tɹˈi"], [], VOICE, final=index == 11)
-        total += stretch.saying.shape[1]
+        total += len(stretch.conditioning)
     assert total == script.tokens
     assert abs(total - script.clock_s * 25) < 1
 
@@ -37,7 +37,7 @@ def test_speed_scales_length() -> None:
     words = ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ", "fˈIv."]
     slow, _ = plan(model, Script(), words, [], VOICE, final=True, speed=0.5)
     fast, _ = plan(model, Script(), words, [], VOICE, final=True, speed=2.0)
-    assert slow.saying.shape[1] == pytest.approx(4 * fast.saying.shape[1], abs=4)
+    assert len(slow.conditioning) == pytest.approx(4 * len(fast.conditioning), abs=4)
 
 
 def test_pause_is_silence_of_that_length() -> None:
@@ -45,7 +45,7 @@ def test_pause_is_silence_of_that_length() -> None:
     model = tiny_model()
     plain, _ = plan(model, Script(), ["wˈʌn."], [], VOICE, final=True)
     paused, _ = plan(model, Script(), ["wˈʌn."], [], VOICE, final=True, pause_s=0.4)
-    assert paused.saying.shape[1] - plain.saying.shape[1] == pytest.approx(10, abs=1)
+    assert len(paused.conditioning) - len(plain.conditioning) == pytest.approx(10, abs=1)
 
 
 def test_words_follow_each_other_in_time() -> None:

@@ -6,6 +6,7 @@ The encoder sees a log-mel spectrogram and is used for training, editing and clo
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -98,6 +99,52 @@ class DecoderState:
     tokens: Context | None
     frames: Context | None
     source: source.SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPart:
+    """The next tokens of one stream, to be decoded together with others'."""
+
+    digits: Tensor  # (T, 6)
+    voice: str | None
+    state: DecoderState | None
+    final: bool
+
+    def standing(self) -> Hashable:
+        """Streams of equal standing have tensors of equal shapes, so that they can share a pass."""
+        state = self.state
+        if state is None:
+            return len(self.digits), self.final
+        shapes = [None if t is None else t.shape[1:] for t in (*(state.tokens or ()), *(state.frames or ()))]
+        source_ = state.source
+        shapes += [t.shape[1:] for t in (source_.f0_hz, source_.pulses, source_.filters)]
+        return len(self.digits), self.final, source_.frames_done[0] == 0, *shapes
+
+
+def join(states: Sequence[DecoderState]) -> DecoderState | None:
+    """States of equal standing as one state of a batch; of none, None."""
+    if len(states) <= 1:
+        return states[0] if states else None
+
+    def rows(contexts: Iterable[Context | None]) -> Context | None:
+        layers = zip(*(context or () for context in contexts), strict=True)
+        return tuple(None if layer[0] is None else torch.cat([t for t in layer if t is not None]) for layer in layers)
+
+    return DecoderState(
+        rows(state.tokens for state in states),
+        rows(state.frames for state in states),
+        source.join([state.source for state in states]),
+    )
+
+
+def split(state: DecoderState, count: int) -> list[DecoderState]:
+    """The inverse of `join`."""
+
+    def row(context: Context | None, index: int) -> Context | None:
+        return context and tuple(None if t is None else t[index : index + 1] for t in context)
+
+    parts = source.split(state.source)
+    return [DecoderState(row(state.tokens, i), row(state.frames, i), parts[i]) for i in range(count)]
 
 
 class Decoder(nn.Module):
@@ -196,3 +243,19 @@ class Codec(nn.Module):
         """
         values = self.quantizer.values(digits)
         return self.decoder.stream(values, self.voice_index(voice, digits.shape[0]), state, final=final)
+
+    @torch.no_grad()
+    def decode_streams(self, parts: Sequence[StreamPart]) -> list[tuple[Tensor, DecoderState]]:
+        """`decode_stream` for many streams -> samples (n,) and the next state of each; those that stand alike share a pass."""
+        alike: dict[Hashable, list[int]] = {}
+        for index, part in enumerate(parts):
+            alike.setdefault(part.standing(), []).append(index)
+        made: dict[int, tuple[Tensor, DecoderState]] = {}
+        for members in alike.values():
+            group = [parts[index] for index in members]
+            values = self.quantizer.values(torch.stack([part.digits for part in group]))
+            voice = torch.cat([self.voice_index(part.voice) for part in group])
+            state = join([part.state for part in group if part.state is not None])
+            samples, after = self.decoder.stream(values, voice, state, final=group[0].final)
+            made.update(zip(members, zip(samples, split(after, len(group)), strict=True), strict=True))
+        return [made[index] for index in range(len(parts))]

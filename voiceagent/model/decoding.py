@@ -1,18 +1,21 @@
-"""Masked-diffusion decoding of one block: unmask a few tokens a step, the surest first.
+"""Masked-diffusion decoding of blocks: unmask a few tokens a step, the surest first; blocks of many streams share a step.
 
 A block covers tokens [start, end). Its slots hold tokens start - 1 .. end - 2, so the last committed token is evaluated again
 together with the block. When a block is done, its slots with every token in place wait as `pending`; the forward pass that opens
 the next block also stores their keys and values (block-causal, hence exact), which saves one pass a block.
+
+    open_block -> tick, tick, ... (all open blocks at once, each at its own step) -> close_block
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from voiceagent.model.language_model import SpeechLanguageModel
+from voiceagent.model.packed import PackedModel, Row
 from voiceagent.model.transformer import KeysValues
 
 
@@ -35,13 +38,31 @@ class DecodingOptions:
 
 @dataclass(frozen=True, slots=True)
 class SpeechState:
-    """What the language model remembers of a stream; a value."""
+    """What the language model remembers of a stream between blocks; a value."""
 
     cache: KeysValues
-    position: int  # index of the slot that comes next
-    last: Tensor | None  # (1, 6) the last committed token, None at the beginning
-    said: Tensor  # (1, 1, C) what that token says
-    pending: Tensor | None  # (1, n, C) slots of the last block, complete but not yet in the cache
+    position: int = 0  # index of the slot that comes next
+    last: Tensor | None = None  # (6,) the last committed token, None at the beginning
+    pending: Tensor | None = None  # (n, C) slots of the last block, complete but not yet in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block under way; a value."""
+
+    state: SpeechState
+    conditioning: Tensor  # (n, C)
+    options: DecodingOptions
+    seed: int
+    counts: tuple[int, ...]  # tokens that each step commits
+    tokens: Tensor  # (n, 6) int64
+    masked: Tensor  # (n,) bool
+    step: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Every token is committed."""
+        return self.step == len(self.counts)
 
 
 def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
@@ -58,93 +79,139 @@ def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
     return counts
 
 
-def propose(
-    logits: tuple[Tensor, ...], log_prior: Tensor, options: DecodingOptions, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Digit logits (B, S, level) -> a token for every slot (B, S, 6) and its calibrated confidence (B, S).
+def _gumbel(shape: tuple[int, ...], block: Block, purpose: int) -> Tensor:
+    """Gumbel noise that depends on the seed, the position and the step alone: a stream sounds the same in any company."""
+    number = ((block.seed * 1_000_003 + block.state.position) * 64 + block.step) * 2 + purpose
+    generator = torch.Generator(block.tokens.device).manual_seed(number % 2**63)
+    uniform = torch.rand(shape, generator=generator, device=block.tokens.device).clamp_min(1e-9)
+    return -torch.log(-torch.log(uniform))
+
+
+def propose(logits: Tensor, log_prior: Tensor, levels: Sequence[int], prior_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, codes) -> a token for every slot (N, 6) and its calibrated confidence (N,).
 
     The confidence is log p(token) - log prior(token), summed over digits: plain confidence commits silence first
-    (Chatterbox-Flash, arXiv 2605.30748).
+    (Chatterbox-Flash, arXiv 2605.30748). `prior_weight` (N,) or (1,) weighs the second term.
     """
-    digits, confidence = [], torch.zeros(logits[0].shape[:2], device=logits[0].device)
-    for part, prior in zip(logits, log_prior.split([part.shape[-1] for part in logits]), strict=True):
-        chosen = part
-        if options.temperature > 0:
-            uniform = torch.rand(part.shape, generator=generator, device=part.device).clamp_min(1e-9)
-            chosen = part - options.temperature * torch.log(-torch.log(uniform))
-        digit = chosen.argmax(-1)
+    digits, confidence = [], logits.new_zeros(logits.shape[0])
+    for part, prior in zip(logits.split(tuple(levels), -1), log_prior.split(tuple(levels)), strict=True):
+        log_p, digit = part.log_softmax(-1).max(-1)
         digits.append(digit)
-        log_p = part.log_softmax(-1).gather(-1, digit[..., None]).squeeze(-1)
-        confidence = confidence + log_p - options.prior * prior[digit]
-    if options.noise > 0:
-        uniform = torch.rand(confidence.shape, generator=generator, device=confidence.device).clamp_min(1e-9)
-        confidence = confidence - options.noise * torch.log(-torch.log(uniform))
+        confidence = confidence + log_p - prior_weight * prior[digit]
     return torch.stack(digits, dim=-1), confidence
 
 
-def begin(model: SpeechLanguageModel, said: Tensor) -> SpeechState:
-    """The state before the first token; `said` (1, 1, C) is what the token before it would say."""
-    return SpeechState(model.transformer.empty_cache(said), 0, None, said, None)
+def _perturbed(logits: Tensor, blocks: Sequence[Block]) -> Tensor:
+    """Logits with each block's Gumbel noise times its temperature: their maximum is then a sample."""
+    noise = [
+        b.options.temperature * _gumbel((len(b.tokens), logits.shape[1]), b, 0) if b.options.temperature > 0
+        else logits.new_zeros(len(b.tokens), logits.shape[1])
+        for b in blocks
+    ]  # fmt: skip
+    return logits + torch.cat(noise)
 
 
-def _first_pass(model: SpeechLanguageModel, state: SpeechState, slots: Tensor) -> tuple[tuple[Tensor, ...], KeysValues]:
-    """Logits of the block's slots, and the cache with the pending slots stored in the same pass."""
-    if state.pending is None:
-        positions = torch.arange(state.position, state.position + slots.shape[1], device=slots.device)
-        logits, _, _ = model(slots, positions, None, state.cache)
-        return logits, state.cache
-    done, past = state.pending.shape[1], len(state.cache)
-    both = torch.cat((state.pending, slots), dim=1)
-    positions = torch.arange(state.position - done, state.position + slots.shape[1], device=slots.device)
-    mask = torch.ones(both.shape[1], past + both.shape[1], dtype=torch.bool, device=slots.device)
-    mask[:done, past + done :] = False
-    logits, keys, values = model(both, positions, mask[None, None], state.cache)
-    cache = state.cache.append(keys[:, :, :, :done], values[:, :, :, :done], keep=model.config.context_tokens)
-    return tuple(part[:, done:] for part in logits), cache
+def begin(model: PackedModel) -> SpeechState:
+    """The state before the first token."""
+    return SpeechState(model.empty_cache())
 
 
-@torch.no_grad()
-def decode_block(
-    model: SpeechLanguageModel,
-    state: SpeechState,
-    saying: Tensor,
-    voice: Tensor,
-    options: DecodingOptions,
-    *,
-    seed: int = 0,
-) -> tuple[Tensor, SpeechState]:
-    """What n tokens say (1, n, C) -> the tokens (1, n, 6) and the next state.
+def open_block(state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> Block:
+    """A block of n masked tokens whose slots are conditioned on (n, C)."""
+    count = len(conditioning)
+    tokens = torch.zeros(count, 6, dtype=torch.long, device=conditioning.device)
+    masked = torch.ones(count, dtype=torch.bool, device=conditioning.device)
+    return Block(state, conditioning, options, seed, tuple(commit_counts(count, options)), tokens, masked)
 
-    Random numbers depend on the seed and the position alone, so a stream sounds the same in any company.
-    """
-    device, count = saying.device, saying.shape[1]
-    generator = torch.Generator(device).manual_seed((seed * 1_000_003 + state.position) % 2**63)
-    said = torch.cat((state.said, saying[:, :-1]), dim=1)
-    first = torch.zeros(1, 1, 6, dtype=torch.long, device=device) if state.last is None else state.last[:, None]
-    starts = torch.zeros(1, count, dtype=torch.bool, device=device)
-    starts[:, 0] = state.last is None
-    tokens = torch.zeros(1, count, 6, dtype=torch.long, device=device)
-    open_ = torch.ones(1, count, dtype=torch.bool, device=device)
 
-    def slots() -> Tensor:
-        held = torch.cat((first, tokens[:, :-1]), dim=1)
-        masked = torch.cat((torch.zeros_like(open_[:, :1]), open_[:, :-1]), dim=1)
-        return model.slots(model.embed(held, masked, starts), said, saying, voice)
+def _slots(model: PackedModel, blocks: Sequence[Block]) -> Tensor:
+    """Inputs of the blocks' slots (N, C), one block after the other."""
+    held, masked = [], []
+    for block in blocks:
+        last = block.tokens[:1] if block.state.last is None else block.state.last[None]
+        held += [last, block.tokens[:-1]]
+        masked += [torch.zeros_like(block.masked[:1]), block.masked[:-1]]
+    embedded = model.embed(torch.cat(held), torch.cat(masked))
+    start = 0
+    for block in blocks:
+        if block.state.last is None:
+            embedded[start] = model.begin_row
+        start += len(block.tokens)
+    return embedded + torch.cat([block.conditioning for block in blocks])
 
-    cache = state.cache
-    positions = torch.arange(state.position, state.position + count, device=device)
-    for step, commits in enumerate(commit_counts(count, options)):
-        if step == 0:
-            logits, cache = _first_pass(model, state, slots())
+
+@torch.inference_mode()
+def tick(model: PackedModel, blocks: Sequence[Block]) -> list[Block]:
+    """One forward pass for all blocks, none of which is done, each at its own step -> the blocks a step further."""
+    counts = [len(block.tokens) for block in blocks]
+    inputs, rows, opened = [], [], []
+    for block, slots in zip(blocks, _slots(model, blocks).split(counts), strict=True):
+        state = block.state
+        pending = state.pending if block.step == 0 else None
+        done = 0 if pending is None else len(pending)
+        inputs += [slots] if pending is None else [pending, slots]
+        opened += [False] * done + [True] * len(slots)
+        rows.append(Row(state.cache, state.position - done, done, len(slots)))
+    logits, keys, values = model(torch.cat(inputs), rows)
+    if not all(opened):
+        logits = logits[torch.tensor(opened, device=logits.device)]
+    after = [_stored(model, block, row, keys, values, start) for block, row, start in _starts(blocks, rows)]
+    return _commit(model, after, logits, counts)
+
+
+def _starts(blocks: Sequence[Block], rows: Sequence[Row]) -> list[tuple[Block, Row, int]]:
+    """Blocks and rows with the index of the row's first slot."""
+    found, start = [], 0
+    for block, row in zip(blocks, rows, strict=True):
+        found.append((block, row, start))
+        start += row.pending + row.open
+    return found
+
+
+def _stored(model: PackedModel, block: Block, row: Row, keys: Tensor, values: Tensor, start: int) -> Block:
+    """The block with its pending slots in the cache."""
+    if not row.pending:
+        return block
+    done = slice(start, start + row.pending)
+    cache = row.past.append(keys[:, :, :, done], values[:, :, :, done], keep=model.config.context_tokens)
+    return replace(block, state=replace(block.state, cache=cache, pending=None))
+
+
+def _commit(model: PackedModel, blocks: Sequence[Block], logits: Tensor, counts: list[int]) -> list[Block]:
+    """Commit the surest open tokens of each block."""
+    if any(block.options.temperature > 0 for block in blocks):
+        logits = _perturbed(logits, blocks)
+    weight = torch.tensor([b.options.prior for b in blocks], device=logits.device)
+    if len(blocks) > 1:
+        weight = weight.repeat_interleave(torch.tensor(counts, device=logits.device))
+    proposed, confidence = propose(logits, model.log_prior, model.config.levels, weight)
+    after = []
+    for block, tokens, sure in zip(blocks, proposed.split(counts), confidence.split(counts), strict=True):
+        if block.options.noise > 0:
+            sure = sure + block.options.noise * _gumbel((len(tokens),), block, 1)
+        if block.step + 1 == len(block.counts):
+            chosen = block.masked
         else:
-            logits, _, _ = model(slots(), positions, None, cache)
-        proposed, confidence = propose(logits, model.log_prior, options, generator)
-        chosen = torch.zeros_like(open_).scatter(
-            1, confidence.masked_fill(~open_, -torch.inf).topk(commits).indices, True
-        )
-        tokens = torch.where(chosen[..., None], proposed, tokens)
-        open_ = open_ & ~chosen
-    after = replace(
-        state, cache=cache, position=state.position + count, last=tokens[:, -1], said=saying[:, -1:], pending=slots()
-    )
-    return tokens, after
+            surest = sure.masked_fill(~block.masked, -torch.inf).topk(block.counts[block.step]).indices
+            chosen = torch.zeros_like(block.masked).index_fill_(0, surest, True)
+        held = torch.where(chosen[:, None], tokens, block.tokens)
+        after.append(replace(block, tokens=held, masked=block.masked & ~chosen, step=block.step + 1))
+    return after
+
+
+@torch.inference_mode()
+def close_block(model: PackedModel, block: Block) -> tuple[Tensor, SpeechState]:
+    """A block that is done -> its tokens (n, 6) and the state for the next."""
+    position = block.state.position + len(block.tokens)
+    state = replace(block.state, position=position, last=block.tokens[-1], pending=_slots(model, [block]))
+    return block.tokens, state
+
+
+def decode_block(
+    model: PackedModel, state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0
+) -> tuple[Tensor, SpeechState]:
+    """What n tokens are conditioned on (n, C) -> the tokens (n, 6) and the next state: one block, alone."""
+    block = open_block(state, conditioning, options, seed=seed)
+    while not block.done:
+        (block,) = tick(model, [block])
+    return close_block(model, block)

@@ -118,8 +118,12 @@ class SpeechLanguageModel(nn.Module):
 
     def slots(self, embedded: Tensor, said: Tensor, saying: Tensor, voice: Tensor) -> Tensor:
         """Inputs of the transformer: what is held, what the token before says, what this token says; (B, S, C) each."""
-        slots: Tensor = embedded + self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
-        return slots
+        return embedded + self.conditioning(said, saying, voice)
+
+    def conditioning(self, said: Tensor, saying: Tensor, voice: Tensor) -> Tensor:
+        """What a slot hears of the text: the token before it and its own, (B, S, C) each, and the voice (B,) -> (B, S, C)."""
+        heard: Tensor = self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
+        return heard
 
     def logits(self, hidden: Tensor) -> tuple[Tensor, ...]:
         """(B, S, C) -> one tensor (B, S, levels[d]) a digit."""

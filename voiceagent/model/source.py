@@ -9,7 +9,8 @@ addresses, so that a stream and a whole utterance hear the same noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ MAX_LOG_MAGNITUDE = 5.0
 class SourceState:
     """What a stream carries from call to call; every field is a value."""
 
-    frames_done: int
+    frames_done: tuple[int, ...]  # (B,)
     phase: Tensor  # (B,) float64, turns
     f0_hz: Tensor  # (B, m) F0 frames not yet turned into pulses, the last used one first
     pulses: Tensor  # (B, p) pulses not yet covered by a whole frame
@@ -81,7 +82,7 @@ def pulse_train(f0_hz: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
 def shape(filters: Tensor, pulses: Tensor, noise: Tensor) -> Tensor:
     """One windowed output frame each.
 
-    filters (B, T, BRANCHES, BINS), pulses (B, LEAD + T * HOP + LEAD), noise (T, BINS) -> (B, T, N_FFT).
+    filters (B, T, BRANCHES, BINS), pulses (B, LEAD + T * HOP + LEAD), noise (T, BINS) or (B, T, BINS) -> (B, T, N_FFT).
     """
     w = window(filters)
     frames = pulses.unfold(1, N_FFT, HOP) * (w / (N_FFT / 4))
@@ -124,13 +125,33 @@ def start(batch: int, device: torch.device) -> SourceState:
         return torch.zeros(*size, device=device)
 
     return SourceState(
-        frames_done=0,
+        frames_done=(0,) * batch,
         phase=torch.zeros(batch, dtype=torch.float64, device=device),
         f0_hz=zeros(batch, 0),
         pulses=zeros(batch, LEAD),
         overlap=zeros(batch, N_FFT - HOP),
         filters=zeros(batch, 0, BRANCHES, BINS),
     )
+
+
+def join(states: Sequence[SourceState]) -> SourceState:
+    """States whose tensors have equal shapes as one state of a batch."""
+    first, *_ = states
+    tensors = {
+        f.name: torch.cat([getattr(state, f.name) for state in states])
+        for f in fields(first)
+        if f.name != "frames_done"
+    }
+    return SourceState(frames_done=tuple(done for state in states for done in state.frames_done), **tensors)
+
+
+def split(state: SourceState) -> list[SourceState]:
+    """The inverse of `join`."""
+    names = [f.name for f in fields(state) if f.name != "frames_done"]
+    return [
+        SourceState(frames_done=(done,), **{name: getattr(state, name)[i : i + 1] for name in names})
+        for i, done in enumerate(state.frames_done)
+    ]
 
 
 def stream(
@@ -160,15 +181,16 @@ def stream(
     if count == 0:
         after = SourceState(state.frames_done, phase, known[:, -1:], pulses, state.overlap, filters)
         return filters.new_zeros(filters.shape[0], 0), after
-    index = (torch.arange(count, device=table.device) + state.frames_done) % NOISE_FRAMES
+    began = torch.tensor(state.frames_done, device=table.device)
+    index = (torch.arange(count, device=table.device) + began[:, None]) % NOISE_FRAMES
     covered = pulses[:, : (count - 1) * HOP + N_FFT]
     summed = overlap_add(shape(filters[:, :count], covered, table[index]))
     summed = torch.cat((summed[:, : N_FFT - HOP] + state.overlap, summed[:, N_FFT - HOP :]), dim=1)
     done = summed.shape[1] if final else count * HOP
-    skip = LEAD if state.frames_done == 0 else 0
+    skip = LEAD if state.frames_done[0] == 0 else 0  # streams are only batched where they stand alike
     stop = done - LEAD if final else done
     after = SourceState(
-        state.frames_done + count,
+        tuple(done + count for done in state.frames_done),
         phase,
         known[:, -1:],
         pulses[:, count * HOP :],

@@ -13,15 +13,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from voiceagent.model import decoding, stretch
-from voiceagent.model.codec import DecoderState
-from voiceagent.model.decoding import DecodingOptions, SpeechState
+from voiceagent.model.codec import DecoderState, StreamPart
+from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
+from voiceagent.model.packed import PackedModel
+from voiceagent.model.projection import prepare
 from voiceagent.model.stretch import Script, Stretch
 from voiceagent.model.weights import Voices, voice_index
 
+Samples = npt.NDArray[np.float32]
+
 FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
 BLOCK = 16
+CRUMBS = 3  # so few tokens at the end of a stretch join the block before
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,28 @@ class SpeakerState:
     final: bool = False  # nothing follows the stretch
 
 
-class Speaker:
-    """The voices and the operations on a `SpeakerState`."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Tokens of a stream that are decided and not yet sound."""
 
-    def __init__(self, voices: Voices) -> None:
+    state: SpeakerState
+    manner: Manner
+    digits: Tensor  # (n, 6)
+
+
+class Speaker:
+    """The voices and the operations on a `SpeakerState`; it takes the voices over and makes them fast (projection.py)."""
+
+    def __init__(self, voices: Voices, dtype: torch.dtype | None = None) -> None:
         self.voices = voices
+        self.model = PackedModel(voices.model, dtype)
+        decoder = voices.codec.decoder
+        for part in (
+            decoder.tokens,
+            decoder.frames,
+            voices.model.text,
+        ):  # not the heads: pitch in bfloat16 would jitter
+            prepare(part, self.model.dtype)
 
     def options(self, manner: Manner) -> DecodingOptions:
         """The voice's own decoding options, with the steps that were asked for."""
@@ -89,25 +112,47 @@ class Speaker:
 
     def remaining(self, state: SpeakerState) -> int:
         """Tokens of the stretch that are still to be spoken."""
-        return 0 if state.stretch is None else state.stretch.saying.shape[1] - state.offset
+        return 0 if state.stretch is None else len(state.stretch.conditioning) - state.offset
+
+    def open(self, state: SpeakerState, manner: Manner) -> Block | None:
+        """The next block to decode, or None: what is left needs no tokens."""
+        left = self.remaining(state)
+        count = min(left, BLOCK if state.tokens else FIRST_BLOCK)
+        if 0 < left - count < CRUMBS:
+            count = left
+        if not count or state.stretch is None:
+            return None
+        conditioning = state.stretch.conditioning[state.offset : state.offset + count]
+        speech = state.speech or decoding.begin(self.model)
+        return decoding.open_block(speech, conditioning, self.options(manner), seed=manner.seed)
+
+    def close(self, state: SpeakerState, manner: Manner, block: Block | None) -> Said:
+        """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
+        if block is None:
+            return Said(state, manner, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
+        digits, speech = decoding.close_block(self.model, block)
+        count = len(digits)
+        state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
+        return Said(state, manner, digits)
 
     @torch.inference_mode()
-    def step(self, state: SpeakerState, manner: Manner) -> tuple[npt.NDArray[np.float32], SpeakerState]:
-        """Decode one block -> samples (n,) in [-1, 1] that are ready, and the next state."""
-        voices, digits = self.voices, torch.zeros(1, 0, 6, dtype=torch.long)
-        count = min(self.remaining(state), BLOCK if state.tokens else FIRST_BLOCK)
-        if 0 < self.remaining(state) - count < 3:
-            count = self.remaining(state)  # no crumbs at the end
-        if count and state.stretch is not None:
-            saying = state.stretch.saying[:, state.offset : state.offset + count]
-            speech = state.speech or decoding.begin(voices.model, state.stretch.said)
-            voice = torch.tensor([voice_index(voices, manner.voice)])
-            digits, speech = decoding.decode_block(
-                voices.model, speech, saying, voice, self.options(manner), seed=manner.seed
+    def sound(self, said: Sequence[Said]) -> list[tuple[Samples, SpeakerState]]:
+        """Tokens of many streams -> samples (m,) in [-1, 1] that are ready, and the next state of each."""
+        speaking = [(index, one) for index, one in enumerate(said) if one.state.tokens]
+        parts = [
+            StreamPart(
+                one.digits, one.manner.voice, one.state.decoder, one.state.final and not self.remaining(one.state)
             )
-            state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
-        last = state.final and self.remaining(state) == 0
-        if state.tokens == 0:
-            return np.zeros(0, np.float32), state
-        samples, decoder = voices.codec.decode_stream(digits, manner.voice, state.decoder, final=last)
-        return samples[0].clamp(-1, 1).numpy(), replace(state, decoder=decoder)
+            for _, one in speaking
+        ]
+        results = [(np.zeros(0, np.float32), one.state) for one in said]
+        for (index, one), (samples, decoder) in zip(speaking, self.voices.codec.decode_streams(parts), strict=True):
+            results[index] = (samples.clamp(-1, 1).cpu().numpy(), replace(one.state, decoder=decoder))
+        return results
+
+    def step(self, state: SpeakerState, manner: Manner) -> tuple[Samples, SpeakerState]:
+        """One block, alone, from text to samples (m,), and the next state."""
+        block = self.open(state, manner)
+        while block is not None and not block.done:
+            (block,) = decoding.tick(self.model, [block])
+        return self.sound([self.close(state, manner, block)])[0]

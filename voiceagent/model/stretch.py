@@ -34,10 +34,9 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A planned stretch: what each token says, and when each word sounds (seconds of the utterance)."""
+    """A planned stretch: what its slots hear of the text, and when each word sounds (seconds of the utterance)."""
 
-    said: Tensor  # (1, 1, C) the token before the stretch
-    saying: Tensor  # (1, T, C)
+    conditioning: Tensor  # (T, C)
     word_times_s: tuple[tuple[float, float], ...]
 
 
@@ -96,11 +95,12 @@ def plan(
     starts_row = torch.cat((ends_row.new_tensor([[first_start]]), ends_row[:, :-1]), dim=1)
     grid = align(starts_row, ends_row, script.tokens - 1, last - script.tokens + 1)
     said = model.condition(encodings, grid)
+    conditioning = model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
     starts_s = (script.clock_s, *ends.tolist()[:-1])
     times = _word_times(symbols, owners, starts_s, ends.tolist(), len(words))
     closes = bool(symbols) and symbols[-1] == SYMBOLS.index(BOUNDARY)
     after = Script((*context, *symbols), ends_s, last, sentence_open=not closes)
-    return Stretch(said[:, :1], said[:, 1:], times), after
+    return Stretch(conditioning, times), after
 
 
 def _word_times(

@@ -1,0 +1,85 @@
+"""Linear layers and norms as inference wants them: in the machine's fastest precision, laid out once, without gradients."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPSILON = 1e-6
+TYPICAL_ROWS = 32  # rows of a product that weights are laid out for; other numbers work as well
+# Products with more inputs are summed in another order when they have more than 32 rows. In pieces of 32, a row's result does not
+# depend on how many others there are, so that a stream sounds the same in any company (tests/model/test_projection.py).
+INVARIANT_INPUTS, INVARIANT_ROWS = 640, 32
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the machine has instructions for it, else float32."""
+    if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def normalize(x: Tensor) -> Tensor:
+    """RMSNorm without weight, (..., C)."""
+    width = x.shape[-1]
+    scale: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(width).add_(EPSILON).rsqrt_()
+    return x * scale
+
+
+class Projection(nn.Module):
+    """`x W^T + b` in a given precision.
+
+    On a CPU the weight is reordered once for the matrix units; `torch.nn.functional.linear` would do that again in every call,
+    which for a few rows takes longer than the product.
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, *, out_dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        self.dtype, self.out_dtype = dtype, out_dtype or dtype
+        self.weight = weight.detach().to(dtype).contiguous()
+        self.bias = None if bias is None else bias.detach().to(dtype)
+        self.reordered = None
+        if dtype is torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+            self.reordered = torch.ops.mkldnn._reorder_linear_weight(self.weight, TYPICAL_ROWS)
+            self.weight = self.weight[:0].clone()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) -> (..., outputs) in `out_dtype`."""
+        x = x.to(self.dtype)
+        if self.reordered is None:
+            return F.linear(x, self.weight, self.bias).to(self.out_dtype)
+        if x.shape[-1] <= INVARIANT_INPUTS:
+            return self._product(x).to(self.out_dtype)
+        rows = x.reshape(-1, x.shape[-1])
+        made = [self._product(part) for part in rows.split(INVARIANT_ROWS)]
+        joined: Tensor = torch.cat(made).to(self.out_dtype).unflatten(0, x.shape[:-1])
+        return joined
+
+    def _product(self, x: Tensor) -> Tensor:
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.reordered, self.bias, "none", [], "")
+        return made
+
+
+class Norm(nn.Module):
+    """RMSNorm with weight."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = weight.detach()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return normalize(x) * self.weight
+
+
+def prepare(module: nn.Module, dtype: torch.dtype) -> None:
+    """Replace every linear layer and norm below `module`; results stay in float32."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(module, name, Projection(child.weight, child.bias, dtype, out_dtype=torch.float32))
+        elif isinstance(child, nn.RMSNorm):
+            setattr(module, name, Norm(child.weight))
+        else:
+            prepare(child, dtype)
