@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from voiceagent.errors import NoCapacity
+from voiceagent.errors import InputError, NoCapacity
 from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech, WordTime
 from voiceagent.model import decoding
 from voiceagent.model.decoding import Block
@@ -56,9 +56,11 @@ class Engine:
         phonemizer: turns chunks into phonemes; by default the front end that the voices were trained with.
         max_streams: streams that may be open at once.
         threads: threads of the tensor library; by default one, which is faster than two for these sizes.
+        precision: "float32", "bfloat16", or None for the faster one on this machine.
 
     Raises:
         ModelError: the weights cannot be read.
+        InputError: no such precision.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class Engine:
         phonemizer: Phonemizer | None = None,
         max_streams: int = 16,
         threads: int | None = None,
+        precision: str | None = None,
     ) -> None:
         from voiceagent.text.phonemizer import MisakiPhonemizer
 
-        self._speaker = Speaker(load(weights))
+        self._speaker = Speaker(load(weights), _dtype(precision or os.environ.get("VOICEAGENT_PRECISION")))
         self._phonemize: Phonemizer = phonemizer or MisakiPhonemizer()
         self._threads = threads or int(os.environ.get("VOICEAGENT_THREADS", "1"))
         self.sample_rate = 24_000
@@ -238,6 +241,12 @@ class Engine:
         stream.speaking = True
         if stream.state.stretch is not None:
             stream.words.extend(_times(said.words, stream.state.stretch.word_times_s))
+
+
+def _dtype(precision: str | None) -> torch.dtype | None:
+    if precision in (None, "float32", "bfloat16"):
+        return None if precision is None else getattr(torch, precision)
+    raise InputError(f"unknown precision {precision!r}: choose float32 or bfloat16, or leave it out")
 
 
 def _times(words: tuple[Word, ...], times_s: tuple[tuple[float, float], ...]) -> list[WordTime]:
