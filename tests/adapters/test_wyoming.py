@@ -217,10 +217,12 @@ async def test_hanging_up_stops_the_speech() -> None:
 
 
 async def test_a_text_longer_than_the_buffer_is_spoken_whole() -> None:
-    async with serving(FakeEngine(threaded=True), limits=Limits(max_text_buffer=1_000)) as (port, _):
-        async with client_at(port) as client:
-            await client.send(Synthesize("Good. " * 1_000))
-            heard = await client.hear()
+    async with (
+        serving(FakeEngine(threaded=True), limits=Limits(max_text_buffer=1_000)) as (port, _),
+        client_at(port) as client,
+    ):
+        await client.send(Synthesize("Good. " * 1_000))
+        heard = await client.hear()
     assert len(heard.pcm) == 2 * 1_000 * 4800
 
 
@@ -307,11 +309,10 @@ async def test_an_event_cut_off_in_the_middle() -> None:
 
 async def test_a_client_that_reads_nothing_is_disconnected() -> None:
     engine = FakeEngine(threaded=True)
-    async with serving(engine, send_stall_s=0.2) as (port, service):
-        async with client_at(port) as client:
-            await client.send(Synthesize("Nobody reads this. " * 5_000))
-            await eventually(lambda: service.connections == 1)
-            await eventually(lambda: service.connections == 0 and not engine.live)
+    async with serving(engine, send_stall_s=0.2) as (port, service), client_at(port) as client:
+        await client.send(Synthesize("Nobody reads this. " * 5_000))
+        await eventually(lambda: service.connections == 1)
+        await eventually(lambda: service.connections == 0 and not engine.live)
 
 
 async def test_more_clients_than_allowed() -> None:
