@@ -75,6 +75,7 @@ class Speaker:
             voices.model.text,
         ):  # not the heads: pitch in bfloat16 would jitter
             prepare(part, self.model.dtype)
+        del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
 
     def options(self, manner: Manner) -> DecodingOptions:
         """The voice's own decoding options, with the steps that were asked for."""
