@@ -5,6 +5,7 @@ corpus -> codec -> decoder -> tokens -> lm -> export; `all` runs them in a row.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,8 @@ Text = Annotated[
 ]
 Minutes = Annotated[float, typer.Option(help="Time to train for, in all; a later run goes on.")]
 Threads = Annotated[int, typer.Option(help="Threads of the tensor library.")]
+
+Rate = Annotated[float, typer.Option(help="Learning rates times this; 0.5 suits a training that goes on.")]
 
 DATA, RUNS = Path("data"), Path("runs")
 VOICES = ("heart", "joe")
@@ -107,14 +110,17 @@ def tokens(data: Data = DATA, runs: Runs = RUNS) -> None:
 
 
 @app.command()
-def lm(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1) -> None:
+def lm(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1, rate: Rate = 1.0) -> None:
     """Train the speech language model."""
     from voiceagent.model.language_model import LanguageModelConfig
     from voiceagent.training.language_model import LanguageModelTraining, train_language_model
     from voiceagent.training.plots import draw_curves
 
     _need(data / "tokens" / VOICES[0], "tokens")
-    options = LanguageModelTraining(minutes=minutes, threads=threads)
+    shape = LanguageModelTraining()
+    options = replace(
+        shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
+    )
     train_language_model(data / "tokens", runs / "lm", LanguageModelConfig(), options)
     draw_curves([runs / "lm"], runs / "lm" / "curves.png")
 
