@@ -104,6 +104,8 @@ class MqttConfig:
     """Utterances that may wait for their turn at a site; more are refused with an error event."""
     request_expiry_s: float = 60.0
     """How long an utterance may wait for its turn where its request has no message expiry."""
+    idle_s: float = 30.0
+    """An utterance that gets no text for this long is ended, so that the next one has its turn."""
     audio_expiry_s: int = 3
     """Message expiry of audio: a device that was away is not sent what is older."""
     reconnect_s: float = 30.0
@@ -115,6 +117,7 @@ class MqttConfig:
         _within("max_ahead_ms", self.max_ahead_ms, 100, 60_000)
         _within("max_waiting", self.max_waiting, 1, 1_000)
         _within("request_expiry_s", self.request_expiry_s, 1, 3_600)
+        _within("idle_s", self.idle_s, 0.1, 3_600)
         _within("audio_expiry_s", self.audio_expiry_s, 1, 3_600)
         _within("reconnect_s", self.reconnect_s, 0.1, 3_600)
         for name in (*self.sites, *([self.agent] if self.agent is not None else [])):
@@ -145,6 +148,14 @@ class ServeConfig:
     """How long reading pauses for a client whose text buffer is full, before its text is refused."""
     send_stall_s: float = 10.0
     """How long a client may leave its audio unread before it is disconnected."""
+    idle_timeout_s: float = 300.0
+    """How long a connection may be without any message, in or out."""
+    resume_window_s: float = 30.0
+    """How long speech waits for a lost connection, and how much of what was sent is kept for it; 0 is not at all."""
+    resume_max_bytes: int = 4_194_304
+    """What is kept for one connection at most."""
+    drain_s: float = 20.0
+    """How long utterances may go on when the service is told to end."""
     origins: tuple[str, ...] = ()
     """Web pages (scheme://host:port) that may connect; programs send no origin and always may."""
     auth_tokens: tuple[str, ...] = ()
@@ -162,6 +173,10 @@ class ServeConfig:
         _within("max_message_bytes", self.max_message_bytes, 1_024, 64 * 1024 * 1024)
         _within("text_wait_s", self.text_wait_s, 0, 3_600)
         _within("send_stall_s", self.send_stall_s, 0.01, 3_600)
+        _within("idle_timeout_s", self.idle_timeout_s, 0.05, 86_400)
+        _within("resume_window_s", self.resume_window_s, 0, 3_600)
+        _within("resume_max_bytes", self.resume_max_bytes, 0, 1024 * 1024 * 1024)
+        _within("drain_s", self.drain_s, 0, 3_600)
         if not all(token and token == token.strip() for token in self.auth_tokens):
             raise ValueError("auth_tokens has an empty token, or one with a space at its begin or end")
 
