@@ -1,10 +1,21 @@
-"""The loudspeaker of this machine, by PortAudio."""
+"""The loudspeaker and the microphone of this machine, by PortAudio.
+
+    async with Loudspeaker() as loudspeaker:
+        await loudspeaker.play(samples)
+
+A card that refuses 24 kHz is opened at its own rate, and one stateful resampler a stream of speech stands between.
+Both ends hand samples over in the card's own callback, which never waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from voiceagent.errors import AudioDeviceError
 from voiceagent.events import SAMPLE_RATE_HZ
@@ -13,8 +24,15 @@ from voiceagent.player import PlayBuffer
 if TYPE_CHECKING:
     from voiceagent.events import Samples
 
-AHEAD_S = 1.0
-OTHERWISE = "or write a file instead: -o out.wav"
+HEARING_RATE_HZ = 16_000
+# Blocks of a microphone that may wait for the event loop; a second or more, whatever the card's block size.
+WAITING_BLOCKS = 400
+POLL_S = 0.02
+# A microphone that gives nothing for so long is asked whether it is still there.
+SILENCE_S = 1.0
+
+Direction = Literal["input", "output"]
+_PURPOSE = {"output": "play", "input": "record"}
 
 
 def load_sounddevice() -> Any:
@@ -26,22 +44,77 @@ def load_sounddevice() -> Any:
     try:
         import sounddevice
     except ImportError as error:
-        raise AudioDeviceError(f"no sounddevice package: pip install 'voiceagent[local]', {OTHERWISE}") from error
+        raise AudioDeviceError("no sounddevice package: pip install 'voiceagent[local]'") from error
     except OSError as error:
-        raise AudioDeviceError(f"no PortAudio library: apt-get install libportaudio2, {OTHERWISE}") from error
+        raise AudioDeviceError("no PortAudio library: apt-get install libportaudio2") from error
     return sounddevice
 
 
-def default_output(sounddevice: Any) -> str:
-    """Name of the device that would play.
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A sound card as PortAudio sees it."""
+
+    index: int
+    name: str
+    own_rate_hz: int
+
+
+def devices(sounddevice: Any, direction: Direction) -> list[Device]:
+    """Every device that can play, or record."""
+    rows = enumerate(sounddevice.query_devices())
+    return [_device(index, row) for index, row in rows if row[f"max_{direction}_channels"] > 0]
+
+
+def choose(sounddevice: Any, direction: Direction, wanted: str | None = None) -> Device:
+    """The device to use.
+
+    Args:
+        wanted: its number, or a part of its name that no other device has; None is the system's default.
 
     Raises:
-        AudioDeviceError: there is none.
+        AudioDeviceError: there is none, or no such one.
     """
     try:
-        return str(sounddevice.query_devices(kind="output")["name"])
+        if wanted is None:
+            row = sounddevice.query_devices(kind=direction)
+        else:
+            row = sounddevice.query_devices(int(wanted) if wanted.isdecimal() else wanted, kind=direction)
     except (ValueError, sounddevice.PortAudioError) as error:
-        raise AudioDeviceError(f"no sound card that can play: connect one, {OTHERWISE}") from error
+        raise AudioDeviceError(_not_found(sounddevice, direction, wanted)) from error
+    return _device(row["index"], row)
+
+
+def _device(index: int, row: Any) -> Device:
+    return Device(index, str(row["name"]), round(row["default_samplerate"]))
+
+
+def _not_found(sounddevice: Any, direction: Direction, wanted: str | None) -> str:
+    if wanted is None:
+        return f"no sound card that can {_PURPOSE[direction]}: connect one"
+    try:
+        here = ", ".join(f"{device.index} {device.name!r}" for device in devices(sounddevice, direction))
+    except sounddevice.PortAudioError:
+        here = ""
+    return f"no sound card {wanted!r} that can {_PURPOSE[direction]}: choose among {here or 'none here'}"
+
+
+def open_stream(sounddevice: Any, direction: Direction, device: Device, rate_hz: int, callback: Any) -> Any:
+    """A mono float32 stream, at `rate_hz` or, where the card refuses that, at its own rate; not started.
+
+    Raises:
+        AudioDeviceError: the card cannot be opened.
+    """
+    stream = sounddevice.OutputStream if direction == "output" else sounddevice.InputStream
+    options = {"device": device.index, "channels": 1, "dtype": "float32", "latency": "low", "callback": callback}
+    try:
+        return stream(samplerate=rate_hz, **options)
+    except sounddevice.PortAudioError as refusal:
+        if device.own_rate_hz == rate_hz:
+            raise AudioDeviceError(f"{device.name!r} does not {_PURPOSE[direction]}: {refusal}") from refusal
+    try:
+        return stream(samplerate=device.own_rate_hz, **options)
+    except sounddevice.PortAudioError as error:
+        raise AudioDeviceError(f"{device.name!r} does not {_PURPOSE[direction]}: {error}") from error
 
 
 class Loudspeaker:
@@ -49,29 +122,57 @@ class Loudspeaker:
 
     Args:
         sounddevice: stands for the module in tests.
+        device: number of a device or a part of its name; None is the system's default.
+        listen: is called, on the sound card's thread, with every block that is played and its rate.
 
     Raises:
-        AudioDeviceError: nothing here can play.
+        AudioDeviceError: nothing here can play, or no such device is here.
     """
 
-    def __init__(self, sounddevice: Any = None) -> None:
+    def __init__(
+        self,
+        sounddevice: Any = None,
+        *,
+        device: str | None = None,
+        listen: Callable[[Samples, int], None] | None = None,
+    ) -> None:
         self._sounddevice = sounddevice or load_sounddevice()
-        default_output(self._sounddevice)
+        self.device = choose(self._sounddevice, "output", device)
         self._buffer = PlayBuffer()
+        self._listen = listen
+        self._latency_s = 0.0
+        self._resampler: Any = None
 
     @property
     def underruns(self) -> int:
         """How often the card found nothing to play in the middle of speech."""
         return self._buffer.underruns
 
+    @property
+    def played_s(self) -> float:
+        """Seconds of speech that have left the loudspeaker since it was opened; what was dropped is not in it."""
+        in_the_card_s = self._latency_s if self._buffer.buffered_s else 0.0
+        return max(0.0, self._buffer.pulled_s - in_the_card_s)
+
+    @property
+    def sounding(self) -> bool:
+        """Whether speech is being played."""
+        return self._buffer.buffered_s > 0
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate that the card was opened at."""
+        return self._buffer.sample_rate
+
     async def __aenter__(self) -> Loudspeaker:
+        self._stream = open_stream(self._sounddevice, "output", self.device, SAMPLE_RATE_HZ, self._fill)
+        self._buffer = PlayBuffer(round(self._stream.samplerate))
+        self._latency_s = float(self._stream.latency)
         try:
-            self._stream = self._sounddevice.OutputStream(
-                samplerate=SAMPLE_RATE_HZ, channels=1, dtype="float32", latency="low", callback=self._fill
-            )
             self._stream.start()
         except self._sounddevice.PortAudioError as error:
-            raise AudioDeviceError(f"the sound card does not play: {error}; {OTHERWISE}") from error
+            self._stream.close()
+            raise AudioDeviceError(f"{self.device.name!r} does not play: {error}") from error
         return self
 
     async def __aexit__(
@@ -79,18 +180,126 @@ class Loudspeaker:
     ) -> None:
         try:
             if kind is None:
-                self._buffer.finish()
+                await self.drain()
             else:
-                self._buffer.drop()
-            # The card still holds a little of what was pulled.
-            await asyncio.sleep(self._buffer.buffered_s + float(self._stream.latency))
+                self.stop()
+                await self._until_empty()
         finally:
             self._stream.close()
 
     async def play(self, samples: Samples) -> None:
-        """Queues samples, (n,) float32; waits while a second waits to be played."""
-        self._buffer.put(samples)
-        await asyncio.sleep(max(0.0, self._buffer.buffered_s - AHEAD_S))
+        """Queues samples, (n,) float32 at 24 kHz; waits while two seconds wait to be played."""
+        await self._put(self._at_card_rate(samples))
+
+    async def drain(self) -> None:
+        """The speech is complete: waits until all of it has been heard."""
+        if self._resampler is not None:
+            rest = self._at_card_rate(np.zeros(0, np.float32), last=True)
+            self._resampler = None
+            await self._put(rest)
+        self._buffer.finish()
+        await self._until_empty()
+
+    def stop(self) -> None:
+        """Falls silent: what waits is dropped but for a fade-out of 5 ms."""
+        self._buffer.drop()
+        self._resampler = None
+
+    async def _put(self, samples: Samples) -> None:
+        await asyncio.sleep(0)  # whoever writes the text gets a turn, also while there is room
+        while True:
+            samples = samples[self._buffer.put(samples) :]
+            if not len(samples):
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def _until_empty(self) -> None:
+        while left_s := self._buffer.buffered_s:
+            await asyncio.sleep(max(POLL_S, left_s / 2))
+            if not self._stream.active:
+                break  # the device is gone, and would never be empty
+        await asyncio.sleep(self._latency_s)  # the card still holds a little of what was pulled
+
+    def _at_card_rate(self, samples: Samples, *, last: bool = False) -> Samples:
+        if self.sample_rate == SAMPLE_RATE_HZ:
+            return samples
+        if self._resampler is None:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, self.sample_rate, 1, dtype="float32")
+        resampled: Samples = self._resampler.resample_chunk(samples, last=last)
+        return resampled
 
     def _fill(self, out: Any, frames: int, time: object, status: object) -> None:
         out[:, 0] = self._buffer.pull(frames)
+        if self._listen is not None:
+            self._listen(out[:, 0].copy(), self.sample_rate)
+
+
+class Microphone:
+    """What the microphone hears, as blocks of (n,) float32 at 16 kHz: `async for block in microphone`.
+
+    Blocks that nobody takes for more than about a second are dropped, the oldest first, and counted in `overruns`.
+
+    Args:
+        sounddevice: stands for the module in tests.
+        device: number of a device or a part of its name; None is the system's default.
+
+    Raises:
+        AudioDeviceError: nothing here can record, or no such device is here.
+    """
+
+    def __init__(self, sounddevice: Any = None, *, device: str | None = None) -> None:
+        self._sounddevice = sounddevice or load_sounddevice()
+        self.device = choose(self._sounddevice, "input", device)
+        self.overruns = 0
+
+    async def __aenter__(self) -> Microphone:
+        self._loop = asyncio.get_running_loop()
+        self._blocks: asyncio.Queue[Samples] = asyncio.Queue(WAITING_BLOCKS)
+        self._stream = open_stream(self._sounddevice, "input", self.device, HEARING_RATE_HZ, self._take)
+        self._resampler = None
+        if (rate_hz := round(self._stream.samplerate)) != HEARING_RATE_HZ:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(rate_hz, HEARING_RATE_HZ, 1, dtype="float32")
+        try:
+            self._stream.start()
+        except self._sounddevice.PortAudioError as error:
+            self._stream.close()
+            raise AudioDeviceError(f"{self.device.name!r} does not record: {error}") from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._stream.close)
+
+    async def __aiter__(self) -> AsyncIterator[Samples]:
+        """Blocks as they are recorded.
+
+        Raises:
+            AudioDeviceError: the microphone has gone.
+        """
+        while True:
+            try:
+                block = await asyncio.wait_for(self._blocks.get(), SILENCE_S)
+            except TimeoutError:
+                if self._stream.active:
+                    continue
+                raise AudioDeviceError(f"{self.device.name!r} has stopped recording: connect it again") from None
+            yield block
+
+    def _take(self, block: Any, frames: int, time: object, status: object) -> None:
+        """On the sound card's thread."""
+        samples = block[:, 0].copy()
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples)
+        try:
+            self._loop.call_soon_threadsafe(self._keep, samples)
+        except RuntimeError:
+            return  # the loop is closed, so nobody listens
+
+    def _keep(self, samples: Samples) -> None:
+        if self._blocks.full():
+            self._blocks.get_nowait()
+            self.overruns += 1
+        self._blocks.put_nowait(samples)

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import FakeChunker, FakeEngine
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voiceagent import VoiceAgent
 from voiceagent.adapters.local_audio import Loudspeaker
@@ -30,10 +33,10 @@ class FakeCard:
         self.devices, self.opens, self.speed = devices, opens, speed
         self.played: list[Any] = []
 
-    def query_devices(self, kind: str) -> dict[str, str]:
+    def query_devices(self, device: object = None, kind: str | None = None) -> dict[str, Any]:
         if not self.devices:
             raise PortAudioError("no default output device")
-        return {"name": "fake card"}
+        return {"index": 0, "name": "fake card", "default_samplerate": 24_000.0, "max_output_channels": 2}
 
     def OutputStream(self, *, samplerate: int, callback: Any, **_: Any) -> SimpleNamespace:  # noqa: N802  its name
         if not self.opens:
@@ -53,7 +56,7 @@ class FakeCard:
             stop.set()
             thread.join()
 
-        return SimpleNamespace(start=thread.start, close=close, latency=0.05)
+        return SimpleNamespace(start=thread.start, close=close, latency=0.05, samplerate=samplerate, active=True)
 
 
 def test_a_buffer_gives_back_what_was_put_in_and_silence_after() -> None:
@@ -73,11 +76,39 @@ def test_a_buffer_gives_back_what_was_put_in_and_silence_after() -> None:
     assert buffer.underruns == 1
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "pull", "drop"]), st.integers(0, 40)), max_size=60),
+    st.integers(1, 50),
+)
+def test_a_ring_is_a_queue_with_an_end(steps: list[tuple[str, int]], capacity: int) -> None:
+    buffer = PlayBuffer(1_000, capacity / 1_000)
+    waiting: deque[float] = deque()
+    number = pulled = 0
+    for what, n in steps:
+        if what == "put":
+            taken = buffer.put(np.arange(number + 1, number + 1 + n, dtype=np.float32))
+            assert taken == min(n, capacity - len(waiting))
+            waiting.extend(float(i) for i in range(number + 1, number + 1 + taken))
+            number += taken
+        elif what == "drop":
+            buffer.drop()
+            fade = np.linspace(1, 0, min(5, len(waiting)), dtype=np.float32)
+            waiting = deque(float(np.float32(waiting[i]) * fade[i]) for i in range(len(fade)))
+        else:
+            count = min(n, len(waiting))
+            expected = [waiting.popleft() for _ in range(count)] + [0.0] * (n - count)
+            assert buffer.pull(n).tolist() == expected
+            pulled += count
+    assert buffer.buffered_s == pytest.approx(len(waiting) / 1_000)
+    assert buffer.pulled_s == pytest.approx(pulled / 1_000)
+
+
 def test_dropping_fades_out() -> None:
     buffer = PlayBuffer()
     buffer.put(np.ones(24_000, np.float32))
     buffer.drop()
     assert buffer.buffered_s == 0.005
+    assert buffer.pulled_s == 0
     tail = buffer.pull(120)
     assert (tail[0], tail[-1]) == (1.0, 0.0)
     assert np.all(np.diff(tail) <= 0)
@@ -107,7 +138,7 @@ async def test_an_error_stops_playing_at_once() -> None:
 
 
 async def test_no_card_and_a_busy_card_are_told() -> None:
-    with pytest.raises(AudioDeviceError, match=r"-o out\.wav"):
+    with pytest.raises(AudioDeviceError, match="connect one"):
         Loudspeaker(FakeCard(devices=False))
     with pytest.raises(AudioDeviceError, match="busy"):
         async with Loudspeaker(FakeCard(opens=False)):

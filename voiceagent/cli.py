@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from voiceagent.errors import ConfigError, InputError, SynthesisError, VoiceAgentError
+from voiceagent.errors import AudioDeviceError, ConfigError, InputError, SynthesisError, VoiceAgentError
 from voiceagent.events import SpeakOptions
 from voiceagent.version import __version__
 
@@ -54,6 +54,7 @@ Voice = Annotated[str, typer.Option(help="Who speaks.")]
 Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
 Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
 Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
+OutputDevice = Annotated[str | None, typer.Option("--device", help="Loudspeaker, as `voiceagent doctor` lists it.")]
 Weights = Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")]
 Policy = Annotated[Path | None, typer.Option("--policy", help="TOML file: what is spoken of markup, as [speech].")]
 Words = Annotated[Path | None, typer.Option("--lexicon", help="TOML file: how words are said.")]
@@ -77,6 +78,7 @@ def say(
     speed: Speed = 1.0,
     seed: Seed = 0,
     steps: Steps = None,
+    device: OutputDevice = None,
     weights: Weights = None,
     lexicon: Words = None,
     policy: Policy = None,
@@ -96,7 +98,7 @@ def say(
         raise InputError("nothing to say: give a text, - for standard input, or --from FILE")
     if not text.strip():
         raise InputError("nothing to say: the text is empty")
-    _say_text(text, output, options, lambda: _agent(weights, lexicon, policy))
+    _say_text(text, output, device, options, lambda: _agent(weights, lexicon, policy))
 
 
 def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
@@ -112,17 +114,22 @@ def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Ca
     _warn(asyncio.run(run()))
 
 
-def _say_text(text: str, output: Path | None, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
+def _say_text(
+    text: str, output: Path | None, device: str | None, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]
+) -> None:
     from voiceagent.adapters.local_audio import Loudspeaker
     from voiceagent.say import aloud, as_typed, to_file
     from voiceagent.wav import check_writable
 
     # What cannot work is said before the voice is loaded, which takes seconds.
     loudspeaker = None
-    if output is None:
-        loudspeaker = Loudspeaker()
-    else:
+    if output is not None:
         check_writable(output)
+    else:
+        try:
+            loudspeaker = Loudspeaker(device=device)
+        except AudioDeviceError as error:
+            raise AudioDeviceError(f"{error}, or write a file instead: -o out.wav") from error
 
     async def run() -> list[str]:
         async with make_agent() as agent:

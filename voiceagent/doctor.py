@@ -43,12 +43,18 @@ def examine(weights: Path | None = None) -> Iterator[Finding]:
     """Looks at everything, one finding after the other; the first look at torch takes seconds."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield Finding("cores", "ok", f"{len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}")
-    checks: tuple[Callable[[], Finding], ...] = (_device, _text, lambda: _weights(weights or VOICES), _audio)
-    for check in checks:
+    checks: dict[str, Callable[[], Finding]] = {
+        "device": _device,
+        "text": _text,
+        "weights": lambda: _weights(weights or VOICES),
+        "audio output": lambda: _audio("output"),
+        "audio input": lambda: _audio("input"),
+    }
+    for name, check in checks.items():
         try:
             yield check()
         except Exception as error:  # a broken package may raise anything, and that is the finding
-            yield Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}")
+            yield Finding(name, "broken", f"{type(error).__name__}: {error}")
     for extra, modules in EXTRAS.items():
         yield _extra(extra, modules)
 
@@ -92,14 +98,21 @@ def _weights(folder: Path) -> Finding:
     return Finding("weights", "ok", f"{len(files)} files, {size_mb:.1f} MB, in {folder}")
 
 
-def _audio() -> Finding:
-    from voiceagent.adapters.local_audio import default_output, load_sounddevice
+def _audio(direction: Literal["output", "input"]) -> Finding:
+    from voiceagent.adapters.local_audio import choose, devices, load_sounddevice
 
+    name = f"audio {direction}"
     try:
-        return Finding("audio", "ok", default_output(load_sounddevice()))
+        sounddevice = load_sounddevice()
+        default = choose(sounddevice, direction)
     except AudioDeviceError as error:
         problem, _, mend = str(error).partition(": ")
-        return Finding("audio", "optional", problem, mend)
+        return Finding(name, "optional", problem, mend)
+    here = [
+        f"{'*' if device == default else ' '} {device.index} {device.name}"
+        for device in devices(sounddevice, direction)
+    ]
+    return Finding(name, "ok", "\n".join([f"--device takes one of these, * is the default, {default.name}:", *here]))
 
 
 def _extra(extra: str, modules: tuple[str, ...]) -> Finding:
