@@ -7,19 +7,18 @@ punctuation comes. Where chunks close depends on the text alone, never on how it
 from __future__ import annotations
 
 from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
-from voiceagent.text.chunks import Chunk, Span
-from voiceagent.text.items import BLOCK, LINE, Item, Piece
+from voiceagent.text.chunks import Chunk
+from voiceagent.text.items import BLOCK, LINE, Item
 from voiceagent.text.lexicon import Lexicon
-from voiceagent.text.normalize import needs_normalizing, normalize
 from voiceagent.text.policy import ChunkLimits, SpeechPolicy
+from voiceagent.text.saying import Saying, says_something
 from voiceagent.text.scanner import Scanner
 
 __all__ = ["Chunker"]
 
 _SHORT_LINE = 50  # a line this short was broken by the writer, a longer one perhaps by a column limit
-_BEFORE_WORDS = 6
-_FULL_ENDS = frozenset(".!?…")
-_ENDS = _FULL_ENDS | frozenset(":;,—")
+_SILENT_CHARS = 4_096  # so much text that is not spoken leaves as a chunk of its own: a listing may be endless
+_ENDS = frozenset(".!?…:;,—")
 
 
 class Chunker:
@@ -42,7 +41,8 @@ class Chunker:
         self._unsure = False  # whether something ends after the last word depends on the next
         self._index = 0  # of the next chunk since speech began or paused
         self._start = 0  # offset of the first character that is in no chunk yet
-        self._before = ""
+        self._silent = 0  # characters that wait while nothing of them is seen
+        self._previous: Saying | None = None  # what the last chunk said, while its sentence goes on
         self._rate = 1.0
         self._marked = False  # whether anything but plain words waits
         self._ended = False
@@ -79,8 +79,7 @@ class Chunker:
         warnings = tuple(dict.fromkeys(item.warning for item in self._pending if item.warning))
         self._pending.clear()
         if chunks and not warnings:
-            last = chunks[-1]
-            chunks[-1] = _changed(last, text=last.text + rest, final=True)
+            chunks[-1] = chunks[-1].ending(rest)
         else:
             chunks.append(Chunk(rest, self._start, "", "", True, warnings=warnings))
         return chunks
@@ -127,6 +126,9 @@ class Chunker:
             self._marked = True
         self._pending.append(item)
         if not self._visible:
+            self._silent += len(item.raw)
+            if self._silent >= _SILENT_CHARS:
+                self._drop_silent()
             return
         last = self._pending[self._visible[-1]]
         if item.after == BLOCK:
@@ -134,6 +136,19 @@ class Chunker:
         elif item.after == LINE:
             last.after = max(last.after, LINE)
         last.comma = last.comma or item.comma
+
+    def _drop_silent(self) -> None:
+        """Let go of text that is not spoken, in lengths that do not depend on how it came."""
+        raw = "".join([item.raw for item in self._pending])
+        warnings = tuple(dict.fromkeys(item.warning for item in self._pending if item.warning))
+        while len(raw) >= _SILENT_CHARS:
+            text, raw = raw[:_SILENT_CHARS], raw[_SILENT_CHARS:]
+            self._out.append(Chunk(text, self._start, "", "", False, warnings=warnings))
+            self._start += len(text)
+            warnings = ()
+        self._silent = len(raw)
+        self._pending = [Item(raw, self._start)] if raw else []
+        self._marked = True
 
     def _take_word(self, item: Item) -> None:
         word = item.visible
@@ -223,64 +238,29 @@ class Chunker:
         if following is not None:
             ahead.append(following.visible)
         text = "".join([item.raw for item in items])
-        spoken, spans = self._spoken(items, text, block=block)
+        ends = sentence or block
+        kept = items if self._marked else None
+        saying = Saying(text, self._start, kept, self._lexicon, self._previous, block=block, ends=ends)
         warnings = tuple(dict.fromkeys([item.warning for item in items if item.warning])) if self._marked else ()
         self._out.append(
             Chunk(
-                text,
-                self._start,
-                spoken,
-                " ".join(ahead),
-                False,
-                pause_s,
-                spans,
-                self._before,
-                self._rate,
-                warnings,
+                text, self._start, "", " ".join(ahead), False, pause_s, rate=self._rate, warnings=warnings, later=saying
             )
         )
         self._start += len(text)
-        if sentence or block or spoken[-1:] in _FULL_ENDS:
-            self._before = ""
-        else:
-            self._before = " ".join(f"{self._before} {spoken}".split()[-_BEFORE_WORDS:])
-        if spoken:
+        self._previous = None if ends else saying
+        if says_something(items):
             self._index += 1
         self._pending = rest
         self._marked = bool(rest) and not _is_plain(rest)
         if count == len(self._visible):
             self._visible = []
             self._words = self._chars = 0
+            self._silent = sum([len(item.raw) for item in rest])
             return
         self._visible = [index - size for index in self._visible[count:]]
         self._words = sum(_spoken_words(rest[index].visible) for index in self._visible)
         self._chars = sum(len(rest[index].visible) + 1 for index in self._visible)
-
-    def _spoken(self, items: list[Item], text: str, *, block: bool) -> tuple[str, tuple[Span, ...]]:
-        """What is said of items that close together, and where it came from (no spans: word for word)."""
-        plain = "" if self._marked else " ".join(text.split())
-        stopped = not block or plain.rstrip("\"')]} ")[-1:] in _ENDS
-        known = self._lexicon is not None and self._lexicon.matches(items)
-        if plain and stopped and not known and not needs_normalizing(plain):
-            return plain, ()
-        seen = [item for item in items if item.visible]
-        if not seen:
-            return "", ()
-        stopped = not block or seen[-1].visible.rstrip("\"')]} ")[-1:] in _ENDS
-        pieces: list[Piece] = []
-        for item in seen:
-            origin = item.pieces
-            if origin is None:
-                origin = (Piece(item.visible, item.start, item.start + len(item.visible)),)
-            pieces += origin
-            end = pieces[-1].end
-            if item.comma and item is not seen[-1] and item.visible[-1].isalnum():
-                pieces.append(Piece(",", end, end))
-            pieces.append(Piece(" ", end, end))
-        if not stopped:
-            pieces[-1] = Piece(".", pieces[-1].end, pieces[-1].end)
-        spans = normalize(pieces, self._lexicon)
-        return " ".join(span.word for span in spans), spans
 
 
 def _is_plain(items: list[Item]) -> bool:
@@ -296,10 +276,3 @@ def _spoken_words(visible: str) -> int:
     if len(visible) > 16 and not spaces:
         return len(visible) // 6
     return spaces + 1 + sum(character.isdigit() for character in visible) // 3
-
-
-def _changed(chunk: Chunk, *, text: str, final: bool) -> Chunk:
-    return Chunk(
-        text, chunk.start, chunk.spoken, chunk.lookahead, final, chunk.pause_s, chunk.spans, chunk.before, chunk.rate,
-        chunk.warnings,
-    )  # fmt: skip

@@ -6,9 +6,11 @@ All offsets count characters (code points) of the utterance's text exactly as it
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["Chunk", "Span", "Word", "spans_of"]
+__all__ = ["Chunk", "Said", "Span", "Word", "spans_of"]
 
 _WORD = re.compile(r"\S+")
 
@@ -30,8 +32,7 @@ class Word:
     phonemes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One word of `Chunk.spoken` and the characters of the text as sent that it came from.
 
     phonemes: how to say it when the lexicon or a tag of the text prescribes that, else "".
@@ -43,9 +44,16 @@ class Span:
     phonemes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+class Said(NamedTuple):
+    """What a chunk says: the values of `Chunk.spoken`, `Chunk.spans` and `Chunk.before`."""
+
+    spoken: str
+    spans: tuple[Span, ...] = ()
+    before: str = ""
+
+
 class Chunk:
-    """A stretch of text that is spoken in one go.
+    """A stretch of text that is spoken in one go. Treat it as frozen; equal chunks compare equal.
 
     text, start: as sent, and its offset; the texts of an utterance's chunks follow each other without a gap.
     spoken: what is said, after clean-up and normalisation; "" when nothing is to be said (a last chunk, a pause).
@@ -56,18 +64,78 @@ class Chunk:
     before: what was spoken just before in the same sentence (a few words): how a word is said depends on it.
     rate: factor on the speaking rate asked for inside the text.
     warnings: what had to be left out, and why.
+
+    Args:
+        later: works `spoken`, `spans` and `before` out, in place of the values given. Normalising figures takes a
+            thousand times as long as finding where a chunk ends, so it happens when the engine's thread first asks.
     """
 
-    text: str
-    start: int
-    spoken: str
-    lookahead: str
-    final: bool
-    pause_s: float = 0.0
-    spans: tuple[Span, ...] = ()
-    before: str = ""
-    rate: float = 1.0
-    warnings: tuple[str, ...] = ()
+    __slots__ = ("_said", "final", "lookahead", "pause_s", "rate", "start", "text", "warnings")
+
+    def __init__(
+        self,
+        text: str,
+        start: int,
+        spoken: str,
+        lookahead: str,
+        final: bool,
+        pause_s: float = 0.0,
+        spans: tuple[Span, ...] = (),
+        before: str = "",
+        rate: float = 1.0,
+        warnings: tuple[str, ...] = (),
+        *,
+        later: Callable[[], Said] | None = None,
+    ) -> None:
+        self.text = text
+        self.start = start
+        self.lookahead = lookahead
+        self.final = final
+        self.pause_s = pause_s
+        self.rate = rate
+        self.warnings = warnings
+        self._said = Said(spoken, spans, before) if later is None else later
+
+    @property
+    def said(self) -> Said:
+        """`spoken`, `spans` and `before`."""
+        said = self._said
+        if not isinstance(said, Said):
+            self._said = said = said()
+        return said
+
+    @property
+    def spoken(self) -> str:
+        return self.said.spoken
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        return self.said.spans
+
+    @property
+    def before(self) -> str:
+        return self.said.before
+
+    def ending(self, rest: str) -> Chunk:
+        """This chunk as the last one of its utterance, with the text that is left."""
+        later = self._said if not isinstance(self._said, Said) else None
+        said = self._said if isinstance(self._said, Said) else Said("")
+        return Chunk(
+            self.text + rest, self.start, said.spoken, self.lookahead, True, self.pause_s, said.spans, said.before,
+            self.rate, self.warnings, later=later,
+        )  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chunk) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.start))
+
+    def __repr__(self) -> str:
+        return f"Chunk({self.text!r}, {self.start}, {self.spoken!r}, {self.lookahead!r}, final={self.final})"
+
+    def _key(self) -> tuple[object, ...]:
+        return self.text, self.start, self.said, self.lookahead, self.final, self.pause_s, self.rate, self.warnings
 
 
 def spans_of(chunk: Chunk) -> tuple[Span, ...]:

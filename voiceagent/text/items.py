@@ -32,27 +32,17 @@ class Item:
     comma: a table cell ends here.
     """
 
-    __slots__ = (
-        "after", "before", "comma", "marker", "pause_s", "pieces", "rate", "raw", "start", "visible", "warning",
-    )  # fmt: skip
+    # Nearly all items are plain words: what is not set on them stands here.
+    pieces: tuple[Piece, ...] | None = None
+    before: int = NONE
+    after: int = NONE
+    marker: bool = False
+    comma: bool = False
+    pause_s: float = 0.0
+    rate: float = 0.0
+    warning: str = ""
 
-    def __init__(
-        self,
-        raw: str,
-        start: int,
-        visible: str = "",
-        pieces: tuple[Piece, ...] | None = None,
-        before: int = NONE,
-        after: int = NONE,
-    ) -> None:
+    def __init__(self, raw: str, start: int, visible: str = "") -> None:
         self.raw = raw
         self.start = start
         self.visible = visible
-        self.pieces = pieces
-        self.before = before
-        self.after = after
-        self.marker = False
-        self.comma = False
-        self.pause_s = 0.0
-        self.rate = 0.0
-        self.warning = ""

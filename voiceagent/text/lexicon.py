@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from voiceagent.text.items import Item
 
 __all__ = ["Lexicon", "LexiconError"]
 
@@ -69,10 +67,6 @@ class Lexicon:
         key = " ".join(text.split())
         entry = self._exact.get(key) or self._folded.get(key.lower())
         return (entry.say, entry.phonemes) if entry else None
-
-    def matches(self, items: Iterable[Item]) -> bool:
-        """Whether any entry occurs in what is seen of the items."""
-        return self.pattern.search(" ".join(item.visible for item in items if item.visible)) is not None
 
 
 def _entry(word: str, given: str | Mapping[str, Any]) -> _Entry:

@@ -170,7 +170,8 @@ class Scanner:
     def _enter(self, region: Region, buffer: str, items: list[Item]) -> int:
         raw = buffer[region.start : region.open_end]
         start = self._base + region.start
-        item = Item(raw, start, before=BLOCK if region.phrase or region.block else NONE)
+        item = Item(raw, start)
+        item.before = BLOCK if region.phrase or region.block else NONE
         if region.phrase:
             item.visible, item.pieces = region.phrase, (Piece(region.phrase, start, start + len(raw)),)
             item.after = BLOCK
