@@ -15,6 +15,7 @@ PUBLIC = [
     "ConnectionFailed",
     "Frame",
     "InputError",
+    "LanguageModelError",
     "ModelError",
     "NoCapacity",
     "ProtocolError",

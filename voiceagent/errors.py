@@ -6,10 +6,11 @@
     ├── ModelError           weights are missing, cut short or not ours
     │   └── UnknownVoice     no voice of that name is here
     ├── ConnectionFailed     the server is not there, turned us away, or went away
+    ├── LanguageModelError   who writes the text did not, or not to its end
     ├── NoCapacity           every stream is taken; later it may work
     ├── ProtocolError        a message of the peer that cannot be obeyed
     ├── SynthesisError       the engine failed in the middle of an utterance
-    └── AudioDeviceError     no sound card that could play
+    └── AudioDeviceError     no sound card that could play or record
 
 Every message says what is wrong and, where there is one, the way to mend it. Causes are chained.
 """
@@ -58,6 +59,13 @@ class UnknownVoice(ModelError):
         super().__init__(f"unknown voice {voice!r}; voices here: {here}")
 
 
+class LanguageModelError(VoiceAgentError):
+    """Who writes the text cannot be reached, refused, or broke off; what came before is good."""
+
+    code = "language_model_failed"
+    retryable = True
+
+
 class NoCapacity(VoiceAgentError):
     """Every stream is taken; the request may work later."""
 
@@ -93,6 +101,6 @@ class SynthesisError(VoiceAgentError):
 
 
 class AudioDeviceError(VoiceAgentError):
-    """No sound card that could play, or no PortAudio to reach it."""
+    """No sound card that could play or record, or no PortAudio to reach it."""
 
     code = "no_audio_device"
