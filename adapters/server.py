@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from voiceagent.adapters import websocket
+from voiceagent.adapters import elevenlabs, websocket
 from voiceagent.adapters.auth import authorized, unauthorized
 from voiceagent.config import ServeConfig
 from voiceagent.errors import InputError
@@ -38,6 +38,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             Route("/v1/voices", voices),
             Route("/metrics", metrics),
             WebSocketRoute(websocket.PATH, websocket.stream),
+            *elevenlabs.ROUTES,
             *more_routes,
         ]
     )
@@ -62,7 +63,7 @@ async def voices(request: Request) -> Response:
     if not authorized(request):
         return unauthorized()
     service: Service = request.app.state.service
-    return JSONResponse({"voices": [{"id": voice} for voice in service.engine.voices]})
+    return JSONResponse(elevenlabs.voices_answer(service.engine.voices))
 
 
 async def metrics(request: Request) -> Response:
