@@ -8,6 +8,7 @@ WS  /v1/stream    the native protocol
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from voiceagent.adapters import elevenlabs, websocket
+from voiceagent.adapters import elevenlabs, openai, websocket
 from voiceagent.adapters.auth import authorized, unauthorized
+from voiceagent.adapters.conversation import Conversations
 from voiceagent.config import ServeConfig
 from voiceagent.errors import InputError
 from voiceagent.service import Service
@@ -27,6 +29,8 @@ from voiceagent.version import __version__
 
 BACKLOG = 256
 PING_S = 20.0
+# Time for the last words to clients once all is spoken.
+FAREWELL_STEPS, FAREWELL_STEP_S = 100, 0.02
 STALLED_MS = 30_000
 
 
@@ -39,10 +43,12 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             Route("/metrics", metrics),
             WebSocketRoute(websocket.PATH, websocket.stream),
             *elevenlabs.ROUTES,
+            *openai.ROUTES,
             *more_routes,
         ]
     )
     app.state.service = service
+    app.state.conversations = Conversations(service)
     return app
 
 
@@ -100,7 +106,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info") -> uvicorn.Server:
     """A server for the application; run it with `serve(sockets=[...])`."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             ws="websockets-sansio",
@@ -113,5 +119,35 @@ def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info"
             access_log=False,
             log_level=log_level,
             lifespan="off",
-        )
+        ),
+        app,
     )
+
+
+class _Server(uvicorn.Server):
+    """Told to end, it takes no one new and lets what is open be spoken before it hangs up."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._service: Service = app.state.service
+        self._conversations: Conversations = app.state.conversations
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        drain = asyncio.create_task(self._drain(), name="server.drain")
+        while not drain.done() and not self.force_exit:
+            await asyncio.wait([drain], timeout=0.1)
+        drain.cancel()
+        await asyncio.gather(drain, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        self._conversations.end_waiting()
+        await self._service.drain()
+        for _ in range(FAREWELL_STEPS):
+            if not self._service.connections:
+                return
+            await asyncio.sleep(FAREWELL_STEP_S)

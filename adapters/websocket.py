@@ -1,14 +1,17 @@
 """The native protocol over WebSocket: JSON both ways, binary audio out, many utterances a connection.
 
-One task reads commands, one writes events; the session between them holds all state. A client that goes
-away, in the middle of a word too, stops its speech in the engine.
+One task reads commands, one writes messages, one watches the clock and one the end of the service; the
+conversation between them holds all state. It outlives a connection that is lost; a client that says goodbye, or
+never comes back, stops its speech in the engine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from dataclasses import replace
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -16,16 +19,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events, wire
 from voiceagent.adapters.auth import answered_subprotocol, authorized, unauthorized
-from voiceagent.encoders import StreamEncoder, available_encodings, require
-from voiceagent.errors import InputError, ProtocolError
-from voiceagent.live import LiveSession
+from voiceagent.adapters.conversation import Conversation, Conversations
+from voiceagent.encoders import require
+from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
 from voiceagent.service import Service
 
 PATH = "/v1/stream"
 CLOSE_NORMAL = 1000
+CLOSE_GOING_AWAY = 1001
+CLOSE_ABNORMAL = 1006
 CLOSE_POLICY = 1008
 CLOSE_INTERNAL = 1011
+CLOSE_RESUMED_ELSEWHERE = 4001
 CLOSE_SLOW_CONSUMER = 4008
+CLOSE_IDLE = 4009
+# A client that says one of these does not come back: it has closed the socket, or its page was left.
+GOODBYES = (CLOSE_NORMAL, CLOSE_GOING_AWAY, 1005)
+CLOSE_TIMEOUT_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +57,7 @@ async def stream(websocket: WebSocket) -> None:
     service.connections += 1
     service.metrics.connections.inc()
     try:
-        await _Connection(websocket, service).run()
+        await _Connection(websocket).run()
     finally:
         service.connections -= 1
         service.metrics.connections.dec()
@@ -60,120 +70,200 @@ async def _refuse_entry(websocket: WebSocket) -> None:
         return
     # A page never learns why a handshake failed: it is let in, told, and shown out.
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
-    error = events.Error(
-        None, "unauthorized", "a valid token is needed: ?token=, or subprotocols token, <token>", fatal=True
-    )
-    await websocket.send_text(wire.encode_event(error))
+    message = "a valid token is needed: ?token=..., or the subprotocols token, <token>"
+    await websocket.send_text(wire.encode_event(events.Error(None, "unauthorized", message, fatal=True)))
     await websocket.close(CLOSE_POLICY, "unauthorized")
 
 
-class _Connection:
-    """The two tasks of a client, and the encoders of its open streams."""
+@dataclass(eq=False)
+class _Ending(Exception):
+    """Why a connection ends."""
 
-    def __init__(self, websocket: WebSocket, service: Service) -> None:
+    code: int
+    error: str | None = None
+    """Said to the client before it is closed."""
+    comes_back: bool = False
+    """The client may want to resume."""
+    last_words: bool = False
+    """The client is there to hear what was heard of the utterances that end with it."""
+
+
+class _Connection:
+    """The tasks of a client, and the conversation that it carries on."""
+
+    def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
-        self._service = service
-        self._live: LiveSession = service.connect()
-        self._encoders: dict[str, StreamEncoder] = {}
+        self._service: Service = websocket.app.state.service
+        self._conversations: Conversations = websocket.app.state.conversations
+        self._tasks: list[asyncio.Task[None]] = []
+        self._active_at = asyncio.get_running_loop().time()
+        self._conversation = self._carry(self._conversations.open())
 
     async def run(self) -> None:
-        reader = asyncio.create_task(self._read(), name=f"stream[{self._live.id}].read")
-        writer = asyncio.create_task(self._write(), name=f"stream[{self._live.id}].write")
-        code = CLOSE_NORMAL
+        session = self._conversation.live.id
+
+        def task(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+            return asyncio.create_task(work, name=f"stream[{session}].{name}")
+
+        reader, writer = task("read", self._read()), task("write", self._write())
+        self._tasks = [reader, writer, task("idle", self._watch_idle()), task("drain", self._watch_drain())]
+        ending = _Ending(CLOSE_INTERNAL, "the service failed; reconnect")
         try:
-            await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
-            if reader.done() and reader.exception() is None and self._live.closed:
-                # The client said close: what is left, as what was heard, still goes out.
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():
+                # It finds the socket closed without being told how; the reader may know.
+                await asyncio.wait([reader], timeout=0.1)
+            ending = self._ending()
+            if ending.last_words:
+                self._conversation.close()
                 await asyncio.wait([writer])
-            code = self._close_code(reader, writer)
         finally:
-            self._live.close()
-            reader.cancel()
-            writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
-        await self._close(code)
+            for each in self._tasks:
+                each.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._let_go(ending)
+        await self._close(ending)
 
-    def _close_code(self, reader: asyncio.Task[None], writer: asyncio.Task[None]) -> int:
-        for task in (reader, writer):
-            error = task.exception() if task.done() else None
-            if isinstance(error, TimeoutError):
-                return CLOSE_SLOW_CONSUMER
-            if error is not None and not isinstance(error, WebSocketDisconnect):
-                log.error("session %s failed", self._live.id, exc_info=error)
-                return CLOSE_INTERNAL
-        return CLOSE_NORMAL
+    def _carry(self, conversation: Conversation) -> Conversation:
+        conversation.leave = self._leave
+        return conversation
 
-    async def _close(self, code: int) -> None:
-        try:
-            async with asyncio.timeout(1.0):
-                if code == CLOSE_INTERNAL:
-                    sorry = events.Error(None, "internal", "the service failed; reconnect", retryable=True, fatal=True)
-                    await self._websocket.send_text(wire.encode_event(sorry))
-                await self._websocket.close(code)
-        except (RuntimeError, WebSocketDisconnect, TimeoutError):
-            return  # it has gone already
+    def _leave(self) -> None:
+        """The conversation goes on over another connection."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _let_go(self, ending: _Ending) -> None:
+        if self._conversation.leave != self._leave:
+            return  # another connection has it
+        self._conversation.leave = None
+        if ending.comes_back:
+            self._conversations.park(self._conversation)
+        else:
+            self._conversations.end(self._conversation)
+
+    def _ending(self) -> _Ending:
+        if self._conversation.leave != self._leave:
+            return _Ending(CLOSE_RESUMED_ELSEWHERE)
+        failures = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
+        endings = [failure for failure in failures if isinstance(failure, _Ending)]
+        if endings:
+            return endings[0]
+        for failure in failures:
+            if isinstance(failure, WebSocketDisconnect):
+                return _Ending(CLOSE_ABNORMAL, comes_back=True)
+            if isinstance(failure, TimeoutError):
+                return _Ending(CLOSE_SLOW_CONSUMER, comes_back=True)
+            if failure is not None:
+                log.error("session %s failed", self._conversation.live.id, exc_info=failure)
+                return _Ending(CLOSE_INTERNAL, "the service failed; reconnect")
+        return _Ending(CLOSE_NORMAL, last_words=True)  # the client said close
+
+    async def _close(self, ending: _Ending) -> None:
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # it may have gone already
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                if ending.error is not None:
+                    code = "internal" if ending.code == CLOSE_INTERNAL else "idle_timeout"
+                    error = events.Error(None, code, ending.error, retryable=True, fatal=True)
+                    await self._websocket.send_text(wire.encode_event(error))
+                await self._websocket.close(ending.code)
 
     # Commands in.
 
     async def _read(self) -> None:
-        while not self._live.closed:
-            await self._live.wait_for_calm()
+        while not self._conversation.live.closed:
+            await self._conversation.live.wait_for_calm()
             message = await self._websocket.receive()
+            self._touch()
             if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", CLOSE_NORMAL))
-            text = message.get("text")
-            if text is None:
-                self._live.refuse(None, ProtocolError("a binary message where JSON belongs"))
-                continue
+                code = message.get("code", CLOSE_ABNORMAL)
+                # uvicorn says 1005 for a connection that broke too, but then it has no reason to tell.
+                raise _Ending(code, comes_back=code not in GOODBYES or "reason" not in message)
             try:
-                command = wire.decode_command(text)
+                if message.get("text") is None:
+                    raise ProtocolError("a binary message where JSON belongs")
+                await self._obey(wire.decode_command(message["text"]))
             except ProtocolError as error:
-                self._live.refuse(error.utterance, error)
-                continue
-            if isinstance(command, events.Start):
-                try:
-                    require(command.format)
-                except InputError as error:
-                    self._live.refuse(command.id, error)
-                    continue
-            if isinstance(command, events.Text):
-                # Not reading is what tells the client to wait; TCP does the rest.
-                await self._live.wait_for_room(command, self._service.config.text_wait_s)
-            self._live.feed(command)
+                self._conversation.live.refuse(error.utterance, error)
 
-    # Events out.
+    async def _obey(self, command: events.Command) -> None:
+        match command:
+            case events.Resume():
+                self._resume(command)
+                return
+            case events.Start():
+                try:
+                    self._check(command)
+                except VoiceAgentError as error:
+                    self._conversation.live.refuse(command.id, error)
+                    return
+            case events.Text():
+                # Not reading is what tells the client to wait; TCP does the rest.
+                await self._conversation.live.wait_for_room(command, self._service.config.text_wait_s)
+            case _:
+                pass
+        self._conversation.feed(command)
+
+    def _check(self, start: events.Start) -> None:
+        if self._service.draining.is_set():
+            raise NoCapacity("the service is about to end; connect again for another utterance")
+        require(start.format)
+        self._conversations.make_room()
+
+    def _resume(self, resume: events.Resume) -> None:
+        empty = self._conversation
+        if not empty.fresh or resume.session == empty.live.id:
+            raise ProtocolError("resume comes first on a new connection, before anything is started on it")
+        found = self._conversations.resume(resume.session, resume.token)
+        if found is None:
+            window_s = self._service.config.resume_window_s
+            message = (
+                "no session with this id and token waits: it has ended, was away for longer than "
+                f"{window_s:g} s, or is another's; start anew on this connection"
+            )
+            raise ProtocolError(message, code="resume_failed")
+        self._conversation = self._carry(found)
+        found.rewind(resume.have)
+        self._conversations.end(empty)
+
+    # Messages out.
 
     async def _write(self) -> None:
-        while (event := await self._live.next_event()) is not None:
-            async with asyncio.timeout(self._service.config.send_stall_s):
-                await self._send(event)
-            self._service.metrics.observe(event)
+        while True:
+            conversation = self._conversation
+            while (message := await conversation.next_message()) is not None:
+                async with asyncio.timeout(self._service.config.send_stall_s):
+                    await self._send(message)
+                self._touch()
+            if conversation is self._conversation:
+                return
 
-    async def _send(self, event: events.Event) -> None:
-        if isinstance(event, events.Audio):
-            encoder = self._encoders[event.id]
-            pts_samples = encoder.samples_out
-            payload = encoder.encode(event.samples, last=event.last)
-            await self._websocket.send_bytes(wire.encode_audio(event, payload, pts_samples))
-            return
-        if isinstance(event, events.Ready):
-            event = replace(event, formats=available_encodings())
-        elif isinstance(event, events.Started):
-            self._encoders[event.id] = StreamEncoder(event.format)
-        elif ended := _ended_utterance(event):
-            self._encoders.pop(ended, None)
-        await self._websocket.send_text(wire.encode_event(event))
+    async def _send(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            await self._websocket.send_bytes(message)
+        else:
+            await self._websocket.send_text(message)
 
+    # What ends it from outside.
 
-def _ended_utterance(event: events.Event) -> str | None:
-    """The utterance that this event is the last one of, if it is."""
-    match event:
-        case events.Done(id=utterance) | events.Cancelled(id=utterance):
-            return utterance
-        case events.Error(id=utterance, code="synthesis_failed"):
-            return utterance
-        case _:
-            return None
+    def _touch(self) -> None:
+        self._active_at = asyncio.get_running_loop().time()
+
+    async def _watch_idle(self) -> None:
+        idle_s = self._service.config.idle_timeout_s
+        loop = asyncio.get_running_loop()
+        while True:
+            left_s = self._active_at + idle_s - loop.time()
+            if left_s <= 0:
+                raise _Ending(CLOSE_IDLE, f"no message for {idle_s:g} s; send a ping to stay", last_words=True)
+            await asyncio.sleep(left_s)
+
+    async def _watch_drain(self) -> None:
+        await self._service.draining.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._service.config.drain_s):
+                await self._conversation.wait_until_said()
+        raise _Ending(CLOSE_GOING_AWAY, last_words=True)
 
 
 def _origin_allowed(websocket: WebSocket, allowed: tuple[str, ...]) -> bool:

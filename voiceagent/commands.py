@@ -55,7 +55,7 @@ class Start:
     speed: float = 1.0
     seed: int = 0
     steps: int | None = None
-    timestamps: Literal["none", "word"] = "word"
+    timestamps: Literal["none", "word", "char"] = "word"
     buffering: Literal["auto", "sentence", "none"] = "auto"
     max_buffer_ms: int | None = None
     """How long text may wait for the rest of its sentence; None is the chunker's own choice."""
@@ -127,6 +127,17 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Takes up the session of a lost connection; the first command of the new one."""
+
+    type: ClassVar[str] = "resume"
+    session: str
+    token: str
+    have: Mapping[str, int] = field(default_factory=dict)
+    """Number of the last frame that arrived, for each utterance whose end has not; -1 is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Asks for a `Pong` with the same number."""
 
@@ -141,4 +152,4 @@ class Close:
     type: ClassVar[str] = "close"
 
 
-Command: TypeAlias = Start | Text | Flush | End | Cancel | Played | Ping | Close
+Command: TypeAlias = Start | Text | Flush | End | Cancel | Played | Resume | Ping | Close

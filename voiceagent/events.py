@@ -22,6 +22,7 @@ from voiceagent.commands import (
     Flush,
     Ping,
     Played,
+    Resume,
     SpeakOptions,
     Start,
     Text,
@@ -72,6 +73,9 @@ __all__ = [
     "Played",
     "Pong",
     "Ready",
+    "Received",
+    "Resume",
+    "Resumed",
     "Samples",
     "SpeakOptions",
     "Speech",
@@ -93,6 +97,8 @@ class WordTime:
     end_s: float
     char_start: int
     char_end: int
+    char_starts_s: tuple[float, ...] = ()
+    """When each character from `char_start` to `char_end` begins; the next one ends it. Empty where nobody asked."""
 
 
 # Outputs of the engine.
@@ -140,6 +146,28 @@ class Ready:
     voices: tuple[str, ...] = ()
     formats: tuple[str, ...] = ENCODINGS
     sample_rates: tuple[int, ...] = SAMPLE_RATES_HZ
+    token: str | None = None
+    """With this a lost connection is resumed; None: not at this door."""
+    resume_window_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the server has of an open utterance: a client that resumes goes on from there."""
+
+    id: str
+    chars: int
+    """Characters of its text; what was sent beyond them is lost and must be sent again."""
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The session of a lost connection goes on here; what its client missed follows."""
+
+    type: ClassVar[str] = "resumed"
+    session: str
+    open: tuple[Received, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +267,4 @@ class Pong:
     t: float
 
 
-Event: TypeAlias = Ready | Started | Audio | Words | Flushed | Done | Cancelled | Warning_ | Error | Pong
+Event: TypeAlias = Ready | Resumed | Started | Audio | Words | Flushed | Done | Cancelled | Warning_ | Error | Pong

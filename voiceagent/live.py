@@ -77,6 +77,16 @@ class LiveSession:
         """No more commands are obeyed."""
         return self._session.closed
 
+    @property
+    def busy(self) -> bool:
+        """Something is open, or an event waits to be taken."""
+        return self._session.busy
+
+    @property
+    def received(self) -> tuple[events.Received, ...]:
+        """What has arrived of each utterance that is open."""
+        return self._session.received
+
     def feed(self, command: events.Command) -> None:
         """Obeys a command; whatever is wrong with it becomes an `Error` event."""
         self._session.feed(command, self._loop.time())
@@ -109,6 +119,11 @@ class LiveSession:
     async def wait_for_calm(self) -> None:
         """Waits while more answers are queued than a well-behaved client can cause."""
         while self._session.congested and not self.closed:
+            await self._next_progress()
+
+    async def wait_until_idle(self) -> None:
+        """Waits until nothing is open and every event has been taken."""
+        while self.busy:
             await self._next_progress()
 
     async def next_event(self) -> events.Event | None:

@@ -83,6 +83,10 @@ class Pacer:
             return 0.0
         return max(0.0, self.sent_s - self._playhead.advance(now) - self._max_ahead_s)
 
+    def is_playing(self, now: float) -> bool:
+        """Whether, by the clock, something that was sent is still to be played."""
+        return self._playhead.advance(now) < self.sent_s
+
     def heard_s(self, now: float) -> float:
         """Seconds that the listener has heard: its own word if it gave one, else as far as a clock would have played."""
         if self._acknowledged_s is not None:

@@ -5,7 +5,10 @@ Knows no transport; adapters get their sessions here.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from voiceagent.config import ServeConfig
 from voiceagent.live import LiveSession, default_chunker
@@ -23,11 +26,19 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     connections: int = 0
     """Clients connected now."""
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """The service has been told to end: what is open may finish, nothing new is taken."""
+    _sessions: WeakSet[LiveSession] = field(default_factory=WeakSet)
 
     @property
     def full(self) -> bool:
         """No more clients are taken."""
-        return self.connections >= self.config.max_connections
+        return self.draining.is_set() or self.connections >= self.config.max_connections
+
+    @property
+    def open_utterances(self) -> int:
+        """Utterances of all sessions that are open."""
+        return sum(len(session.received) for session in self._sessions if not session.closed)
 
     def connect(self, *, paced: bool = True) -> LiveSession:
         """A session for a client; inside a running event loop.
@@ -35,4 +46,15 @@ class Service:
         Args:
             paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
         """
-        return LiveSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
+        session = LiveSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
+        self._sessions.add(session)
+        return session
+
+    async def drain(self) -> None:
+        """Takes nothing new, and waits until all that is open has been spoken, at most `drain_s`."""
+        self.draining.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_s):
+                async with asyncio.TaskGroup() as tasks:
+                    for session in list(self._sessions):
+                        tasks.create_task(session.wait_until_idle(), name=f"drain[{session.id}]")

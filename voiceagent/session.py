@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import VoiceAgentError
+from voiceagent.errors import ProtocolError, VoiceAgentError
 from voiceagent.policy import Setting
 from voiceagent.utterance import Chunker, Utterance
 
@@ -102,8 +102,10 @@ class Session:
         match command:
             case events.Start():
                 self._start(command, now)
-            case events.Cancel():
-                self._cancel(command, now)
+            case events.Cancel(id="*", played_ms=played_ms):
+                self._cancel_all(now, played_ms)
+            case events.Cancel(id=id_, played_ms=played_ms):
+                self._cancel(id_, now, played_ms)
             case events.Ping(t=t):
                 self._control.append(events.Pong(t))
             case events.Close():
@@ -112,6 +114,8 @@ class Session:
                 utterance = self._open.get(id_) or self._over.get(id_)
                 if utterance is not None:
                     utterance.acknowledge(ms)
+            case events.Resume():
+                self.refuse(None, ProtocolError("sessions cannot be resumed here, or this one is in use already"))
             case _:
                 self._write(command, now)
 
@@ -131,9 +135,20 @@ class Session:
         """More answers wait to be taken than a well-behaved client can cause: read no further."""
         return len(self._control) > CONTROL_MARK
 
+    @property
+    def busy(self) -> bool:
+        """Something is open, or an event waits to be taken."""
+        return not self.closed and bool(self._open or self._control)
+
+    @property
+    def received(self) -> tuple[events.Received, ...]:
+        """What has arrived of each utterance that is open."""
+        return tuple(utterance.received for utterance in self._open.values())
+
     def close(self, now: float) -> None:
         """Cancels everything."""
-        self._cancel(events.Cancel("*"), now)
+        for id_ in list(self._open):
+            self._cancel(id_, now)
         self.closed = True
 
     def _start(self, start: events.Start, now: float) -> None:
@@ -142,7 +157,7 @@ class Session:
             self._control.append(error)
             return
         if start.preempt:
-            self._cancel(events.Cancel("*"), now)
+            self._cancel_all(now)
         if len(self._open) >= self._limits.max_open:
             message = f"{self._limits.max_open} utterances are open already; end or cancel one"
             self._control.append(events.Error(start.id, "no_capacity", message, retryable=True))
@@ -203,18 +218,21 @@ class Session:
                 utterance.receive(events.Finished(error=str(error)))
                 return
 
-    def _cancel(self, cancel: events.Cancel, now: float) -> None:
-        ids = list(self._open) if cancel.id == "*" else [cancel.id]
-        for id_ in ids:
-            utterance = self._open.pop(id_, None) or self._over.pop(id_, None)
-            if utterance is None:
-                if id_ not in self._ignored:
-                    message = f"utterance {id_!r} is not open"
-                    self._control.append(events.Error(id_, "bad_message", message))
-                continue
-            self._release(utterance, cancel=True)
-            self._control.append(utterance.cancel(now, cancel.played_ms))
-            self._ignore(id_)
+    def _cancel_all(self, now: float, played_ms: int | None = None) -> None:
+        """Cancels what is open, and what has been sent to its end but is still to be heard."""
+        over = [id_ for id_, utterance in self._over.items() if self._paced and utterance.is_playing(now)]
+        for id_ in (*over, *self._open):
+            self._cancel(id_, now, played_ms)
+
+    def _cancel(self, id_: str, now: float, played_ms: int | None = None) -> None:
+        utterance = self._open.pop(id_, None) or self._over.pop(id_, None)
+        if utterance is None:
+            if id_ not in self._ignored:
+                self._control.append(events.Error(id_, "bad_message", f"utterance {id_!r} is not open"))
+            return
+        self._release(utterance, cancel=True)
+        self._control.append(utterance.cancel(now, played_ms))
+        self._ignore(id_)
 
     def _release(self, utterance: Utterance, *, cancel: bool) -> None:
         """Lets go of the engine's stream; outputs that are still under way find no owner and are dropped."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.pacing import Pacer
+from voiceagent.word_times import heard_chars, with_characters
 
 if TYPE_CHECKING:
     from voiceagent.text.chunks import Chunk
@@ -83,6 +84,11 @@ class Utterance:
         self._ttfa_ms: int | None = None
 
     # Text in.
+
+    @property
+    def received(self) -> events.Received:
+        """What of it has arrived here."""
+        return events.Received(self.id, self._fed_chars, self.ended)
 
     @property
     def buffered_chars(self) -> int:
@@ -181,7 +187,7 @@ class Utterance:
         self._samples_made += n
 
     def _say_words(self, words: Iterable[events.WordTime]) -> None:
-        words = tuple(words)
+        words = with_characters(words) if self.start.timestamps == "char" else tuple(words)
         if words and self.start.timestamps != "none":
             self._outbox.append(events.Words(self.id, words))
 
@@ -252,6 +258,10 @@ class Utterance:
         left_s = self._samples_made / events.SAMPLE_RATE_HZ - self._pacer.heard_s(now)
         return max(0.0, left_s - COMFORT_S)
 
+    def is_playing(self, now: float) -> bool:
+        """Whether the listener still has some of it to hear."""
+        return self._pacer.is_playing(now)
+
     def acknowledge(self, played_ms: int) -> None:
         """Notes how much the listener says it has heard."""
         self._pacer.acknowledge(max(0, played_ms) / 1000)
@@ -285,17 +295,3 @@ def frame_ends(n: int, frame_ms: int) -> list[int]:
     elif rest:
         ends.append(n)
     return ends
-
-
-def heard_chars(text: str, words: list[events.WordTime], heard_s: float) -> int:
-    """How many characters of the text were heard: whole words only, with the punctuation that follows them."""
-    # Half a millisecond forgives the rounding of times on the wire.
-    heard = [word for word in words if word.end_s <= heard_s + 0.0005]
-    if not heard:
-        return 0
-    cut = max(word.char_end for word in heard)
-    following = [word.char_start for word in words if word.char_start >= cut]
-    stop = min(following, default=len(text))
-    while cut < stop and not text[cut].isspace():
-        cut += 1
-    return cut

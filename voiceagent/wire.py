@@ -31,6 +31,7 @@ _COMMANDS: dict[str, type[Any]] = {
         events.End,
         events.Cancel,
         events.Played,
+        events.Resume,
         events.Ping,
         events.Close,
     )
@@ -40,6 +41,7 @@ _EVENTS: dict[str, type[Any]] = {
     event.type: event
     for event in (
         events.Ready,
+        events.Resumed,
         events.Started,
         events.Words,
         events.Flushed,
@@ -139,13 +141,16 @@ def decode_audio(message: bytes) -> tuple[AudioHeader, bytes]:
 
 
 def _word(word: events.WordTime) -> dict[str, Any]:
-    return {
+    fields = {
         "t": word.text,
         "s": round(word.start_s * 1000),
         "e": round(word.end_s * 1000),
         "c0": word.char_start,
         "c1": word.char_end,
     }
+    if word.char_starts_s:
+        fields["cs"] = [round(start_s * 1000) for start_s in word.char_starts_s]
+    return fields
 
 
 def _word_fields(word: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +160,7 @@ def _word_fields(word: dict[str, Any]) -> dict[str, Any]:
         "end_s": word["e"] / 1000,
         "char_start": word["c0"],
         "char_end": word["c1"],
+        "char_starts_s": [start / 1000 for start in word.get("cs", ())],
     }
 
 

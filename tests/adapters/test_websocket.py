@@ -225,9 +225,10 @@ async def test_cancel_says_what_was_heard_and_nothing_follows() -> None:
         assert (await client.say("Next.", "v")).of("done")
 
 
-async def test_a_client_that_vanishes_stops_its_speech() -> None:
+@pytest.mark.parametrize("resume_window_s", [0.0, 0.3])
+async def test_a_client_that_vanishes_stops_its_speech(resume_window_s: float) -> None:
     engine = FakeEngine(threaded=True, latency_s=0.005)
-    async with serving(engine) as (address, service):
+    async with serving(engine, resume_window_s=resume_window_s) as (address, service):
         async with client_of(address) as gone:
             await gone.send({"type": "start", "id": "u"}, {"type": "text", "id": "u", "text": "One two. " * 500})
             await gone.hear(until=("words",))
@@ -256,7 +257,6 @@ BAD: list[str | bytes] = [
     '{"type": "start", "id": "x", "language": "xx"}',
     '{"type": "start", "id": "x", "format": {"encoding": "mp4"}}',
     '{"type": "start", "id": "x", "format": {"sample_rate": 12345}}',
-    '{"type": "start", "id": "x", "timestamps": "char"}',
     '{"type": "start", "id": "x", "voice": "nobody"}',
     '{"type": "text", "id": "x"}',
     '{"type": "text", "id": "x", "text": 7}',
@@ -395,7 +395,7 @@ async def test_health_voices_and_metrics() -> None:
         health = await http_get(address, "/healthz")
         assert "200 OK" in health
         assert '"status":"ok"' in health
-        assert '{"id":"heart"}' in await http_get(address, "/v1/voices")
+        assert '"id":"heart"' in await http_get(address, "/v1/voices")
         metrics = await http_get(address, "/metrics")
         assert 'voiceagent_utterances_total{outcome="done"} 1.0' in metrics
         assert "voiceagent_audio_seconds_total 0.4" in metrics
