@@ -39,7 +39,7 @@ class Chunker:
         self._chars = 0
         self._line_chars = 0
         self._unsure = False  # whether something ends after the last word depends on the next
-        self._index = 0  # of the next chunk since speech began or paused
+        self._begin(0)
         self._start = 0  # offset of the first character that is in no chunk yet
         self._silent = 0  # characters that wait while nothing of them is seen
         self._previous: Saying | None = None  # what the last chunk said, while its sentence goes on
@@ -66,7 +66,7 @@ class Chunker:
         if self._visible:
             last = self._pending[self._visible[-1]]
             self._close(len(self._visible), block=last.after == LINE and self._line_chars < _SHORT_LINE)
-        self._index = 0
+        self._begin(0)
         return self._take_out()
 
     def end(self) -> list[Chunk]:
@@ -93,8 +93,15 @@ class Chunker:
             return self.flush()
         if self._visible:
             self._close(len(self._visible))
-            self._index = 0
+            self._begin(0)
         return self._take_out()
+
+    def _begin(self, index: int) -> None:
+        """The next chunk is number `index` since speech began or paused."""
+        limits = self._limits
+        stage = min(index, len(limits.words) - 1)
+        self._index = index
+        self._enough = limits.words[stage] + limits.lookahead[stage]  # words that may close it without punctuation
 
     def _take_out(self) -> list[Chunk]:
         chunks, self._out = self._out, []
@@ -151,29 +158,31 @@ class Chunker:
         self._marked = True
 
     def _take_word(self, item: Item) -> None:
-        word = item.visible
+        word, pending = item.visible, self._pending
         size = len(word)
         if self._visible:
-            last = self._pending[self._visible[-1]]
+            last = pending[self._visible[-1]]
             if self._unsure or last.after:
                 self._settle(last, item)
                 if last.after:
                     self._line_chars = 0
-            if self._visible and self._chars + size > self._limits.chars:
+            if self._chars + size > self._limits.chars and self._visible:
                 self._close(len(self._visible), lookahead=1, following=item)
+            pending = self._pending
         else:
             self._line_chars = 0
-        self._visible.append(len(self._pending))
-        self._pending.append(item)
+        self._visible.append(len(pending))
+        pending.append(item)
+        size += 1
+        self._chars += size
+        self._line_chars += size
+        self._words += 1 if word.isalpha() else _spoken_words(word)
         if item.pieces is not None or item.warning:
             self._marked = True
-        self._words += 1 if word.isalpha() else _spoken_words(word)
-        self._chars += size + 1
-        self._line_chars += size + 1
         self._unsure = False
         if item.after == BLOCK:
             self._close(len(self._visible), block=True)
-        elif word[-1].isalnum() or not self._ends(item, None):
+        elif (word[-1].isalnum() or not self._ends(item, None)) and self._words >= self._enough:
             self._cut()
 
     def _settle(self, last: Item, item: Item) -> None:
@@ -207,7 +216,7 @@ class Chunker:
         limits = self._limits
         stage = min(self._index, len(limits.words) - 1)
         most, ahead = limits.words[stage], limits.lookahead[stage]
-        if self._words < most + ahead or len(self._visible) <= ahead:
+        if len(self._visible) <= ahead:
             return
         words = [self._pending[index].visible for index in self._visible]
         last = len(words) - ahead
@@ -250,7 +259,7 @@ class Chunker:
         self._start += len(text)
         self._previous = None if ends else saying
         if says_something(items):
-            self._index += 1
+            self._begin(self._index + 1)
         self._pending = rest
         self._marked = bool(rest) and not _is_plain(rest)
         if count == len(self._visible):

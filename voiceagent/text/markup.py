@@ -31,7 +31,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<entity>&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
     r"|(?P<stars>\*+)|(?P<lines>_+)|(?P<strike>~~+|(?<!\w)==(?=\w)|(?<=\w)==(?!\w))|(?P<ticked>`+)"
     r"|(?P<plain>[A-Za-z0-9 ,.;:!?'\"()/@#%&+$-]+)"
-    r"|(?P<other>.)",
+    r"|(?P<other>[^\x00-\x7f【]+|.)",
     re.S,
 )
 _SPACES: Final = re.compile(r"\s+")
@@ -54,6 +54,7 @@ _GREEK: Final = dict(
 _MARKS: Final = re.compile(
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+"
 )
+_CODE: Final = re.compile(r"[A-Za-z0-9.+#@/:=<>%$&*-]+|[^A-Za-z0-9]")
 _TICKED_LIMIT: Final = 60
 
 
@@ -84,7 +85,8 @@ def _clean_into(sink: _Sink, raw: str, start: int) -> None:
         if match["plain"] is not None or match["mail"] is not None:
             sink.add(text, at, end)
         elif match["other"] is not None:
-            _add_character(sink, text, at)
+            for offset, character in enumerate(text):
+                _add_character(sink, character, at + offset)
         elif match["escape"] is not None:
             sink.add(text[1], at, end)
         elif match["stars"] is not None or match["lines"] is not None:
@@ -148,7 +150,7 @@ def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None
 
 def _add_code(sink: _Sink, inner: str, base: int) -> None:
     """The words of inline code: `max_len` is "max len"; brackets and quotes are silent."""
-    for match in re.finditer(r"[A-Za-z0-9.+#@/:=<>%$&*-]+|[^A-Za-z0-9]", inner):
+    for match in _CODE.finditer(inner):
         text = match.group()
         if text[0] in "_(){}[]\"'`;,\\| ":
             sink.add(" ", base + match.start(), base + match.end())

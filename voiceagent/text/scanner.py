@@ -23,6 +23,11 @@ _SPACES: Final = re.compile(r"\s+")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 # A word that needs no second look. It may stand anywhere in a line, its first letter says that it is no list mark.
 _PLAIN: Final = re.compile(r"([A-Za-z'\"(][A-Za-z0-9'\",.;:!?()%-]{0,60})([ \n\t])")
+_INSIDE: Final = re.compile(
+    r"([A-Za-z0-9'\"(][A-Za-z0-9'\",.;:!?()%-]{0,60})([ \n\t])"
+)  # the same, but not at the start of a line
+# Not at the start of a line, nor where the scanner looks for more than a word: only its characters need a second look.
+_WORD: Final = re.compile(r"([^\s`<>\[\]{}$\\|~*_&【】/@=^-][^\s`<>\[\]{}$\\|~*_&【】/@=^]{0,60})([ \n\t])")
 # Where a run is cut because something stands there that belongs to no word.
 _MARK: Final = re.compile(
     r"\[pause(?:[ :=]\s*(?P<pause>[^\]]{0,20}))?\]|<break\b(?P<break>[^>]*)>|<(?P<end>/)?prosody\b(?P<prosody>[^>]*)>"
@@ -32,6 +37,7 @@ _MARK: Final = re.compile(
 _RULE: Final = re.compile(r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s]{12,}")
 _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
+_MOST_MARKS: Final = 12  # "> > - 1." may nest, but "1. 1. 1." without end is no list
 _BARS: Final = re.compile(r"\|+")
 _NUMBER: Final = re.compile(r"\d{1,3}[.)]")
 _BULLETS: Final = frozenset("-*+•◦▪‣●○■□–—")
@@ -54,6 +60,7 @@ class Scanner:
         self._line = ""  # kind of the current line: "" text, "heading", "list", "table"
         self._blank = 2  # line breaks since the last word
         self._region: Region | None = None
+        self._marks = 0  # list marks and the like at the start of this line
         self._rates: list[float] = []
         self._overlong = False  # inside a run that is too long to be a word
 
@@ -73,7 +80,6 @@ class Scanner:
         buffer = self._buffer + text
         items: list[Item] = []
         position, size = 0, len(buffer)
-        plain = _PLAIN.match
         while position < size:
             if self._region is not None:
                 end = self._region.skip(buffer, position, complete=complete)
@@ -86,11 +92,10 @@ class Scanner:
                     self._region = None
                     continue
                 break
-            match = None if self._overlong else plain(buffer, position)
-            if match is not None:
-                items.append(self._plain_item(match))
-                position = match.end()
-                continue
+            if not self._overlong:
+                position = self._plain_words(buffer, position, items)
+                if position == size:
+                    break
             found = self._slow(buffer, position, complete=complete, items=items)
             if found == position and self._region is None:
                 break
@@ -99,20 +104,34 @@ class Scanner:
         self._base += position
         return items
 
-    def _plain_item(self, match: re.Match[str]) -> Item:
-        visible, space = match.groups()
-        item = Item(match.group(), self._base + match.start(), visible)
-        self._blank = 0
-        if space == "\n":
-            self._end_line(item)
-        else:
-            self._line_start = False
-        return item
+    def _plain_words(self, buffer: str, position: int, items: list[Item]) -> int:
+        """Take words without marks as long as they come; returns where something else stands."""
+        base, inside = self._base, _INSIDE.match
+        match = (_PLAIN if self._line_start else _INSIDE).match(buffer, position)
+        while True:
+            if match is not None:
+                visible, space = match.groups()
+                item = Item(match.group(), base + position, visible)
+            else:
+                match = None if self._line_start else _WORD.match(buffer, position)
+                if match is None:
+                    return position
+                space = match[2]
+                item = self._item(buffer, position, match.end(1))
+                item.raw += space
+            items.append(item)
+            position = match.end()
+            if space == "\n":
+                self._end_line(item)
+                match = _PLAIN.match(buffer, position)
+            else:
+                self._line_start, self._blank = False, 0
+                match = inside(buffer, position)
 
     def _end_line(self, item: Item) -> None:
         """The white space that closed `item` was a line break."""
         item.after = BLOCK if self._line in ("heading", "table") else LINE
-        self._line_start, self._line, self._blank = True, "", 1
+        self._line_start, self._line, self._blank, self._marks = True, "", 1, 0
 
     def _slow(self, buffer: str, position: int, *, complete: bool, items: list[Item]) -> int:
         """Handle what is at `position`; returns where to go on, `position` itself when more text is needed."""
@@ -163,7 +182,7 @@ class Scanner:
         elif match is None:
             self._blank += 1
             item.after = BLOCK if self._blank == 2 else LINE if self._blank == 1 else NONE
-            self._line_start, self._line = True, ""
+            self._line_start, self._line, self._marks = True, "", 0
         items.append(item)
         return end
 
@@ -203,6 +222,8 @@ class Scanner:
     def _line_mark(self, buffer: str, position: int, end: int, items: list[Item]) -> bool:
         """At the start of a line: headings, list marks, quotes, rules, tables. True when the run was one."""
         run = buffer[position:end]
+        if self._marks >= _MOST_MARKS and run[-1] in ".)":
+            return False
         item = Item(run, self._base + position)
         followed = buffer[end : end + 1] not in ("", "\n")
         if _RULE.fullmatch(run):
@@ -225,6 +246,7 @@ class Scanner:
         else:
             return False
         self._blank = 0
+        self._marks += 1
         items.append(item)
         return True
 
@@ -258,7 +280,7 @@ class Scanner:
         item.visible = "".join(piece.text for piece in item.pieces)
         if item.visible == raw:
             item.pieces = None
-        tag = _KNOWN_TAG.search(raw)
+        tag = _KNOWN_TAG.search(raw) if "<" in raw else None
         if tag is not None and tag[1].lower() not in _TAGS and not item.warning:
             item.warning = f"unknown tag <{tag[1]}> was skipped"
         return item
