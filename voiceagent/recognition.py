@@ -63,7 +63,7 @@ def _whisper(model: str) -> Recogniser:
     try:
         from faster_whisper import WhisperModel
     except ImportError as error:
-        raise InputError("whisper needs more: pip install faster-whisper") from error
+        raise InputError("whisper needs more: pip install 'voiceagent[whisper]'") from error
     try:
         whisper = WhisperModel(model, compute_type="int8", cpu_threads=os.cpu_count() or 1)
     except Exception as error:  # a download that fails, a folder without a model: each has an exception of its own
