@@ -40,7 +40,7 @@ class Stretch:
     word_times_s: tuple[tuple[float, float], ...]
 
 
-def _spell(
+def spell(
     words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool
 ) -> tuple[list[int], list[int], list[int]]:
     """Symbols of the stretch, the word that each belongs to (-1: none), and symbols of the look-ahead."""
@@ -77,7 +77,7 @@ def plan(
     The fraction of a token at the end is carried over to the next stretch; the last stretch is rounded up. `speed` scales all
     durations; `pause_s` adds silence at the end.
     """
-    symbols, owners, ahead = _spell(words, lookahead, opened=script.sentence_open, final=final)
+    symbols, owners, ahead = spell(words, lookahead, opened=script.sentence_open, final=final)
     context = script.symbols[-CONTEXT_PHONEMES:]
     device = voice.device
     phonemes = torch.tensor([[*context, *symbols, *ahead]], device=device)

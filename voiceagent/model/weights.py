@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from voiceagent.errors import ModelError, UnknownVoice
+from voiceagent.model.aligner import Aligner, AlignerConfig
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
@@ -68,6 +69,24 @@ def save(folder: Path, voices: Voices) -> None:
         *(_table(f"decoding.{voice}", options) for voice, options in voices.decoding.items()),
     ]
     (folder / "voice.toml").write_text("\n".join(tables), encoding="utf-8")
+
+
+def save_aligner(folder: Path, aligner: Aligner) -> None:
+    """Write the aligner beside the voices whose tokens it knows."""
+    tensors = {key: tensor.to(torch.float16).contiguous() for key, tensor in aligner.state_dict().items()}
+    save_file(tensors, folder / "aligner.safetensors")
+    (folder / "aligner.safetensors").chmod(0o644)
+
+
+def load_aligner(folder: Path | None = None) -> Aligner:
+    """Read the aligner of a folder of voices.
+
+    Raises:
+        ModelError: there is none, or it is cut short.
+    """
+    aligner = Aligner(AlignerConfig())
+    _fill(aligner, (folder or SHIPPED) / "aligner.safetensors")
+    return aligner
 
 
 def _read(folder: Path) -> dict[str, dict[str, object]]:

@@ -1,6 +1,6 @@
 """`voiceagent train ...`: from text to voices, one command a stage, each resumable.
 
-corpus -> codec -> decoder -> tokens -> lm -> export; `all` runs them in a row.
+corpus -> codec -> decoder -> tokens -> lm -> aligner -> export; `all` runs them in a row.
 """
 
 from __future__ import annotations
@@ -126,6 +126,19 @@ def lm(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: T
 
 
 @app.command()
+def aligner(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 4.0, threads: Threads = 1) -> None:
+    """Train what finds the times of words in recordings, for editing."""
+    from voiceagent.model.codec import CodecConfig
+    from voiceagent.training.aligner import AlignerTraining, train_aligner
+    from voiceagent.training.plots import draw_curves
+
+    _need(data / "tokens" / VOICES[0], "tokens")
+    options = AlignerTraining(minutes=minutes, threads=threads)
+    train_aligner(data / "tokens", runs / "aligner", options, levels=CodecConfig().levels, voices=VOICES)
+    draw_curves([runs / "aligner"], runs / "aligner" / "curves.png")
+
+
+@app.command()
 def export(
     runs: Runs = RUNS,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("voiceagent/voices"),
@@ -138,6 +151,8 @@ def export(
     _need(runs / "codec" / "last.pt", "codec")
     chosen = _newest(runs, "adversarial", "decoder", "codec")
     exporting.export(chosen, runs / "lm" / "last.pt", out, {voice: DecodingOptions() for voice in VOICES})
+    if (runs / "aligner" / "last.pt").exists():
+        exporting.export_aligner(runs / "aligner" / "last.pt", out)
 
 
 @app.command()
@@ -162,4 +177,5 @@ def everything(text: Text = None, data: Data = DATA, runs: Runs = RUNS) -> None:
     decoder(data, runs)
     tokens(data, runs)
     lm(data, runs)
+    aligner(data, runs)
     export(runs)

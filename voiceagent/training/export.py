@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
+from voiceagent.model.aligner import Aligner, AlignerConfig
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.symbols import SYMBOLS
-from voiceagent.model.weights import Voices, load, save
+from voiceagent.model.weights import Voices, load, save, save_aligner
 from voiceagent.training.codec import PhonemeProbe
 from voiceagent.training.optim import save as save_checkpoint
 
@@ -36,6 +37,14 @@ def export(codec: Path, language_model: Path, out: Path, decoding: dict[str, Dec
     """Write `voice.toml` and the tensors of both checkpoints in half precision."""
     config = LanguageModelConfig()
     save(out, Voices(codec_of(codec), language_model_of(language_model, config), decoding))
+
+
+def export_aligner(checkpoint: Path, out: Path) -> None:
+    """Write the averaged aligner beside the voices."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    aligner = Aligner(AlignerConfig(**saved["config"]))
+    aligner.load_state_dict(saved["average"])
+    save_aligner(out, aligner)
 
 
 def unpack(voices: Path, runs: Path) -> None:
