@@ -74,7 +74,9 @@ class Conversation:
         """
         self._caught_up.clear()
         self._again.clear()
-        lost = [name for name in have if name not in self._log]
+        for utterance in (name for name in have if name not in self._log and not self.live.knows(name)):
+            message = f"utterance {utterance!r} did not arrive here, or ended long ago: start it again"
+            self.live.refuse(utterance, ProtocolError(message, code="unknown_utterance"))
         again: list[Message] = []
         for utterance in self._log.missed(have):
             try:
@@ -84,9 +86,6 @@ class Conversation:
                 self.live.refuse(utterance, ProtocolError(message, code="resume_gap"))
                 if self._is_open(utterance):
                     self.live.feed(events.Cancel(utterance))
-        for utterance in lost:
-            message = f"utterance {utterance!r} did not arrive here, or ended long ago: start it again"
-            self.live.refuse(utterance, ProtocolError(message, code="unknown_utterance"))
         resumed = wire.encode_event(events.Resumed(self.live.id, self.live.received))
         self._again.extend([resumed, *again])
 

@@ -33,8 +33,8 @@ class _Recipe:
 _RECIPES = {
     # The header that counts the frames can only be written at the end, by going back: a stream has none.
     "mp3": _Recipe("mp3", "libmp3lame", "s16p", 64_000, {"write_xing": "0", "id3v2_version": "0"}),
-    # Pages as short as half of one of our frames, so that no speech waits in an open page.
-    "opus": _Recipe("ogg", "libopus", "s16", 48_000, {"page_duration": "40000"}),
+    # Pages as short as half of one of our frames, so that no speech waits in an open page; no number by chance in them.
+    "opus": _Recipe("ogg", "libopus", "s16", 48_000, {"page_duration": "40000", "fflags": "+bitexact"}),
     "aac": _Recipe("adts", "aac", "fltp", 64_000),
     # Without the 8 KB that FFmpeg leaves free for tags.
     "flac": _Recipe("flac", "flac", "s16", None, {"metadata_header_padding": "0", "fflags": "+bitexact"}),

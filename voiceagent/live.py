@@ -87,6 +87,10 @@ class LiveSession:
         """What has arrived of each utterance that is open."""
         return self._session.received
 
+    def knows(self, utterance_id: str) -> bool:
+        """Whether something of this utterance is still to come."""
+        return self._session.knows(utterance_id)
+
     def feed(self, command: events.Command) -> None:
         """Obeys a command; whatever is wrong with it becomes an `Error` event."""
         self._session.feed(command, self._loop.time())

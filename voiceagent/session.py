@@ -145,6 +145,10 @@ class Session:
         """What has arrived of each utterance that is open."""
         return tuple(utterance.received for utterance in self._open.values())
 
+    def knows(self, utterance_id: str) -> bool:
+        """Whether something of this utterance is still to come."""
+        return utterance_id in self._open or any(getattr(event, "id", None) == utterance_id for event in self._control)
+
     def close(self, now: float) -> None:
         """Cancels everything."""
         for id_ in list(self._open):
