@@ -38,7 +38,7 @@ def client_environment(**more: str) -> dict[str, str]:
 
 
 def run_client(
-    program: str, *arguments: str, venv: str = ".venv-clients", timeout_s: float = 120, **environment: str
+    program: str, *arguments: str, venv: str = ".venv-clients", timeout_s: float = 300, **environment: str
 ) -> dict[str, Any]:
     """The object that a program prints; it fails the test where the program fails.
 

@@ -1,0 +1,103 @@
+"""OpenAI's own package, Pipecat's service and LiveKit's plug-in, all unmodified, against our server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from client_programs import run_client
+from fakes import FakeEngine
+from loopback import Server, running
+
+from voiceagent.config import ServeConfig
+
+SAMPLES = 14_400  # "Hello there. Fine.": three words of 0.2 s
+BYTES = 2 * SAMPLES
+BLOCK = 2_048  # no codec here has longer ones, flac aside, which is exact
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One that asks for a key, and takes long enough to be interrupted."""
+    with running(FakeEngine(threaded=True, latency_s=0.01), ServeConfig(auth_tokens=("secret",))) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("spoken")
+
+
+@pytest.fixture(scope="module")
+def sdk(server: Server, folder: Path) -> dict[str, Any]:
+    return run_client("openai_sdk.py", f"{server.http}/v1", str(folder))
+
+
+def samples_in(path: Path) -> int:
+    if path.suffix == ".pcm":
+        return path.stat().st_size // 2
+    with av.open(str(path)) as file:
+        return sum(24_000 * frame.samples // frame.sample_rate for frame in file.decode(audio=0))
+
+
+@pytest.mark.parametrize("name", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+def test_the_openai_package_gets_every_format(sdk: dict[str, Any], folder: Path, name: str, way: str) -> None:
+    samples = samples_in(folder / f"{way}.{name}")
+    assert abs(samples - SAMPLES) <= (0 if name in ("flac", "wav", "pcm") else BLOCK)
+
+
+def test_the_openai_package_gets_mp3_where_it_names_no_format(sdk: dict[str, Any], folder: Path) -> None:
+    assert abs(samples_in(folder / "default.mp3") - SAMPLES) <= BLOCK
+
+
+def test_the_openai_package_reads_events(sdk: dict[str, Any]) -> None:
+    events = sdk["events"]
+    assert events["kinds"][:-1] == ["speech.audio.delta"] * (len(events["kinds"]) - 1)
+    assert events["kinds"][-1] == "speech.audio.done"
+    assert events["bytes"] == BYTES
+    assert events["usage"]["total_tokens"] == events["usage"]["input_tokens"] + events["usage"]["output_tokens"] == 20
+    assert events["request_id"].startswith("req_")
+
+
+def test_the_openai_package_understands_refusals(sdk: dict[str, Any]) -> None:
+    refused = sdk["refused"]
+    assert (refused["type"], refused["param"], refused["code"]) == ("invalid_request_error", "voice", "invalid_value")
+    assert "voices here: heart, joe" in refused["message"]
+    assert sdk["keyless"] == "invalid_api_key"
+
+
+def test_the_openai_package_lists_models(sdk: dict[str, Any]) -> None:
+    assert "tts-1" in sdk["models"]
+
+
+def test_the_openai_package_asynchronously(sdk: dict[str, Any], server: Server) -> None:
+    heard = sdk["asynchronous"]
+    assert (heard["whole"], heard["streamed"]) == (BYTES, BYTES)
+    assert heard["pieces"] > 3
+    assert not server.fake.live  # the text that it left in the middle
+
+
+def test_pipecat_speaks_answers_and_interrupts(server: Server) -> None:
+    before = len(server.fake.options)
+    heard = run_client("pipecat_openai.py", f"{server.http}/v1")
+    assert heard["errors"] == []
+    assert heard["answered"] == BYTES
+    assert heard["next"] == 2 * 4_800
+    last = len(server.fake.options)
+    assert heard["next_values"] == [round(FakeEngine.level(last) * 32767)]  # nothing of what was interrupted
+    asked = [server.fake.options[number] for number in range(before + 1, last + 1)]
+    assert {(options.voice, options.speed) for options in asked} == {("joe", 1.25)}
+    assert not server.fake.live
+    assert server.service.connections == 0
+
+
+def test_livekit_speaks_every_format_and_interrupts(server: Server) -> None:
+    heard = run_client("livekit_openai.py", f"{server.http}/v1")
+    assert len(heard["samples"]) == 8
+    for name, samples in heard["samples"].items():
+        assert abs(samples - SAMPLES) <= 2_400, name  # its decoder leaves out half of the last block of a flac
+    assert not server.fake.live
