@@ -41,6 +41,8 @@ class Context:
         """When the client last spoke of it, or got audio of it."""
         self.closing = False
         """The client has closed it; what was flushed is still being spoken."""
+        self.stopped = False
+        """It has been interrupted; only its last message is due."""
         self.later: list[ClientMessage] = []
         """Messages for a new context of the same name, which waits for the end of this one."""
         self._live = live
@@ -101,14 +103,17 @@ class Context:
         asked = [number for number, by_client in enumerate(self._flushes) if by_client]
         if self.closing or (not asked and (self._flushes or self._unflushed)):
             self.closing = True
-            self.later.clear()
-            self._live.feed(events.Cancel(self.utterance))
+            self._stop()
         elif not self._unflushed and (not self._flushes or asked[-1] == len(self._flushes) - 1):
             self.end()
         else:
             # Text came after the last flush: it is dropped, the flushed text before it is not.
             self.closing = True
             self._cut_after = asked[-1] + 1
+
+    def _stop(self) -> None:
+        self.stopped = True
+        self._live.feed(events.Cancel(self.utterance))
 
     def _flush(self, *, asked: bool) -> None:
         self._separate()
@@ -150,5 +155,5 @@ class Context:
         self._cut_after -= 1
         if self._cut_after > 0:
             return None
-        self._live.feed(events.Cancel(self.utterance))
+        self._stop()
         return self._encoder.encode(np.zeros(0, np.float32), last=True)

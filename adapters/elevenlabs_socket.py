@@ -277,14 +277,17 @@ class _ManyContexts(_Connection):
             await self._write_to(context, message)
 
     def _named(self, name: str | None) -> Context | None:
-        return next((context for context in self._contexts.values() if context.name == name), None)
+        return next((context for context in self._active() if context.name == name), None)
+
+    def _active(self) -> list[Context]:
+        return [context for context in self._contexts.values() if not context.stopped]
 
     async def _write_to(self, context: Context | None, message: ClientMessage) -> None:
         if context is None:
             if not message.text:
                 return  # a keep-alive or a flush where nothing is open
             limit = self._service.config.limits.max_open
-            if len(self._contexts) >= limit:
+            if len(self._active()) >= limit:
                 await self._refuse_context(message.context, limit)
                 return
             context = self._open(message.context, message)
@@ -321,10 +324,11 @@ class _ManyContexts(_Connection):
             self._live.close()
 
     def _idle_at(self) -> float | None:
-        waiting = self._waiting()
-        if self._leaving or (self._contexts and not waiting):
+        if self._leaving:
             return None
-        touched_at = min((context.touched_at for context in waiting), default=self._touched_at)
+        # While contexts are still being spoken after their end, nothing is idle yet.
+        nothing_waits = self._now if self._contexts else self._touched_at
+        touched_at = min((context.touched_at for context in self._waiting()), default=nothing_waits)
         return touched_at + self._query.inactivity_s
 
     def _waiting(self) -> list[Context]:

@@ -110,6 +110,8 @@ def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info"
         uvicorn.Config(
             app,
             ws="websockets-sansio",
+            ssl_certfile=config.tls_cert,
+            ssl_keyfile=config.tls_key,
             ws_max_size=config.max_message_bytes,
             # Speech does not shrink, and compressing it would cost time and memory for each client.
             ws_per_message_deflate=False,

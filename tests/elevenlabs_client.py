@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -85,12 +86,10 @@ class Client:
 
     async def until_closed(self) -> tuple[int, str]:
         """Code and reason of the close, after everything before it has been noted."""
-        try:
+        with contextlib.suppress(ConnectionClosed):
             while True:
                 await self.message()
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None
-            return closed.rcvd.code, closed.rcvd.reason
+        return self.ws.close_code or 0, self.ws.close_reason or ""
 
 
 @asynccontextmanager

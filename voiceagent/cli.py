@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from voiceagent.cli_edit import edit
 from voiceagent.errors import AudioDeviceError, ConfigError, InputError, SynthesisError, VoiceAgentError
 from voiceagent.events import SpeakOptions
 from voiceagent.version import __version__
@@ -150,21 +151,30 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, as configs/serve.toml.")] = None,
     weights: Weights = None,
     lexicon: Words = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: https and wss.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of --tls-cert.")] = None,
+    tls_self_signed: Annotated[
+        bool, typer.Option(help="https and wss on localhost, by a certificate made once.")
+    ] = False,
 ) -> None:
-    """Serve speech over WebSocket."""
+    """Serve speech over WebSocket and HTTP."""
     from voiceagent.adapters.server import bind, build_app, build_server
     from voiceagent.agent import load_engine
     from voiceagent.config import ServeConfig, load_serve_config
     from voiceagent.live import chunker_with, warm_up
     from voiceagent.service import Service
+    from voiceagent.tls import check, key_pair
 
     settings = load_serve_config(config) if config else ServeConfig()
     given: dict[str, Any] = {"host": host, "port": port, "weights": str(weights) if weights else None}
     given["lexicon"] = str(lexicon) if lexicon else None
+    given["tls_cert"], given["tls_key"] = key_pair(tls_cert, tls_key, self_signed_one=tls_self_signed)
     try:
         settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if settings.tls_cert and settings.tls_key:
+        check(settings.tls_cert, settings.tls_key)
     make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
     listener = bind(settings.host, settings.port)
     with listener:
@@ -177,7 +187,10 @@ def serve(
             server = build_server(build_app(service), settings, log_level="warning")
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
             voices = ", ".join(engine.voices)
-            typer.echo(f"voiceagent listens on ws://{shown}:{listener.getsockname()[1]}/v1/stream (voices: {voices})")
+            scheme, port = "wss" if settings.tls_cert else "ws", listener.getsockname()[1]
+            typer.echo(f"voiceagent listens on {scheme}://{shown}:{port}/v1/stream (voices: {voices})")
+            if tls_self_signed:
+                typer.echo(f"clients trust it by: SSL_CERT_FILE={settings.tls_cert}")
             if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.auth_tokens:
                 _notes.print("whoever reaches this address may use it: set auth_tokens in the settings")
             # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
@@ -187,6 +200,9 @@ def serve(
             pass  # the usual way to end it
         finally:
             engine.close()
+
+
+app.command()(edit)
 
 
 @app.command()

@@ -160,6 +160,10 @@ class ServeConfig:
     """Web pages (scheme://host:port) that may connect; programs send no origin and always may."""
     auth_tokens: tuple[str, ...] = ()
     """A client needs one of them; none means that everyone may connect."""
+    tls_cert: str | None = None
+    """PEM certificate, with its chain; None is plain http and ws."""
+    tls_key: str | None = None
+    """PEM key of the certificate."""
     limits: Limits = field(default_factory=Limits)
     speech: SpeechPolicy = field(default_factory=SpeechPolicy)
     """What is spoken of markup; a client may change it for an utterance."""
@@ -177,6 +181,8 @@ class ServeConfig:
         _within("resume_window_s", self.resume_window_s, 0, 3_600)
         _within("resume_max_bytes", self.resume_max_bytes, 0, 1024 * 1024 * 1024)
         _within("drain_s", self.drain_s, 0, 3_600)
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together: a certificate and its key")
         if not all(token and token == token.strip() for token in self.auth_tokens):
             raise ValueError("auth_tokens has an empty token, or one with a space at its begin or end")
 

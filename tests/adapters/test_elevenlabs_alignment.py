@@ -81,7 +81,9 @@ def test_text_that_is_not_spoken_keeps_its_place() -> None:
     times = CharacterTimes()
     times.add_text("See ```x = 1``` there.")
     times.add_words([WordTime("See", 0.0, 0.2, 0, 3), WordTime("there", 0.2, 0.4, 16, 21)])
-    assert "".join(char for alignment in taken(times, [0.2, 0.4]) for char in alignment.chars) == "See ```x = 1``` there."
+    assert (
+        "".join(char for alignment in taken(times, [0.2, 0.4]) for char in alignment.chars) == "See ```x = 1``` there."
+    )
 
 
 def test_nothing_said_is_nothing_aligned() -> None:

@@ -57,7 +57,9 @@ async def test_nothing_said_ends_as_well(server: Server) -> None:
     assert said.audio == b""
 
 
-@pytest.mark.parametrize("flush", [{"text": "No full stop", "flush": True}, {"text": "", "flush": True}, {"flush": True}])
+@pytest.mark.parametrize(
+    "flush", [{"text": "No full stop", "flush": True}, {"text": "", "flush": True}, {"flush": True}]
+)
 async def test_flush_speaks_and_keeps_the_socket_open(server: Server, flush: dict[str, object]) -> None:
     async with stream_input(server) as client:
         await client.send(BEGIN)
@@ -94,7 +96,9 @@ async def test_single_spaces_keep_alive_and_separate_words(server: Server) -> No
 
 async def test_pieces_of_words_are_joined_as_they_come(server: Server) -> None:
     async with stream_input(server) as client:
-        await client.send({"text": "Hel"}, {"text": "lo wor"}, {"text": "ld."}, {"text": "", "flush": True}, {"text": ""})
+        await client.send(
+            {"text": "Hel"}, {"text": "lo wor"}, {"text": "ld."}, {"text": "", "flush": True}, {"text": ""}
+        )
         said = await client.until_final()
     assert said.chars == "Hello world. "
     assert said.seconds() == 0.4
@@ -157,7 +161,9 @@ async def test_silence_of_the_client_ends_the_stream() -> None:
     assert client.said[None].seconds() == 0.2
 
 
-@pytest.mark.parametrize("key", [{"xi-api-key": "sesame"}, {"xi_api_key": "sesame"}, {"authorization": "Bearer sesame"}])
+@pytest.mark.parametrize(
+    "key", [{"xi-api-key": "sesame"}, {"xi_api_key": "sesame"}, {"authorization": "Bearer sesame"}]
+)
 async def test_the_key_in_the_first_message(key: dict[str, str]) -> None:
     with running(FakeEngine(threaded=True), ServeConfig(auth_tokens=("sesame",))) as server:
         async with stream_input(server) as client:
@@ -236,5 +242,3 @@ async def test_formats(server: Server, name: str, begins: bytes | None, low: int
     assert begins is None or said.audio.startswith(begins)
     assert said.span_ms == 600
     assert said.chars == "Hello there, friend. "
-
-
