@@ -30,6 +30,7 @@ from voiceagent.policy import Setting, SpeechPolicy
 from voiceagent.session import MakeChunker, SpeechEngine
 
 if TYPE_CHECKING:
+    from voiceagent.editor import Editor
     from voiceagent.events import Samples
 
 __all__ = ["AgentSession", "Clip", "Engine", "Frame", "VoiceAgent", "load_engine", "speak"]
@@ -103,6 +104,7 @@ class VoiceAgent:
     ) -> None:
         self._given = engine
         self._engine: Engine | None = None
+        self._editor: Editor | None = None
         self._weights = weights
         self._limits = limits
         self._make_chunker = make_chunker or chunker_with(lexicon, policy)
@@ -180,6 +182,30 @@ class VoiceAgent:
             warnings = tuple(session.warnings)
         samples = np.concatenate([frame.samples for frame in frames]) if frames else np.zeros(0, np.float32)
         return Clip(samples, tuple(word for frame in frames for word in frame.words), warnings)
+
+    async def edit(self, samples: Samples, transcript: str, to: str, *, voice: str = DEFAULT_VOICE) -> Clip:
+        """Changes words of a recording; samples outside the seams stay as they are.
+
+        Args:
+            samples: the recording, (n,) float32 in [-1, 1] at 24 kHz.
+            transcript: what it says now, word by word.
+            to: what it shall say.
+            voice: the voice that is nearest to the speaker.
+
+        Raises:
+            InputError: the transcript does not fit the recording; the words that do not are named.
+            UnknownVoice: no voice of that name.
+        """
+        if self._editor is None:
+            self._editor = await asyncio.to_thread(_load_editor, self._weights)
+        edited = await asyncio.to_thread(self._editor.edit, samples, transcript, to, voice=voice)
+        return Clip(edited.samples, ())
+
+
+def _load_editor(weights: Path | None) -> Editor:
+    from voiceagent.editor import Editor
+
+    return Editor(weights=weights)
 
 
 def load_engine(weights: Path | None = None, max_streams: int = 16) -> Engine:
