@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from voiceagent import events, wire
+from voiceagent.client_frame import Frame
+from voiceagent.client_outbox import PIECE_CHARS, Outbox
 from voiceagent.config import Limits
 from voiceagent.errors import (
-    ConnectionFailed,
     InputError,
     NoCapacity,
     ProtocolError,
@@ -23,67 +22,17 @@ from voiceagent.errors import (
     VoiceAgentError,
 )
 
-if TYPE_CHECKING:
-    from voiceagent.events import Samples
-
-# A long text goes out in pieces, so that room can be waited for.
-PIECE_CHARS = 2_000
 # Frames that may wait to be iterated over, some five minutes; then the connection is read no further.
 UNREAD_FRAMES = 4_096
 # Text that is not spoken, as a long listing, never comes back as words: after this much silence it counts as done with.
 IDLE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """A piece of audio, and the words that begin in it."""
-
-    payload: bytes
-    """As the server sent it, in `format`."""
-    format: events.AudioFormat
-    words: tuple[events.WordTime, ...]
-    """Words whose audio starts inside this frame; times from the start of the utterance."""
-    seq: int
-    """Number of the frame within its utterance, from 0, without gaps."""
-    pts_samples: int
-    """Where the frame begins, counted in samples of `format` from the start of the utterance."""
-    last: bool = False
-
-    @property
-    def sample_rate(self) -> int:
-        """Hertz."""
-        return self.format.sample_rate
-
-    @property
-    def samples(self) -> Samples:
-        """The payload as (n,) float32 in [-1, 1].
-
-        Raises:
-            InputError: the encoding is neither pcm_s16le nor pcm_f32le.
-        """
-        import numpy as np
-
-        if self.format.encoding == "pcm_s16le":
-            return np.frombuffer(self.payload, "<i2").astype(np.float32) / np.float32(32767)
-        if self.format.encoding == "pcm_f32le":
-            return np.frombuffer(self.payload, "<f4").astype(np.float32)
-        raise InputError(f"frames of {self.format.encoding} have no samples: ask for pcm_s16le, or use the payload")
-
-    @property
-    def pcm(self) -> bytes:
-        """The samples as 16-bit little-endian integers."""
-        if self.format.encoding == "pcm_s16le":
-            return self.payload
-        from voiceagent.pcm import to_s16le
-
-        return to_s16le(self.samples)
-
-
-class Sender(Protocol):
+class Line(Protocol):
     """What an utterance needs of the connection."""
 
-    async def send(self, command: events.Command) -> None:
-        """Sends a command, in order.
+    async def send(self, outbox: Outbox) -> None:
+        """Sends what waits in an outbox; over a line that is down, when it is up again.
 
         Raises:
             ConnectionFailed: the connection is gone for good.
@@ -92,18 +41,20 @@ class Sender(Protocol):
 
 
 class Utterance:
-    """One turn of speech; `async with` opens it, and leaving it cancels what has not been spoken.
+    """One turn of speech; `Client.utterance` opens it.
 
     Send, flush, end and cancel from any task; one task iterates over the frames, meanwhile or later.
     """
 
-    def __init__(self, sender: Sender, start: events.Start, ready: events.Ready) -> None:
+    def __init__(self, line: Line, start: events.Start, ready: events.Ready) -> None:
         self.id = start.id
         self.warnings: list[str] = []
         """What was worth knowing; speech went on."""
         self.done: events.Done | None = None
         """The figures of the utterance, once it is complete."""
-        self._sender = sender
+        self.outbox = Outbox(start)
+        """What is still to be sent; the connection takes from it."""
+        self._line = line
         self._start = start
         self._voices = ready.voices
         self._max_text_buffer = ready.limits.get("max_text_buffer", Limits().max_text_buffer)
@@ -111,29 +62,16 @@ class Utterance:
         self._frames: deque[Frame] = deque()
         self._words: tuple[events.WordTime, ...] = ()
         self._next_seq = 0
-        self._sent_chars = 0
+        self._at_frame = (0, 0)
         self._spoken_chars = 0
+        self._started = False
         self._flushes = 0
         self._flushed = 0
-        self._ended = False
         self._iterated = False
         self._cancelling = False
         self._cancelled: events.Cancelled | None = None
         self._error: VoiceAgentError | None = None
         self._changed = asyncio.Event()
-
-    async def __aenter__(self) -> Utterance:
-        await self._sender.send(self._start)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self.over:
-            try:
-                await self._sender.send(events.Cancel(self.id))
-            except ConnectionFailed:
-                return  # nobody is left who could speak
 
     @property
     def over(self) -> bool:
@@ -155,8 +93,8 @@ class Utterance:
             self._check_writable()
             await self._wait_for_room(len(piece))
             self._check_writable()
-            self._sent_chars += len(piece)
-            await self._sender.send(events.Text(self.id, piece))
+            self.outbox.write(piece)
+            await self._line.send(self.outbox)
 
     async def flush(self, *, wait: bool = False) -> None:
         """Speaks what waits for the rest of its sentence; the utterance stays open.
@@ -167,7 +105,8 @@ class Utterance:
         self._check_writable()
         self._flushes += 1
         mine = self._flushes
-        await self._sender.send(events.Flush(self.id))
+        self.outbox.flush()
+        await self._line.send(self.outbox)
         while wait and self._flushed < mine and not self.over:
             await self._next_change()
         if self._error is not None:
@@ -176,13 +115,14 @@ class Utterance:
     async def end(self) -> None:
         """No more text: the iteration ends after the last frame."""
         self._check_writable()
-        self._ended = True
-        await self._sender.send(events.End(self.id))
+        self.outbox.end()
+        await self._line.send(self.outbox)
 
     async def played(self, played_s: float) -> None:
         """Tells how much of the utterance the listener has heard; where nobody tells, the server's clock does."""
         if self._cancelled is None and self._error is None:
-            await self._sender.send(events.Played(self.id, round(played_s * 1000)))
+            self.outbox.played(round(played_s * 1000))
+            await self._line.send(self.outbox)
 
     async def cancel(self, played_s: float | None = None) -> events.Cancelled:
         """Stops the utterance and returns what was heard of it; the iteration ends at once.
@@ -197,7 +137,8 @@ class Utterance:
         """
         if not self._cancelling and self._error is None:
             self.stop()
-            await self._sender.send(events.Cancel(self.id, None if played_s is None else round(played_s * 1000)))
+            self.outbox.cancel(None if played_s is None else round(played_s * 1000))
+            await self._line.send(self.outbox)
         while self._cancelled is None and self._error is None:
             await self._next_change()
         if self._cancelled is None:
@@ -208,14 +149,14 @@ class Utterance:
     def _check_writable(self) -> None:
         if self._error is not None:
             raise self._error
-        if self._ended:
+        if self.outbox.ended:
             raise InputError("this utterance has been ended: open another one for more text")
         if self._cancelling or self.over:
             raise InputError("this utterance has been cancelled: open another one for more text")
 
     async def _wait_for_room(self, chars: int) -> None:
         """Keeps what waits at the server below its limit, so that it need not refuse text."""
-        while self._sent_chars + chars - self._spoken_chars > self._max_text_buffer and not self.over:
+        while self.outbox.chars + chars - self._spoken_chars > self._max_text_buffer and not self.over:
             if len(self._frames) >= UNREAD_FRAMES and not self._iterated:
                 raise NoCapacity("five minutes of audio wait: iterate over the utterance while you send")
             try:
@@ -248,15 +189,29 @@ class Utterance:
 
     # For the connection.
 
-    @property
-    def start(self) -> events.Start:
-        """The command that opened it."""
-        return self._start
-
     async def wait_for_reader(self) -> None:
         """Waits while very many frames wait to be iterated over."""
         while len(self._frames) >= UNREAD_FRAMES and not (self.over or self._cancelling):
             await self._next_change()
+
+    @property
+    def have(self) -> int | None:
+        """Number of the last frame that has arrived, -1 is none, where the server has more to say; else None."""
+        told = self.over and not (self._cancelling and self._cancelled is None and self._error is None)
+        return None if told or not self._started else self._next_seq - 1
+
+    def rewind(self, received: events.Received | None) -> Outbox:
+        """Goes back to what arrived on both sides of a lost connection; returns what is to be said.
+
+        What the server said after the last frame comes again, so it is forgotten here.
+        """
+        if self.have is not None:
+            self._words = ()
+            self._flushed, warned = self._at_frame
+            del self.warnings[warned:]
+        if self.have is not None or not self._started:
+            self.outbox.rewind(received, started=self._started)
+        return self.outbox
 
     def take_audio(self, header: wire.AudioHeader, payload: bytes) -> None:
         """Takes a frame; one that came before, as after a resume, is dropped."""
@@ -267,6 +222,7 @@ class Utterance:
             self.fail(ProtocolError(f"frames {self._next_seq} to {seq - 1} of utterance {self.id!r} are missing"))
             return
         self._next_seq = seq + 1
+        self._at_frame = self._flushed, len(self.warnings)
         words, self._words = self._words, ()
         if payload or words:
             last = bool(flags & wire.FLAG_LAST)
@@ -278,10 +234,11 @@ class Utterance:
         match event:
             case events.Started():
                 self._format = event.format
+                self._started = True
             case events.Words():
                 self._take_words(event.words)
             case events.Flushed():
-                self._flushed += 1
+                self._flushed = min(self._flushed + 1, self._flushes)
             case events.Warning_():
                 self.warnings.append(event.message)
             case events.Done():
