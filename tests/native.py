@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes import FakeChunker, FakeEngine
+from uvicorn import Server
 from websockets.asyncio.client import ClientConnection, connect
 
 from voiceagent.adapters.server import bind, build_app, build_server
@@ -70,7 +71,8 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[str, Service]]:
+async def server_of(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[str, Service, Server]]:
+    """A server in this loop: where it is, what its doors share, and itself, to be told to end."""
     config = ServeConfig(port=0, **settings)
     service = Service(engine, config, make_chunker=FakeChunker)
     listener = bind(config.host, config.port)
@@ -78,12 +80,18 @@ async def serving(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[st
     engine.start()
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}", service
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}", service, server
     finally:
         server.should_exit = True
         await task
         listener.close()
         engine.close()
+
+
+@asynccontextmanager
+async def serving(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[str, Service]]:
+    async with server_of(engine, **settings) as (address, service, _):
+        yield address, service
 
 
 @asynccontextmanager
