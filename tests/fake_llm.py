@@ -68,15 +68,16 @@ class FakeLlm:
         return StreamingResponse(self._stream(), media_type=self.media_type)
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        finished = False
+        pieces = list(self.raw) if self.raw is not None else [*map(event, self.tokens), STOP, DONE]
+        left = len(pieces)
         try:
-            for piece in self.raw if self.raw is not None else [*map(event, self.tokens), STOP, DONE]:
+            for piece in pieces:
                 yield piece
+                left -= 1
                 self.sent += 1
                 await asyncio.sleep(self.token_s)
-            finished = True
         finally:
-            self.cut_off += not finished
+            self.cut_off += left > 0
 
 
 @asynccontextmanager
