@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
@@ -37,6 +38,15 @@ def known_token(config: ServeConfig, token: str) -> bool:
     # All of them are compared, each in constant time: how long it takes says nothing about how near a guess was.
     known = [hmac.compare_digest(presented, valid.encode()) for valid in config.auth_tokens]
     return any(known) or not known
+
+
+def origin_allowed(connection: HTTPConnection) -> bool:
+    """Programs send no origin; a page that this host itself serves may connect, others where the settings name them."""
+    service: Service = connection.app.state.service
+    origin = connection.headers.get("origin")
+    if origin is None or origin in service.config.origins:
+        return True
+    return urlsplit(origin).netloc == connection.headers.get("host")
 
 
 def unauthorized() -> Response:

@@ -12,13 +12,12 @@ import contextlib
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events, wire
-from voiceagent.adapters.auth import answered_subprotocol, authorized, unauthorized
+from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_allowed, unauthorized
 from voiceagent.adapters.conversation import Conversation, Conversations
 from voiceagent.encoders import require
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
@@ -43,7 +42,7 @@ log = logging.getLogger(__name__)
 async def stream(websocket: WebSocket) -> None:
     """One connection, from the handshake to its end."""
     service: Service = websocket.app.state.service
-    if not _origin_allowed(websocket, service.config.origins):
+    if not origin_allowed(websocket):
         await websocket.send_denial_response(PlainTextResponse("origin not allowed\n", 403))
         return
     if service.full:
@@ -264,11 +263,3 @@ class _Connection:
             async with asyncio.timeout(self._service.config.drain_s):
                 await self._conversation.wait_until_said()
         raise _Ending(CLOSE_GOING_AWAY, last_words=True)
-
-
-def _origin_allowed(websocket: WebSocket, allowed: tuple[str, ...]) -> bool:
-    """Programs send no origin; a page that this host itself serves may connect, others where the settings name them."""
-    origin = websocket.headers.get("origin")
-    if origin is None or origin in allowed:
-        return True
-    return urlsplit(origin).netloc == websocket.headers.get("host")
