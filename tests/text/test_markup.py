@@ -75,7 +75,7 @@ def test_default_policy(text: str, expected: str) -> None:
         (SpeechPolicy(code_block="speak"), "```python\nhello there\n```\nafter", "hello there. after"),
         (SpeechPolicy(inline_code="skip"), "use `x` now", "use now"),
         (SpeechPolicy(emoji="name"), "nice 🎉", "nice party popper"),
-        (SpeechPolicy(think="speak"), "<think>plan</think> go", "plan go"),
+        (SpeechPolicy(think="speak"), "<think>plan</think> go", "plan. go"),
         (SpeechPolicy(url="skip"), "see https://example.com/a now", "see now"),
         (SpeechPolicy(image="skip"), "see ![a cat](c.png) now", "see now"),
         (SpeechPolicy(footnotes="speak"), "fact[1] here", "fact one here"),

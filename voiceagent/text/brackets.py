@@ -11,8 +11,9 @@ RUN_LIMIT: Final = 256  # a run without white space is cut here
 _HOLD_LIMIT: Final = 256  # a bracket, backtick or tag that is not closed within this many characters is none
 _MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must not hold back much
 WHITE: Final = re.compile(r"\s")
-_OPENER: Final = re.compile(r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<!\$)\$(?=[A-Za-z\\({])|\\\(|【")
-_CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "\\": "\\)", "【": "】"}
+_OPENER: Final = re.compile(r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<![$\w])\$\$(?!\$)|(?<!\$)\$(?=[A-Za-z\\({])|\\[(\[]|【")
+_CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "【": "】"}
+_DISPLAYED: Final = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _SAID_TAG: Final = re.compile(r"<(sub|phoneme|say-as)\b[^>]*>")
 
 
@@ -42,13 +43,15 @@ def _close(buffer: str, opener: re.Match[str], *, complete: bool) -> int | None:
     mark = opener.group()
     start = opener.end()
     limit = start + (_MATH_LIMIT if mark == "$" else _HOLD_LIMIT)
-    closer = mark if mark[0] == "`" else _CLOSERS[mark[0]]
+    closer = mark if mark[0] == "`" else _DISPLAYED.get(mark) or _CLOSERS[mark[0]]
     if mark[0] == "<":
         said = _SAID_TAG.match(buffer, start - 1)
         if said is not None:
             closer = f"</{said[1]}>"
     found = buffer.find(closer, start, limit)
-    newline = buffer.find("\n" if mark[0] in "$<\\【" else "\n\n", start, limit if found < 0 else found)
+    newline = buffer.find(
+        "\n" if mark in ("$", "\\(") or mark[0] in "<【" else "\n\n", start, limit if found < 0 else found
+    )
     if newline >= 0:
         return start
     if found < 0:

@@ -16,7 +16,7 @@ from voiceagent.text.ssml import speak_tag
 __all__ = ["clean"]
 
 _TOKEN: Final = re.compile(
-    r"(?P<math>\$(?P<tex>[^$\s](?:[^$]*[^$\s])?)\$(?!\d)|\\\((?P<paren>.+?)\\\))"
+    r"(?P<math>\$\$(?P<block>.+?)\$\$|\\\[(?P<display>.+?)\\\]|\$(?P<tex>[^$\s](?:[^$]*[^$\s])?)\$(?!\d)|\\\((?P<paren>.+?)\\\))"
     r"|(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<spoken><(?P<tag>sub|phoneme|say-as)\b(?P<attributes>[^>]*)>(?P<content>[^<]*)</(?P=tag)\s*>)"
     r"|(?P<auto><(?:https?://|mailto:)?[^\s<>]*[@.:][^\s<>]*>)"
@@ -30,7 +30,8 @@ _TOKEN: Final = re.compile(
     r"|(?P<code>(?P<ticks>`+)(?P<inner>.+?)(?P=ticks)(?!`))"
     r"|(?P<entity>&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
     r"|(?P<stars>\*+)|(?P<lines>_+)|(?P<strike>~~+|(?<!\w)==(?=\w)|(?<=\w)==(?!\w))|(?P<ticked>`+)"
-    r"|(?P<plain>[A-Za-z0-9 ,.;:!?'\"()/@#%&+$-]+)"
+    r"|(?P<hash>(?<![\w&])#(?=[A-Za-z]))"
+    r"|(?P<plain>[A-Za-z0-9 ,.;:!?'\"()/@%&+$-]+)"
     r"|(?P<other>[^\x00-\x7f【]+|.)",
     re.S,
 )
@@ -55,6 +56,10 @@ _MARKS: Final = re.compile(
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+"
 )
 _CODE: Final = re.compile(r"[A-Za-z0-9.+#@/:=<>%$&*-]+|[^A-Za-z0-9]")
+_SIGNS: Final = {
+    ".": "dot", "/": "slash", "?": "question mark", "=": "equals", "&": "and", "-": "dash", "_": "underscore", "#": "hash",
+    ":": "colon", "%": "percent", "@": "at", "+": "plus", "~": "tilde", ",": "comma", ";": "semicolon", "!": "exclamation mark",
+}  # fmt: skip
 _TICKED_LIMIT: Final = 60
 
 
@@ -87,6 +92,8 @@ def _clean_into(sink: _Sink, raw: str, start: int) -> None:
         elif match["other"] is not None:
             for offset, character in enumerate(text):
                 _add_character(sink, character, at + offset)
+        elif match["hash"] is not None:
+            sink.add("#" if sink.policy.hashtag == "speak" else "", at, end)
         elif match["escape"] is not None:
             sink.add(text[1], at, end)
         elif match["stars"] is not None or match["lines"] is not None:
@@ -126,7 +133,8 @@ def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None
     elif match["auto"] is not None or match["url"] is not None:
         if policy.url != "skip":
             shown = match.group().strip("<>").removeprefix("mailto:")
-            sink.add(shown, at + match.group().find(shown), at + match.group().find(shown) + len(shown))
+            first = at + match.group().find(shown)
+            sink.add(_spelled(shown) if policy.url == "full" else shown, first, first + len(shown))
     elif match["code"] is not None:
         if policy.inline_code == "speak":
             inner = match["inner"]
@@ -134,8 +142,8 @@ def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None
             if len(inner) <= _TICKED_LIMIT:
                 _add_code(sink, inner, base)
     elif match["math"] is not None:
-        if policy.inline_math == "speak":
-            sink.add(speak_math(match["tex"] or match["paren"]), at, end)
+        if policy.inline_math == "speak" or match["block"] or match["display"]:
+            sink.add(speak_math(next(match[g] for g in ("block", "display", "tex", "paren") if match[g])), at, end)
     elif match["entity"] is not None:
         text = html.unescape(match.group())
         if text == match.group():  # no entity ("R&D;"), or one that nobody defined
@@ -146,6 +154,12 @@ def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None
                 _add_character(inner_sink, character, 0)
             sink.add("".join(piece.text for piece in inner_sink.pieces), at, end)
             sink.skipped = sink.skipped or inner_sink.skipped
+
+
+def _spelled(url: str) -> str:
+    """Every sign of an address by its name."""
+    bare = re.sub(r"^\w+://", "", url).rstrip("/")
+    return " ".join("".join(f" {_SIGNS[c]} " if c in _SIGNS else c for c in bare).split())
 
 
 def _add_code(sink: _Sink, inner: str, base: int) -> None:

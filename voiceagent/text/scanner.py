@@ -12,10 +12,10 @@ from typing import Final
 
 from voiceagent.text.brackets import RUN_LIMIT, WHITE, hold_end
 from voiceagent.text.items import BLOCK, LINE, NONE, Item, Piece
+from voiceagent.text.marks import MARK, Rates
 from voiceagent.text.markup import clean
 from voiceagent.text.policy import SpeechPolicy
 from voiceagent.text.regions import Region, find_region
-from voiceagent.text.ssml import attributes_of, pause_seconds, rate_factor
 
 __all__ = ["Scanner"]
 
@@ -28,12 +28,6 @@ _INSIDE: Final = re.compile(
 )  # the same, but not at the start of a line
 # Not at the start of a line, nor where the scanner looks for more than a word: only its characters need a second look.
 _WORD: Final = re.compile(r"([^\s`<>\[\]{}$\\|~*_&【】/@=^-][^\s`<>\[\]{}$\\|~*_&【】/@=^]{0,60})([ \n\t])")
-# Where a run is cut because something stands there that belongs to no word.
-_MARK: Final = re.compile(
-    r"\[pause(?:[ :=]\s*(?P<pause>[^\]]{0,20}))?\]|<break\b(?P<break>[^>]*)>|<(?P<end>/)?prosody\b(?P<prosody>[^>]*)>"
-    r"|</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|hr|blockquote|speak|s)\b[^>]*>",
-    re.I,
-)
 _RULE: Final = re.compile(r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s]{12,}")
 _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
@@ -61,7 +55,8 @@ class Scanner:
         self._blank = 2  # line breaks since the last word
         self._region: Region | None = None
         self._marks = 0  # list marks and the like at the start of this line
-        self._rates: list[float] = []
+        self._rates = Rates()
+        self._table_end = -2  # offset behind the last row of a table that was skipped
         self._overlong = False  # inside a run that is too long to be a word
 
     def feed(self, text: str) -> list[Item]:
@@ -87,6 +82,8 @@ class Scanner:
                     items.append(Item(buffer[position:end], self._base + position))
                     position = end
                 if self._region.closed:
+                    if self._region.kind == "table":
+                        self._table_end = self._base + position
                     self._line_start = self._region.whole_line
                     self._blank = 1 if self._region.block else self._blank
                     self._region = None
@@ -141,7 +138,12 @@ class Scanner:
         end = white.start() if white else min(position + RUN_LIMIT, len(buffer))
         if white is None and len(buffer) - position <= RUN_LIMIT and not complete:
             return position
-        region = find_region(buffer, position, end, line_start=self._line_start, policy=self._policy)
+        seen = _data_end(buffer, end) if white and buffer[end - 1] in "{[" else end
+        if seen > len(buffer):
+            if not complete:
+                return position
+            seen = len(buffer)
+        region = find_region(buffer, position, seen, line_start=self._line_start, policy=self._policy)
         if region is not None and region.start == position:
             return self._enter(region, buffer, items)
         overlong = self._overlong or (end - position > _LONGEST_WORD and not _LINKED.search(buffer, position, end))
@@ -189,6 +191,8 @@ class Scanner:
     def _enter(self, region: Region, buffer: str, items: list[Item]) -> int:
         raw = buffer[region.start : region.open_end]
         start = self._base + region.start
+        if region.kind == "table" and start == self._table_end + 1:
+            region.phrase = ""  # it has been said for the row above
         item = Item(raw, start)
         item.before = BLOCK if region.phrase or region.block else NONE
         if region.phrase:
@@ -211,10 +215,10 @@ class Scanner:
             return
         self._line_start, self._blank = False, 0
         at = position
-        for mark in _MARK.finditer(buffer, position, end):
+        for mark in MARK.finditer(buffer, position, end):
             if mark.start() > at:
                 items.append(self._item(buffer, at, mark.start()))
-            items.append(self._marked(mark))
+            items.append(self._rates.item(mark, self._base + mark.start()))
             at = mark.end()
         if at < end or at == position:
             items.append(self._item(buffer, at, end))
@@ -285,23 +289,10 @@ class Scanner:
             item.warning = f"unknown tag <{tag[1]}> was skipped"
         return item
 
-    def _marked(self, mark: re.Match[str]) -> Item:
-        """A pause, a change of rate, or the end of a block."""
-        item = Item(mark.group(), self._base + mark.start())
-        if mark["break"] is not None:
-            given = attributes_of(mark["break"])
-            item.pause_s = pause_seconds(given.get("time", ""), given.get("strength", ""))
-        elif mark.group().startswith("["):
-            item.pause_s = pause_seconds(mark["pause"] or "")
-        elif mark["end"] is not None:
-            if self._rates:
-                self._rates.pop()
-            item.rate = self._rates[-1] if self._rates else 1.0
-        elif mark["prosody"] is not None:
-            given = attributes_of(mark["prosody"])
-            item.rate = rate_factor(given["rate"]) if "rate" in given else (self._rates[-1] if self._rates else 1.0)
-            if len(self._rates) < 16 and not mark["prosody"].endswith("/"):
-                self._rates.append(item.rate)
-        else:
-            item.before = BLOCK
-        return item
+
+def _data_end(buffer: str, end: int) -> int:
+    """Behind the two characters after the white space at `end`: they tell whether "{ " begins data. Or no further than 8."""
+    for at in range(end, min(end + 9, len(buffer))):
+        if not buffer[at].isspace():
+            return at + 2
+    return end + 9

@@ -1,0 +1,46 @@
+"""Marks in a text that are not words: pauses, changes of the speaking rate, ends of blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from voiceagent.text.items import BLOCK, Item
+from voiceagent.text.ssml import attributes_of, pause_seconds, rate_factor
+
+__all__ = ["MARK", "Rates"]
+
+# Where a run is cut because something stands there that belongs to no word.
+MARK: Final = re.compile(
+    r"\[pause(?:[ :=]\s*(?P<pause>[^\]]{0,20}))?\]|<break\b(?P<break>[^>]*)>|<(?P<end>/)?prosody\b(?P<prosody>[^>]*)>"
+    r"|</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|hr|blockquote|speak|s)\b[^>]*>",
+    re.I,
+)
+
+
+class Rates:
+    """Turns marks into items, and knows which <prosody> is open."""
+
+    def __init__(self) -> None:
+        self._open: list[float] = []
+
+    def item(self, mark: re.Match[str], start: int) -> Item:
+        """A pause, a change of rate, or the end of a block."""
+        item = Item(mark.group(), start)
+        if mark["break"] is not None:
+            given = attributes_of(mark["break"])
+            item.pause_s = pause_seconds(given.get("time", ""), given.get("strength", ""))
+        elif mark.group().startswith("["):
+            item.pause_s = pause_seconds(mark["pause"] or "")
+        elif mark["end"] is not None:
+            if self._open:
+                self._open.pop()
+            item.rate = self._open[-1] if self._open else 1.0
+        elif mark["prosody"] is not None:
+            given = attributes_of(mark["prosody"])
+            item.rate = rate_factor(given["rate"]) if "rate" in given else (self._open[-1] if self._open else 1.0)
+            if len(self._open) < 16 and not mark["prosody"].endswith("/"):
+                self._open.append(item.rate)
+        else:
+            item.before = BLOCK
+        return item
