@@ -33,13 +33,17 @@ _LANDS: Final = {
     "AU": "Australian ",
     "NZ": "New Zealand ",
     "HK": "Hong Kong ",
+    "S": "Singapore ",
+    "SG": "Singapore ",
+    "MX": "Mexican ",
+    "TW": "Taiwan ",
 }
 _SCALES: Final = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "b": "billion", "B": "billion",
     "bn": "billion", "t": "trillion", "T": "trillion", "tn": "trillion",
 }  # fmt: skip
 _NUMBER: Final = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,10})?|\.\d{1,10}"
-_SCALE: Final = r"(?: ?(?:hundred|thousand|million|billion|trillion)\b|(?:k|K|mn|m|M|bn|b|B|tn|t|T)\b)"
+_SCALE: Final = r"(?: ?(?:hundred|thousand|million|billion|trillion|lakh|crore)\b|(?:k|K|mn|m|M|bn|b|B|tn|t|T)\b)"
 _SIGN: Final = "[" + re.escape("".join(_MONEY)) + "]"
 _PER: Final = r"(?: ?/ ?(?P<per>[A-Za-z]{1,10})\b)?"
 _PERS: Final = {
@@ -49,8 +53,14 @@ _PERS: Final = {
 }  # fmt: skip
 _ONE: Final = frozenset({"1", "-1", "−1", "1.0", "1.00"})
 
-_ARTICLE: Final = re.compile(r"(?<![A-Za-z])[Aa]n? $")
-_NOUN: Final = re.compile(r" [a-z]{2}")
+_ARTICLE: Final = re.compile(
+    r"(?i)(?<![A-Za-z])(?:an?|the|this|that|my|your|his|her|our|their|its|each|every|another)(?: [a-z]{2,12})? $"
+)
+_NOUN: Final = re.compile(
+    r" (?!(?:to|of|in|on|at|and|or|from|is|are|was|were|for|per|a|an|the|by|as|away|long|wide|tall|high|deep|old|more|less|each|every|off|it|he|she|they|we|you|I)\b)[A-Za-z]{2}"
+)
+_LENGTHS: Final = frozenset("km m cm mm mi ft yd inch".split())
+_POWERS: Final = {"²": " squared", "³": " cubed", "^2": " squared", "^3": " cubed", "2": " squared", "3": " cubed"}
 _SPACED_ONLY: Final = frozenset({"B", "K", "m2"})  # "5B" is five billion, "4K" a screen
 _UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 
@@ -90,12 +100,12 @@ def _per(match: re.Match[str]) -> str:
     unit = match["per"]
     if not unit:
         return ""
-    return " each" if unit == "ea" else f" per {_PERS.get(unit, unit)}"
+    return " each" if unit == "ea" else f" per {_PERS.get(unit) or UNITS.get(unit, (unit,))[0]}"
 
 
 def _money(match: re.Match[str]) -> str:
     scale, land = _scale(match["scale"]), _LANDS.get(match["land"] or "", "")
-    said = "minus " if match["minus"] else ""
+    said = "minus " if match["minus"] in ("-", "−") or match["minus2"] else "plus " if match["minus"] else ""
     if match["to"]:
         # "$5-10 million", "$5-$10": the unit is said once, at the end.
         first = N.count(match["number"]) + (_scale(match["first"]) if match["first"] else "")
@@ -135,8 +145,20 @@ def _unit(match: re.Match[str]) -> str | None:
     sign = "" if not match["sign"] else "plus " if match["sign"] == "+" else "minus "
     first = f"{N.count(match['from'])} {'by' if match['by'] else 'to'} " if match["from"] else ""
     named = one if (number in _ONE and not match["from"]) or match["hyphen"] or _modifies(match) else many
-    power = {"²": " squared", "³": " cubed"}.get(match["power"] or "", "")
-    return f"{sign}{first}{N.count(number)} {named}{power}{_per(match) if unit not in ('h',) else ''}"
+    if match["per"] and match["per"] not in UNITS and match["per"] not in _PERS and not match["per"].islower():
+        return None
+    power = _POWERS.get(match["power"] or "", "")
+    if power and unit in _LENGTHS:
+        named = f"{'square' if power == ' squared' else 'cubic'} {named}"
+        power = ""
+    over = _POWERS.get(match["over"] or "", "")
+    return f"{sign}{first}{N.count(number)} {named}{power}{_per(match)}{over}"
+
+
+def _fraction_unit(match: re.Match[str]) -> str:
+    """A fraction of a unit: "3/4 lb" is three quarters pound, "2 1/2 lb" is two and a half pounds."""
+    one, many = UNITS.get(match["unit"]) or ("inch", "inches")
+    return f"{match['whole'] or ''}{match['part']} {many if match['whole'] else one}"
 
 
 def _degrees(match: re.Match[str]) -> str:
@@ -156,10 +178,14 @@ _RANGE: Final = rf"(?:(?P<from>{_NUMBER}) ?[-–] ?)?"
 _END: Final = r"(?![\w²³]|/\w)"
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"\bRs\.? ?(?=\d)"), lambda m: "₹"),
-    (re.compile(r"(?<![\w.,])(\d{1,6}),(\d{2})(?= ?€)"), lambda m: f"{m[1]}.{m[2]}"),
+    (re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?= ?€)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
+    (re.compile(r"(?<=€)(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?!\d)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
+    (re.compile(rf"(?<![\w.,])R\$ ?({_NUMBER})"), lambda m: f"{N.count(m[1])} {'real' if m[1] == '1' else 'reais'}"),
+    (re.compile(r"(?<=[A-Za-z\"'°]) [x×] (?=\d{1,5}(?:\.\d+)?(?: ?[A-Za-z]{1,3}\b|[\"']))"), lambda m: " by "),
+    (re.compile(rf"(?P<whole>\d{{1,3}}[ -])?(?<![\w./])(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in)(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
     (re.compile(
-        rf"(?<![\w.,])(?P<minus>[-−])?(?P<land>US|CA|AU|NZ|HK|[CA])?(?P<sign>{_SIGN}) ?(?P<minus2>-)?(?P<number>{_NUMBER})(?P<first>{_SCALE})?"
-        rf"(?: ?[-–] ?(?P=sign)?(?P<to>{_NUMBER})(?P<scale>{_SCALE})?(?!\d))?(?P<plus>\+)?{_PER}"
+        rf"(?<![\w.,])(?P<minus>[-−+])?(?P<land>US|CA|AU|NZ|HK|SG|MX|TW|[CAS])?(?P<sign>{_SIGN}) ?(?P<minus2>-)?(?P<number>{_NUMBER})(?P<first>{_SCALE})?"
+        rf"(?: ?[-–] ?(?P=sign)?(?P<to>{_NUMBER})(?P<scale>{_SCALE})?(?!\d))?(?P<plus>\+)?(?: ?USD\b)?{_PER}"
     ), _money),
     (re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER})(?P<scale>{_SCALE})? ?(?P<sign>[€£¥₹₩₽₺₿₪฿])(?!\w)"), _money_after),
     (re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER}) ?¢"), lambda m: f"{N.count(m['number'])} cent{'' if m['number'] == '1' else 's'}"),
@@ -173,8 +199,8 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\"?(?![\w'])"), _height),
     (re.compile(r"(?<![\w.,\"])(\d{1,3}(?:\.\d)?)(?:\"|″)(?=[ .,;)]|$)(?![^\"]*\")"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' or _modifies(m) else 'es'}"),
     (re.compile(
-        rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,/])(?:(?P<from>{_NUMBER}) ?(?:[-–]|(?P<by>[x×])) ?)?(?P<number>{_NUMBER})(?:(?P<space> )|(?P<hyphen>-))?(?P<unit>{_UNIT})(?P<power>[²³])?(?![\w²³]|/[A-Za-z]\w?\b(?<!/h)(?<!/s)(?<!/d))"
-        rf"(?:\.(?=,| [a-z]))?(?: ?/ ?(?P<per>[A-Za-z]{{1,6}})\b)?"
+        rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,/])(?:(?P<from>{_NUMBER}) ?(?:[-–]|(?P<by>[x×])) ?)?(?P<number>{_NUMBER})(?:(?P<space> )|(?P<hyphen>-))?(?P<unit>{_UNIT})(?P<power>\^?[23](?!\d)|[²³])?(?![\w²³^]|/\d)"
+        rf"(?:\.(?=,| [a-z]))?(?: ?/ ?(?P<per>[A-Za-z]{{1,6}})(?P<over>\^?[23](?!\d)|[²³])?(?![\w/]))?"
     ), _unit),
-    (re.compile(rf"{_BEFORE}(?P<number>{_NUMBER}) ?(?:in\.|in(?=\)| by\b| x ))(?=\W|$)"), lambda m: f"{N.count(m['number'])} inch{'' if m['number'] == '1' else 'es'}"),
+    (re.compile(rf"{_BEFORE}(?P<number>{_NUMBER}) ?(?:in\.|in(?=[,;:)]|\.?$| by\b| x ))(?=\W|$)"), lambda m: f"{N.count(m['number'])} inch{'' if m['number'] == '1' else 'es'}"),
 )  # fmt: skip

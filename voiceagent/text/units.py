@@ -28,6 +28,9 @@ mg|milligram|milligrams
 µg|microgram|micrograms
 mcg|microgram|micrograms
 lb|pound|pounds
+t|metric ton|metric tons
+pt|pint|pints
+qt|quart|quarts
 lbs|pound|pounds
 oz|ounce|ounces
 L|liter|liters
@@ -54,6 +57,18 @@ m³|cubic meter|cubic meters
 cm³|cubic centimeter|cubic centimeters
 ft³|cubic foot|cubic feet
 ha|hectare|hectares
+cc|c c|c c
+km2|square kilometer|square kilometers
+cm2|square centimeter|square centimeters
+m3|cubic meter|cubic meters
+cm3|cubic centimeter|cubic centimeters
+ft2|square foot|square feet
+ft3|cubic foot|cubic feet
+mi²|square mile|square miles
+in²|square inch|square inches
+in³|cubic inch|cubic inches
+mm²|square millimeter|square millimeters
+mm³|cubic millimeter|cubic millimeters
 km/h|kilometer per hour|kilometers per hour
 kmh|kilometer per hour|kilometers per hour
 kph|kilometer per hour|kilometers per hour
@@ -93,7 +108,6 @@ V|volt|volts
 kV|kilovolt|kilovolts
 mV|millivolt|millivolts
 mA|milliamp|milliamps
-mAh|milliamp hour|milliamp hours
 Ah|amp hour|amp hours
 J|joule|joules
 kJ|kilojoule|kilojoules
@@ -102,6 +116,40 @@ kcal|kilocalorie|kilocalories
 Pa|pascal|pascals
 kPa|kilopascal|kilopascals
 hPa|hectopascal|hectopascals
+MPa|megapascal|megapascals
+GPa|gigapascal|gigapascals
+mmHg|millimeter of mercury|millimeters of mercury
+atm|atmosphere|atmospheres
+kN|kilonewton|kilonewtons
+Nm|newton meter|newton meters
+eV|electronvolt|electronvolts
+keV|kiloelectronvolt|kiloelectronvolts
+MeV|megaelectronvolt|megaelectronvolts
+GeV|gigaelectronvolt|gigaelectronvolts
+µF|microfarad|microfarads
+nF|nanofarad|nanofarads
+pF|picofarad|picofarads
+mH|millihenry|millihenries
+MΩ|megohm|megohms
+TWh|terawatt hour|terawatt hours
+GWh|gigawatt hour|gigawatt hours
+TW|terawatt|terawatts
+mW|milliwatt|milliwatts
+MJ|megajoule|megajoules
+BTU|B T U|B T U
+IU|international unit|international units
+mmol|millimole|millimoles
+µL|microliter|microliters
+pp|percentage point|percentage points
+bps|basis point|basis points
+ppm|part per million|parts per million
+ppb|part per billion|parts per billion
+dBm|decibel milliwatt|decibel milliwatts
+kt|knot|knots
+kn|knot|knots
+nmi|nautical mile|nautical miles
+ly|light year|light years
+msec|millisecond|milliseconds
 psi|P S I|P S I
 bar|bar|bar
 dB|decibel|decibels
@@ -118,6 +166,13 @@ Mb|megabit|megabits
 Gb|gigabit|gigabits
 kbps|kilobit per second|kilobits per second
 Mbps|megabit per second|megabits per second
+Mbit/s|megabit per second|megabits per second
+Gbit/s|gigabit per second|gigabits per second
+TiB|tebibyte|tebibytes
+KiB|kibibyte|kibibytes
+EB|exabyte|exabytes
+MP|megapixel|megapixels
+mAh|milliamp hour|milliamp hours
 Gbps|gigabit per second|gigabits per second
 kB/s|kilobyte per second|kilobytes per second
 MB/s|megabyte per second|megabytes per second
