@@ -22,12 +22,11 @@ from voiceagent.adapters.mqtt_messages import (
     event_messages,
     site_topic,
 )
+from voiceagent.adapters.pieces import pieces
 from voiceagent.config import MqttConfig
 from voiceagent.errors import ProtocolError
 from voiceagent.live import LiveSession
 from voiceagent.service import Service
-
-PIECE_CHARS = 2_000
 
 
 class Speech:
@@ -142,9 +141,8 @@ class Speech:
 
     async def _feed(self) -> None:
         """The text that came with the request, as there is room for it."""
-        text = self.request.text
-        for begin in range(0, len(text), PIECE_CHARS):
-            piece = events.Text(self.id, text[begin : begin + PIECE_CHARS])
+        for text in pieces(self.request.text, self._service.config.limits.max_text_buffer):
+            piece = events.Text(self.id, text)
             await self._live.wait_for_room(piece)
             self._live.feed(piece)
         if self.request.end:

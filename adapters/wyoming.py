@@ -28,6 +28,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from voiceagent import events
 from voiceagent.adapters.mdns import announced
+from voiceagent.adapters.pieces import pieces
 from voiceagent.adapters.wyoming_messages import describe, read_event, read_request, start_of
 from voiceagent.config import WyomingConfig
 from voiceagent.encoders import StreamEncoder
@@ -37,8 +38,6 @@ from voiceagent.service import Service
 SERVICE_TYPE = "_wyoming._tcp.local."
 # Events of a client that wait while its last text is still spoken; more are left to TCP.
 WAITING = 16
-# A whole text is handed over in pieces of this many characters, as the session has room for them.
-PIECE_CHARS = 500
 BYTES_A_SAMPLE = 2
 
 log = logging.getLogger(__name__)
@@ -197,8 +196,8 @@ class _Client:
         self._live.feed(start)
 
     async def _write(self, text: str) -> None:
-        for begin in range(0, len(text), PIECE_CHARS):
-            piece = events.Text(str(self._count), text[begin : begin + PIECE_CHARS])
+        for part in pieces(text, self._service.config.limits.max_text_buffer):
+            piece = events.Text(str(self._count), part)
             await self._live.wait_for_room(piece)
             self._live.feed(piece)
 

@@ -27,7 +27,13 @@ class Broker:
             self.port: int = probe.getsockname()[1]
         self._log = folder / "mosquitto.log"
         self._settings = folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "max_queued_messages 10000", *settings]
+        lines = [
+            "user root",
+            f"listener {self.port} 127.0.0.1",
+            "persistence false",
+            "max_queued_messages 10000",
+            *settings,
+        ]
         if not any(line.startswith("allow_anonymous") for line in settings):
             lines.append("allow_anonymous true")
         self._settings.write_text("\n".join(lines) + "\n")

@@ -27,17 +27,28 @@ class Ears:
     def __init__(self, client: aiomqtt.Client) -> None:
         self.client = client
         self.heard: list[aiomqtt.Message] = []
+        self.deaf = False
+        """The connection is lost."""
+        self._events: list[tuple[aiomqtt.Message, dict[str, Any]]] = []
 
     async def listen(self) -> None:
-        async for message in self.client.messages:
-            self.heard.append(message)
+        try:
+            async for message in self.client.messages:
+                self.heard.append(message)
+                if message.payload[:1] == b"{":
+                    self._events.append((message, json.loads(message.payload)))
+        except aiomqtt.MqttError:
+            self.deaf = True
 
     def on(self, pattern: str) -> list[aiomqtt.Message]:
         return [message for message in self.heard if message.topic.matches(pattern)]
 
     def events(self, pattern: str = "voiceagent/v1/+/event", **fields: Any) -> list[dict[str, Any]]:
-        events = [json.loads(message.payload) for message in self.on(pattern) if message.payload[:1] == b"{"]
-        return [event for event in events if all(event.get(key) == value for key, value in fields.items())]
+        return [
+            event
+            for message, event in self._events
+            if all(event.get(key) == value for key, value in fields.items()) and message.topic.matches(pattern)
+        ]
 
     async def event(self, pattern: str = "voiceagent/v1/+/event", **fields: Any) -> dict[str, Any]:
         """The first event with these fields, as soon as it is there."""

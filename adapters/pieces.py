@@ -1,0 +1,23 @@
+"""A text that is there already, in pieces that a session has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+PIECE_CHARS = 500
+
+
+def pieces(text: str, max_text_buffer: int) -> Iterator[str]:
+    """Pieces which, joined, are the text.
+
+    They end behind white space where they can, so that a text which waits for room does not wait inside a word, and are at most
+    half of what may wait, because the rest of a sentence waits together with the next piece.
+    """
+    size = max(1, min(PIECE_CHARS, max_text_buffer // 2))
+    begin = 0
+    while begin < len(text):
+        end = begin + size
+        if end < len(text):
+            end = next((cut for cut in range(end, begin, -1) if text[cut - 1].isspace()), end)
+        yield text[begin:end]
+        begin = end
