@@ -113,10 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="folder of other voices")
     options = parser.parse_args(arguments)
 
+    from voiceagent.model.projection import fastest_dtype
+    from voiceagent.model.speaker import prepare_decoder
     from voiceagent.model.weights import load
 
     machine = announce(f"codec, voice {options.voice}", CAVEATS)
     codec = load(options.weights).codec
+    prepare_decoder(codec.decoder, fastest_dtype(torch.device("cpu")))  # as it speaks
     teacher = TeacherVoice(TEACHER_OF[options.voice])
     judges = Judges(threads=options.threads)
     results: dict[str, Any] = {"voice": options.voice, "limit": options.limit, "sets": {}}

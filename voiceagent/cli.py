@@ -18,6 +18,19 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from voiceagent.cli_edit import edit
+from voiceagent.cli_options import (
+    OutputDevice,
+    Policy,
+    Seed,
+    Speed,
+    Steps,
+    Voice,
+    Weights,
+    Words,
+    make_agent,
+    speak_options,
+)
+from voiceagent.cli_talk import chat, talk
 from voiceagent.errors import AudioDeviceError, ConfigError, InputError, SynthesisError, VoiceAgentError
 from voiceagent.events import SpeakOptions
 from voiceagent.version import __version__
@@ -26,7 +39,7 @@ if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
 
 FAILED, MISUSED = 1, 2
-BENCHES = ("quality", "latency", "codec", "underruns")
+BENCHES = ("quality", "latency", "codec", "underruns", "editing")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 _notes = Console(stderr=True, highlight=False)
@@ -50,15 +63,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Speech for a chatbot while it is still thinking: text streams in, speech streams out.",
 )
-
-Voice = Annotated[str, typer.Option(help="Who speaks.")]
-Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
-Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
-Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
-OutputDevice = Annotated[str | None, typer.Option("--device", help="Loudspeaker, as `voiceagent doctor` lists it.")]
-Weights = Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")]
-Policy = Annotated[Path | None, typer.Option("--policy", help="TOML file: what is spoken of markup, as [speech].")]
-Words = Annotated[Path | None, typer.Option("--lexicon", help="TOML file: how words are said.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -85,13 +89,13 @@ def say(
     policy: Policy = None,
 ) -> None:
     """Speak a text, standard input, or every line of a file."""
-    options = _options(voice, speed, seed, steps)
+    options = speak_options(voice, speed, seed, steps)
     if source is not None:
         if text is not None or output is not None:
             raise InputError("--from goes with --out, not with a text or -o")
         if folder is None:
             raise InputError("--from needs a folder to write to: --out DIR")
-        _say_lines(source, folder, options, lambda: _agent(weights, lexicon, policy))
+        _say_lines(source, folder, options, lambda: make_agent(weights, lexicon, policy))
         return
     if folder is not None:
         raise InputError("--out goes with --from; a single text is written with -o out.wav")
@@ -99,7 +103,7 @@ def say(
         raise InputError("nothing to say: give a text, - for standard input, or --from FILE")
     if not text.strip():
         raise InputError("nothing to say: the text is empty")
-    _say_text(text, output, device, options, lambda: _agent(weights, lexicon, policy))
+    _say_text(text, output, device, options, lambda: make_agent(weights, lexicon, policy))
 
 
 def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
@@ -203,6 +207,8 @@ def serve(
 
 
 app.command()(edit)
+app.command()(chat)
+app.command()(talk)
 
 
 @app.command()
@@ -278,20 +284,6 @@ def train(ctx: typer.Context) -> None:
 def main() -> None:
     """Entry point of the console script."""
     app()
-
-
-def _options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOptions:
-    try:
-        return SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-def _agent(weights: Path | None, lexicon: Path | None, policy: Path | None) -> VoiceAgent:
-    from voiceagent.agent import VoiceAgent
-    from voiceagent.policy import load_policy
-
-    return VoiceAgent(weights=weights, lexicon=lexicon, policy=load_policy(policy) if policy else None)
 
 
 def _warn(warnings: list[str]) -> None:

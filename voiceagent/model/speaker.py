@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from voiceagent.model import decoding, stretch
-from voiceagent.model.codec import DecoderState, StreamPart
+from voiceagent.model.codec import Decoder, DecoderState, StreamPart
 from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.projection import prepare
@@ -53,6 +53,12 @@ class SpeakerState:
     final: bool = False  # nothing follows the stretch
 
 
+def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
+    """Make the decoder fast, in place: its stacks, not its heads, because pitch in bfloat16 would jitter."""
+    for part in (decoder.tokens, decoder.frames):
+        prepare(part, dtype)
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """Tokens of a stream that are decided and not yet sound."""
@@ -68,13 +74,8 @@ class Speaker:
     def __init__(self, voices: Voices, dtype: torch.dtype | None = None) -> None:
         self.voices = voices
         self.model = PackedModel(voices.model, dtype)
-        decoder = voices.codec.decoder
-        for part in (
-            decoder.tokens,
-            decoder.frames,
-            voices.model.text,
-        ):  # not the heads: pitch in bfloat16 would jitter
-            prepare(part, self.model.dtype)
+        prepare_decoder(voices.codec.decoder, self.model.dtype)
+        prepare(voices.model.text, self.model.dtype)
         del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
 
     def options(self, manner: Manner) -> DecodingOptions:
