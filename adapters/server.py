@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from voiceagent.adapters import elevenlabs, openai, websocket
+from voiceagent.adapters import deepgram, elevenlabs, openai, websocket
 from voiceagent.adapters.auth import authorized, unauthorized
 from voiceagent.adapters.conversation import Conversations
 from voiceagent.config import ServeConfig
@@ -42,6 +42,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             Route("/v1/voices", voices),
             Route("/metrics", metrics),
             WebSocketRoute(websocket.PATH, websocket.stream),
+            *deepgram.ROUTES,
             *elevenlabs.ROUTES,
             *openai.ROUTES,
             *more_routes,
