@@ -1,5 +1,6 @@
 """One ASGI application for everything that speaks HTTP, and the server that runs it.
 
+GET /             a page to try it
 GET /healthz      alive, and which voices are here
 GET /v1/voices    the voices
 GET /metrics      counters for Prometheus
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from voiceagent.adapters import deepgram, elevenlabs, openai, websocket
+from voiceagent.adapters import deepgram, elevenlabs, openai, page, websocket
 from voiceagent.adapters.auth import authorized, unauthorized
 from voiceagent.adapters.conversation import Conversations
 from voiceagent.config import ServeConfig
@@ -45,6 +46,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             *deepgram.ROUTES,
             *elevenlabs.ROUTES,
             *openai.ROUTES,
+            *page.ROUTES,
             *more_routes,
         ]
     )
