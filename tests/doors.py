@@ -23,16 +23,21 @@ def running_door(run: Run[Settings], service: Service, settings: Settings) -> It
     ready: Future[str] = Future()
     loops: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
 
+    def note(address: str) -> None:
+        if not ready.done():
+            ready.set_result(address)
+
     async def main() -> None:
         task = asyncio.current_task()
         assert task is not None
         loops.set_result((asyncio.get_running_loop(), task))
         try:
-            await run(service, settings, lambda address: ready.done() or ready.set_result(address))
+            await run(service, settings, note)
         except asyncio.CancelledError:
             return
         except BaseException as error:
-            ready.done() or ready.set_exception(error)
+            if not ready.done():
+                ready.set_exception(error)
             raise
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="door")

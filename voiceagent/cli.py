@@ -160,8 +160,11 @@ def serve(
     tls_self_signed: Annotated[
         bool, typer.Option(help="https and wss on localhost, by a certificate made once.")
     ] = False,
+    wyoming: Annotated[bool, typer.Option(help="Speak Wyoming too, for Home Assistant: port 10200.")] = False,
+    mqtt: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Speak over this MQTT broker too.")] = None,
 ) -> None:
-    """Serve speech over WebSocket and HTTP."""
+    """Serve speech over WebSocket and HTTP, and where it is wanted over Wyoming and MQTT."""
+    from voiceagent.adapters import doors
     from voiceagent.adapters.server import bind, build_app, build_server
     from voiceagent.agent import load_engine
     from voiceagent.config import ServeConfig, load_serve_config
@@ -177,6 +180,8 @@ def serve(
         settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    settings = doors.with_doors(settings, wyoming=wyoming, mqtt=mqtt)
+    more_doors = doors.doors_of(settings, typer.echo)
     if settings.tls_cert and settings.tls_key:
         check(settings.tls_cert, settings.tls_key)
     make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
@@ -199,7 +204,7 @@ def serve(
                 _notes.print("whoever reaches this address may use it: set auth_tokens in the settings")
             # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
             signal.signal(signal.SIGTERM, lambda *_: None)
-            server.run(sockets=[listener])
+            doors.run(server, listener, service, more_doors)
         except KeyboardInterrupt:
             pass  # the usual way to end it
         finally:

@@ -15,10 +15,12 @@ import pytest
 from fakes import FakeEngine
 from mosquitto import Broker
 from mqtt_ears import Ears, agent_at, listening
+from numpy.typing import NDArray
 from waiting import eventually
 
 from voiceagent.adapters.hermes import FAILED, SAID, SAY
 from voiceagent.config import Limits, ServeConfig
+from voiceagent.events import AudioFormat
 
 
 @pytest.fixture
@@ -35,28 +37,25 @@ async def said(ears: Ears, number: int = 1) -> dict[str, Any]:
     return answer
 
 
-def wav_of(ears: Ears, topic: str = "hermes/audioServer/+/playBytes/+") -> wave.Wave_read:
+def wav_of(ears: Ears, topic: str = "hermes/audioServer/+/playBytes/+") -> tuple[int, int, NDArray[np.int16]]:
+    """Rate, channels and samples of the one WAV file that was sent."""
     (message,) = ears.on(topic)
-    return wave.open(io.BytesIO(message.payload))
+    with wave.open(io.BytesIO(message.payload)) as wav:
+        assert wav.getsampwidth() == 2
+        return wav.getframerate(), wav.getnchannels(), np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
 
 
 @pytest.mark.parametrize("rate", [24_000, 16_000])
 async def test_a_text_becomes_a_wav_for_the_site(broker: Broker, rate: int) -> None:
-    audio_format = {"format": _format(rate)}
-    async with agent_at(broker, FakeEngine(threaded=True), hermes=True, **audio_format), listening(broker, "#") as ears:
+    audio_format, engine = AudioFormat(sample_rate=rate), FakeEngine(threaded=True)
+    async with agent_at(broker, engine, hermes=True, format=audio_format), listening(broker, "#") as ears:
         say = {"text": "Hello there.", "siteId": "kitchen", "id": "r1", "sessionId": "s1", "lang": "en_US"}
         await ears.ask(SAY, say)
         assert await said(ears) == {"siteId": "kitchen", "id": "r1", "sessionId": "s1"}
-        with wav_of(ears, "hermes/audioServer/kitchen/playBytes/r1") as wav:
-            assert (wav.getframerate(), wav.getsampwidth(), wav.getnchannels()) == (rate, 2, 1)
-            assert wav.getnframes() == pytest.approx(0.4 * rate, abs=2)
+        sent_rate, channels, samples = wav_of(ears, "hermes/audioServer/kitchen/playBytes/r1")
+        assert (sent_rate, channels) == (rate, 1)
+        assert len(samples) == pytest.approx(0.4 * rate, abs=2)
     assert not ears.on(FAILED)
-
-
-def _format(rate: int) -> Any:
-    from voiceagent.events import AudioFormat
-
-    return AudioFormat(sample_rate=rate)
 
 
 async def test_the_answer_spells_its_keys_as_the_request_did(broker: Broker) -> None:
@@ -84,8 +83,7 @@ async def test_volume(broker: Broker) -> None:
     async with agent_at(broker, FakeEngine(threaded=True), hermes=True), listening(broker, "#") as ears:
         await ears.ask(SAY, {"text": "Hello.", "volume": 0.5})
         await said(ears)
-        with wav_of(ears) as wav:
-            samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
+        _, _, samples = wav_of(ears)
     assert set(samples.tolist()) == {round(FakeEngine.level(1) * 32767 * 0.5)}
 
 

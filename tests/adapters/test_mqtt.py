@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 from fakes import FakeEngine
 from mosquitto import Broker
@@ -36,6 +37,10 @@ async def started(ears: Ears, site: str = "kitchen", **fields: Any) -> dict[str,
     """The `started` of a request."""
     await ears.request(site, {"id": "u", **fields})
     return await ears.event(type="started", id=fields.get("id", "u"))
+
+
+def _property(message: aiomqtt.Message, name: str) -> Any:
+    return getattr(message.properties, name)
 
 
 async def test_a_text_is_said_at_a_site(broker: Broker) -> None:
@@ -72,7 +77,7 @@ async def test_audio_expires_and_is_never_retained(broker: Broker) -> None:
             await ears.event(type="done")
             frames = ears.on("voiceagent/v1/kitchen/audio/+")
             assert frames
-            assert all(0 < frame.properties.MessageExpiryInterval <= 3 for frame in frames)
+            assert all(0 < _property(frame, "MessageExpiryInterval") <= 3 for frame in frames)
             await eventually(lambda: len(ears.on("voiceagent/v1/kitchen/state")) == 2)
         async with listening(broker, EVERYTHING) as late:
             await eventually(lambda: bool(late.on("voiceagent/agents/one/status")))
@@ -118,8 +123,8 @@ async def test_the_answer_goes_where_the_requester_wants_it(broker: Broker) -> N
         await ears.request("kitchen", {"text": "Hello there."}, response_topic="bot/7/speech", correlation=b"q-1")
         await ears.event("bot/7/speech", type="done")
         answers = ears.on("bot/7/speech")
-        assert {answer.properties.CorrelationData for answer in answers} == {b"q-1"}
-        kinds = {answer.properties.ContentType for answer in answers}
+        assert {_property(answer, "CorrelationData") for answer in answers} == {b"q-1"}
+        kinds = {_property(answer, "ContentType") for answer in answers}
         assert kinds == {"application/json", "audio/pcm;rate=24000"}
         assert len(ears.audio("bot/7/speech").payload) == 2 * 2 * 4800
         assert not ears.on("voiceagent/v1/kitchen/event")

@@ -17,7 +17,7 @@ from mosquitto import Broker
 from mqtt_ears import Ears, agent_at, listening
 from waiting import eventually
 
-from voiceagent.adapters import mqtt
+from voiceagent.adapters import mqtt, mqtt_link
 from voiceagent.config import MqttConfig
 from voiceagent.errors import ConfigError
 from voiceagent.service import Service
@@ -44,7 +44,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[aiomqtt.Client]:
         made.append(real(settings, agent))
         return made[-1]
 
-    real = mqtt.client_of
+    real = mqtt_link.client_of
     monkeypatch.setattr(mqtt, "client_of", client_of)
     return made
 

@@ -86,10 +86,8 @@ async def serving(
     engine.start()
     task = asyncio.create_task(wyoming.run(service, settings or WyomingConfig(port=0), address.set_result))
     try:
-        await asyncio.wait([address, task], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-        yield int(address.result().rpartition(":")[2]), service
+        uri = await asyncio.wait_for(address, 20)
+        yield int(uri.rpartition(":")[2]), service
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
