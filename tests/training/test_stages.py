@@ -12,11 +12,12 @@ from tiny_voice import SHAPE, tiny_voices
 
 from voiceagent.model.codec import CodecConfig
 from voiceagent.model.language_model import LanguageModelConfig
-from voiceagent.model.weights import load, save
+from voiceagent.model.weights import load, load_aligner, save
 from voiceagent.training import corpus
 from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
+from voiceagent.training.aligner import AlignerTraining, train_aligner
 from voiceagent.training.codec import CodecTraining, train_codec
-from voiceagent.training.export import codec_of, unpack
+from voiceagent.training.export import codec_of, export_aligner, unpack
 from voiceagent.training.language_model import (
     LanguageModelTrainer,
     LanguageModelTraining,
@@ -142,6 +143,19 @@ def test_language_model_trains_on_what_the_codec_made(spoken: Path, tmp_path: Pa
     rows = [json.loads(line) for line in (tmp_path / "lm" / "log.jsonl").read_text().splitlines()]
     assert rows
     assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+def test_aligner_learns_from_the_same_tokens(spoken: Path, tmp_path: Path) -> None:
+    train_codec(
+        spoken, tmp_path / "codec", TINY, CodecTraining(minutes=0.01, batch=1, tokens=24, hours=1, compiled=False)
+    )
+    tokenise(codec_of(tmp_path / "codec" / "last.pt"), spoken, tmp_path / "tokens")
+    options = AlignerTraining(minutes=0.05, batch=4, tokens=48)
+    train_aligner(tmp_path / "tokens", tmp_path / "aligner", options, levels=TINY.levels, voices=("heart",))
+    rows = [json.loads(line) for line in (tmp_path / "aligner" / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["phonemes"] < 0.9 * rows[0]["phonemes"]
+    export_aligner(tmp_path / "aligner" / "last.pt", tmp_path)
+    assert load_aligner(tmp_path).log_probabilities(torch.zeros(1, 5, 6)).shape[0] == 10
 
 
 def test_training_goes_on_from_voices_that_ship(spoken: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from voiceagent.model import source
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.crops import Crop, CropSource
+from voiceagent.training.device import autocast, use_device
 from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
 from voiceagent.training.loop import spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
@@ -68,12 +69,12 @@ class AdversarialTrainer:
 
     def make(self, crop: Crop) -> tuple[Tensor, Tensor, Tensor]:
         """Decode a crop: what was made and the truth, both without their edges, and the predicted pitch."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             with torch.no_grad():
                 values = self.codec.quantizer(self.encode(crop.samples))
             voice = torch.where(torch.rand(crop.voice.shape) < 0.15, self.any_voice, crop.voice)
             filters, pitch, _, _ = self.features(values, voice)
-        offset = int(torch.randint(source.NOISE_FRAMES, ()))
+        offset = int(torch.randint(source.NOISE_FRAMES, (), device="cpu"))
         noise = self.codec.decoder.noise[(torch.arange(filters.shape[1]) + offset) % source.NOISE_FRAMES]
         made = self.synthesize(filters, crop.f0_hz, noise, phase=torch.rand(len(crop.f0_hz), dtype=torch.float64))
         inner = slice(8 * source.HOP, -8 * source.HOP)
@@ -84,16 +85,16 @@ class AdversarialTrainer:
         set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
         judges, *decoder = self.optimizers
         made, true, pitch = self.make(crop)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             against = discriminator_loss(self.opinion(true), self.opinion(made.detach()))
         against.backward()
         judges.step()
         judges.zero_grad(set_to_none=True)
         losses = {"spectral": self.judge(made, true), "pitch": 0.5 * pitch_loss(pitch, crop.f0_hz)}
         if self.step >= self.training.alone_steps:
-            with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+            with autocast(), torch.no_grad():
                 real = self.opinion(true)
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 fooled, matching = generator_losses(real, self.opinion(made))
             losses |= {
                 "fooled": self.training.adversarial_weight * fooled,
@@ -126,7 +127,7 @@ class AdversarialTrainer:
             return
         self.codec.load_state_dict(saved["codec"])
         self.judges.load_state_dict(saved["judges"])
-        self.average.shadow = saved["average"]
+        self.average.restore(saved["average"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.step, self.seconds = saved["step"], saved["seconds"]
@@ -136,7 +137,7 @@ def train_adversarially(
     corpus: Path, run: Path, config: CodecConfig, training: AdversarialTraining, *, start: Path
 ) -> None:
     """Train the decoder until `minutes` are spent, beginning with the codec in `start`; resumes by itself."""
-    torch.set_num_threads(training.threads)
+    use_device(training.threads)
     trainer = AdversarialTrainer(config, training)
     checkpoint = run / "last.pt"
     trainer.resume(checkpoint if checkpoint.exists() else start)

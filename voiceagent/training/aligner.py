@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from voiceagent.model.aligner import LABEL_S, Aligner, AlignerConfig
 from voiceagent.model.quantizer import FiniteScalarQuantizer
+from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import spend
 from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
 from voiceagent.training.tokens import TokenSource, Window
@@ -52,7 +53,7 @@ class AlignerTrainer:
         at = (torch.arange(2 * digits.shape[1]) + 0.5) * LABEL_S
         index = torch.searchsorted(window.ends_s.contiguous(), at.expand(len(digits), -1).contiguous(), right=True)
         labels = window.phonemes.gather(1, index.clamp_max(window.phonemes.shape[1] - 1))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits = self.model(self.quantizer.values(digits))
         loss = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
         right = (logits.argmax(-1) == labels).float().mean()
@@ -76,7 +77,7 @@ class AlignerTrainer:
         """Go on from a checkpoint."""
         saved = torch.load(path, map_location="cpu", weights_only=False)
         self.model.load_state_dict(saved["model"])
-        self.average.shadow = saved["average"]
+        self.average.restore(saved["average"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.step, self.seconds = saved["step"], saved["seconds"]
@@ -86,7 +87,7 @@ def train_aligner(
     tokens: Path, run: Path, training: AlignerTraining, *, levels: tuple[int, ...], voices: tuple[str, ...]
 ) -> None:
     """Train until `minutes` are spent; resumes by itself."""
-    torch.set_num_threads(training.threads)
+    use_device(training.threads)
     trainer = AlignerTrainer(AlignerConfig(), training, levels)
     if (run / "last.pt").exists():
         trainer.resume(run / "last.pt")

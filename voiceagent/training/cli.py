@@ -99,13 +99,12 @@ def _newest(runs: Path, *stages: str) -> Path:
 @app.command()
 def tokens(data: Data = DATA, runs: Runs = RUNS) -> None:
     """Turn the corpus into tokens, with the codec of the first stage: later stages do not change them."""
-    import torch
-
+    from voiceagent.training.device import use_device
     from voiceagent.training.export import codec_of
     from voiceagent.training.tokens import tokenise
 
     _need(runs / "codec" / "last.pt", "codec")
-    torch.set_num_threads(1)
+    use_device(threads=1)
     tokenise(codec_of(runs / "codec" / "last.pt"), data / "corpus", data / "tokens")
 
 

@@ -22,6 +22,7 @@ from voiceagent.model.language_model import LABELS_PER_TOKEN
 from voiceagent.model.layers import ContextBlock
 from voiceagent.model.symbols import INDEX, SYMBOLS
 from voiceagent.training.crops import Crop, CropSource
+from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
 from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
@@ -88,14 +89,14 @@ class CodecTrainer:
 
     def losses(self, crop: Crop) -> dict[str, Tensor]:
         """Forward pass on a batch; the sum of the values is what is minimised."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             latent = self.encode(crop.samples)
             values = self.codec.quantizer(latent)
             voice = torch.where(torch.rand(crop.voice.shape) < 0.15, self.any_voice, crop.voice)
             filters, pitch, _, _ = self.features(values, voice)
             probe = None if self.training.decoder_only else self.probe(values)
         frames = filters.shape[1]
-        offset = int(torch.randint(source.NOISE_FRAMES, ()))
+        offset = int(torch.randint(source.NOISE_FRAMES, (), device="cpu"))
         noise = self.codec.decoder.noise[(torch.arange(frames) + offset) % source.NOISE_FRAMES]
         made = self.synthesize(filters, crop.f0_hz, noise, phase=torch.rand(len(crop.f0_hz), dtype=torch.float64))
         # the first frames lack their left context, the last their right
@@ -138,7 +139,7 @@ class CodecTrainer:
         saved = torch.load(path, map_location="cpu", weights_only=False)
         self.codec.load_state_dict(saved["codec"])
         self.probe.load_state_dict(saved["probe"])
-        self.average.shadow = saved["average"]
+        self.average.restore(saved["average"])
         if [len(o["param_groups"][0]["params"]) for o in saved["optimizers"]] == [
             len(o.param_groups[0]["params"]) for o in self.optimizers
         ]:
@@ -151,7 +152,7 @@ def train_codec(
     corpus: Path, run: Path, config: CodecConfig, training: CodecTraining, *, start: Path | None = None
 ) -> None:
     """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself."""
-    torch.set_num_threads(training.threads)
+    use_device(training.threads)
     trainer = CodecTrainer(config, training)
     checkpoint = run / "last.pt"
     if checkpoint.exists() or start:

@@ -18,6 +18,7 @@ from torch import Tensor
 from voiceagent.model import transformer
 from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
 from voiceagent.model.symbols import INDEX
+from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import spend
 from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
 from voiceagent.training.tokens import TokenSource, Window
@@ -65,7 +66,8 @@ class LanguageModelTrainer:
         self.encode, self.predict = self.model.text.forward, self.model.forward
         if training.compiled:
             # compiled for a CPU, the backward pass of attention returned NaN (torch 2.13); said here, because it loads the compiler
-            transformer.attend = torch.compiler.disable(transformer.attend)
+            if torch.get_default_device().type == "cpu":
+                transformer.attend = torch.compiler.disable(transformer.attend)
             self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
         self.tokens_in_corpus: dict[str, int] = {}
 
@@ -105,7 +107,7 @@ class LanguageModelTrainer:
         block_causal_step = self.step % 2 == 1
         if block_causal_step:  # two copies of everything, so a shorter window
             window = replace(window, digits=window.digits[:, : self.training.streaming_tokens])
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             said, duration_loss = self.conditioned(window)
             logits, masked, weight = self._noisy(window, said.float(), block_causal_step)
         true = window.digits
@@ -124,9 +126,10 @@ class LanguageModelTrainer:
         begin = F.pad(window.begin[:, None], (0, tokens - 1))
         positions = torch.arange(tokens)
         if streaming:
-            size = self.training.blocks[int(torch.randint(len(self.training.blocks), ()))]
-            blocks = (positions + int(torch.randint(size, ()))) // size
-            t = torch.rand(batch, int(blocks[-1]) + 1).clamp_min(self.training.min_t)[:, blocks]
+            size = self.training.blocks[int(torch.randint(len(self.training.blocks), (), device="cpu"))]
+            skipped = int(torch.randint(size, (), device="cpu"))
+            blocks = (positions + skipped) // size
+            t = torch.rand(batch, (tokens - 1 + skipped) // size + 1).clamp_min(self.training.min_t)[:, blocks]
         else:
             t = torch.rand(batch, 1).clamp_min(self.training.min_t).expand(-1, tokens)
         masked = torch.rand(batch, tokens) < t
@@ -167,7 +170,7 @@ class LanguageModelTrainer:
         """Go on from a checkpoint."""
         saved = torch.load(path, map_location="cpu", weights_only=False)
         self.model.load_state_dict(saved["model"])
-        self.average.shadow = saved["average"]
+        self.average.restore(saved["average"])
         if saved["optimizers"]:  # none when the checkpoint was made of weights that ship
             for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
@@ -176,7 +179,7 @@ class LanguageModelTrainer:
 
 def digit_prior(source: TokenSource, levels: tuple[int, ...]) -> Tensor:
     """Log marginal of every digit in the corpus, (sum(levels),)."""
-    counts = [torch.ones(level) for level in levels]
+    counts = [torch.ones(level, device="cpu") for level in levels]
     for sentence in (s for sentences in source.sentences for s in sentences[:4000]):
         for d, level in enumerate(levels):
             counts[d] += torch.bincount(torch.from_numpy(sentence.digits[:, d].astype("int64")), minlength=level)
@@ -185,7 +188,7 @@ def digit_prior(source: TokenSource, levels: tuple[int, ...]) -> Tensor:
 
 def train_language_model(tokens: Path, run: Path, config: LanguageModelConfig, training: LanguageModelTraining) -> None:
     """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself."""
-    torch.set_num_threads(training.threads)
+    use_device(training.threads)
     trainer = LanguageModelTrainer(config, training)
     checkpoint = run / "last.pt"
     if checkpoint.exists():

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from voiceagent.training.device import Batch, batches
 from voiceagent.training.optim import save
 
-Batch = TypeVar("Batch")
 BatchIn = TypeVar("BatchIn", contravariant=True)
 
 
@@ -56,8 +56,10 @@ def spend(
     )
     with (run / "log.jsonl").open("a") as log, Progress(*columns) as progress:
         task = progress.add_task(run.name, total=budget_s, step=trainer.step)
-        while trainer.seconds < budget_s:
-            losses = trainer.update(next_batch(), trainer.seconds / budget_s)
+        for batch in batches(next_batch):
+            if trainer.seconds >= budget_s:
+                break
+            losses = trainer.update(batch, trainer.seconds / budget_s)
             trainer.seconds = time.monotonic() - began
             progress.update(task, completed=trainer.seconds, step=trainer.step)
             if trainer.step % log_every < 2:

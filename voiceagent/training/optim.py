@@ -68,6 +68,10 @@ class Average:
     def __post_init__(self) -> None:
         self.shadow = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
 
+    def restore(self, shadow: dict[str, Tensor]) -> None:
+        """Go on from a saved average."""
+        self.shadow = {name: tensor.to(self.shadow[name].device) for name, tensor in shadow.items()}
+
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Fold the present weights in; early on the average is short."""

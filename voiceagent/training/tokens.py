@@ -13,6 +13,7 @@ from torch import Tensor
 from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
+from voiceagent.training.device import autocast
 
 TOKEN_S = 1 / TOKEN_RATE_HZ
 
@@ -36,8 +37,9 @@ def _tokenise(codec: Codec, records: list[Record]) -> list[npt.NDArray[np.uint8]
         batch = np.zeros((len(rows), longest), np.float32)
         for row, i in enumerate(rows):
             batch[row, : len(records[i].samples)] = records[i].samples / 32768
-        with torch.autocast("cpu", torch.bfloat16):
-            codes = codec.encode(torch.from_numpy(batch)).numpy().astype(np.uint8)
+        with autocast():
+            samples = torch.from_numpy(batch).to(torch.get_default_device())
+            codes = codec.encode(samples).cpu().numpy().astype(np.uint8)
         for row, i in enumerate(rows):
             digits[i] = codes[row, : len(records[i].samples) // SAMPLES_PER_TOKEN]
     return digits
