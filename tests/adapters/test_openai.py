@@ -93,7 +93,7 @@ def test_every_format_decodes_to_the_speech(
     else:
         assert answer.headers["content-type"] == media_type
     assert content.startswith(first_bytes)
-    with av.open(io.BytesIO(content)) as file:
+    with av.open(io.BytesIO(content), "r") as file:
         frames = list(file.decode(audio=0))
     seconds = sum(frame.samples / frame.sample_rate for frame in frames)
     assert seconds == pytest.approx(0.6, abs=0.13)  # codecs fill their last block, some their first

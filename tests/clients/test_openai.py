@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
+import httpx
+import numpy as np
 import pytest
 from client_programs import run_client
 from fakes import FakeEngine
@@ -39,7 +42,7 @@ def sdk(server: Server, folder: Path) -> dict[str, Any]:
 def samples_in(path: Path) -> int:
     if path.suffix == ".pcm":
         return path.stat().st_size // 2
-    with av.open(str(path)) as file:
+    with av.open(str(path), "r") as file:
         return sum(24_000 * frame.samples // frame.sample_rate for frame in file.decode(audio=0))
 
 
@@ -101,3 +104,22 @@ def test_livekit_speaks_every_format_and_interrupts(server: Server) -> None:
     for name, samples in heard["samples"].items():
         assert abs(samples - SAMPLES) <= 2_400, name  # its decoder leaves out half of the last block of a flac
     assert not server.fake.live
+
+
+@pytest.mark.weights
+def test_the_voice_is_heard_long_before_the_text_has_been_spoken(real_server: Server) -> None:
+    text = "Good morning. The train leaves at nine from platform four, and it takes two hours. " * 4
+    asked = {"model": "tts-1", "voice": "alloy", "input": text, "response_format": "pcm"}
+    begin = time.monotonic()
+    with httpx.stream(
+        "POST", f"{real_server.http}/v1/audio/speech", json=asked, trust_env=False, timeout=120
+    ) as answer:
+        pieces = answer.iter_bytes()
+        audio = next(pieces)
+        first_s = time.monotonic() - begin
+        audio += b"".join(pieces)
+        whole_s = time.monotonic() - begin
+    samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32768
+    assert 12 < len(samples) / 24_000 < 60
+    assert 0.01 < np.sqrt(np.mean(samples**2)) < 0.5
+    assert first_s < whole_s / 2
