@@ -21,8 +21,9 @@ _ALWAYS_FOLLOWED: Final = frozenset(
 # May end one: the next word tells.
 _SOMETIMES: Final = frozenset(
     "etc inc ltd co corp jr sr bros ave blvd rd hwy apt assn univ govt a.m p.m am pm u.s u.k u.n u.s.a e.u d.c b.c a.d ph.d "
-    "m.d b.a m.a b.s m.s no min max avg hr hrs lb lbs oz km kg cm mm yr yrs mo wk tsp tbsp sq cont misc ref p n s e w".split()
-)
+    "m.d b.a m.a b.s m.s no min max avg hr hrs lb lbs oz km kg cm mm yr yrs mo wk tsp tbsp sq cont misc p n s e w".split()
+) | frozenset("no art para chap ex tab ref".split())
+_NUMBERED: Final = frozenset("no art para chap ex tab ref".split())  # end a sentence unless a figure follows
 _STARTERS: Final = frozenset(
     "the a an it its this that these those he she we they i you there here what when where why how who which if in on at by "
     "for from with as and but or so yet then now also after before because although while since however but no yes my our "
@@ -99,7 +100,7 @@ def _full_stop(stem: str, following: str | None, *, alone: bool) -> int:
         return UNSURE
     start = following.lstrip(_OPENERS)
     plain = start.rstrip(".,;:!?" + _CLOSERS).lower()
-    if low == "no":
+    if low in _NUMBERED:
         return NOWHERE if start[:1].isdigit() else SENTENCE
     if number:
         return NOWHERE if plain in _NAMED_NEXT or start[:1].islower() else SENTENCE

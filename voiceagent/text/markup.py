@@ -39,11 +39,11 @@ _SPACES: Final = re.compile(r"\s+")
 # Typed or printed in many ways, spoken in one. (The voices know “ and ” but their training text hardly has them.)
 _FOLDED: Final = {
     "‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
-    "‐": "-", "‑": "-", "‒": "-", "―": "—", "−": "-", "⁃": "-", "…": "…", "—": "—", "–": "–", "\u00a0": " ",
+    "‐": "-", "‑": "-", "‒": "-", "―": "—", "−": "-", "⁃": "-", "º": "°", "˚": "°", "′": "'", "″": '"', "／": "/", "…": "…", "—": "—", "–": "–", "\u00a0": " ",
     "\u202f": " ", "\u2009": " ", "。": ".", "，": ",", "、": ",", "！": "!", "？": "?", "：": ":", "；": ";",
 }  # fmt: skip
 # Symbols that normalisation reads aloud; every other symbol is decoration.
-_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹№‰∆∂")
+_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔∈⇒≡∝∪∩⊂^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹№‰∆∂")
 _GREEK: Final = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
@@ -112,7 +112,7 @@ def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int
     before = raw[match.start() - 1] if match.start() else " "
     after = raw[match.end()] if match.end() < len(raw) else " "
     if match["lines"] is not None:
-        if before.isalnum() and after.isalnum():
+        if before.isalnum() and after.isalnum() and not (before.isdigit() and after.isdigit()):
             sink.add(" ", at, end)
     elif len(match["stars"]) == 1 and (
         (before.isdigit() and after.isdigit()) or (before.isspace() and after.isspace())

@@ -23,7 +23,9 @@ _SPECIAL: Final = re.compile(
 )
 _STOPPED: Final = re.compile(r"([A-Za-z]+)\.")
 _NET: Final = re.compile(r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w")
-_FIGURE: Final = re.compile(r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^²³→]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}")
+_FIGURE: Final = re.compile(
+    r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^²³→∈⇒≡∝∪∩⊂]|\b[Aa][-–][Zz]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}"
+)
 _PLACEHOLDER: Final = 0xE000  # private use: nothing of the text as sent gets through with such a character
 _MOST_PLACEHOLDERS: Final = 6000
 

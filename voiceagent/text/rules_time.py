@@ -106,7 +106,24 @@ def _years(match: re.Match[str]) -> str:
     return f"{N.year(int(first))} to {N.year(int(second)) if len(second) == 4 else N.cardinal(int(second)) if second[0] != '0' else 'oh ' + N.cardinal(int(second))}"
 
 
+def _years_or_days(match: re.Match[str]) -> str | None:
+    first, second = _full(match[1]), _full(match[2])
+    return f"{first} to {second}" if first and second else None
+
+
+def _full(name: str) -> str:
+    """Monday for "Mon.", January for "Jan"; "" when it is neither."""
+    name = name.rstrip(".")
+    return _DAYS.get(name) or _SHORT.get(name) or (name if name in _MONTHS or name in _DAYS.values() else "")
+
+
+_SPANNED: Final = "|".join(sorted({*_DAYS, *_DAYS.values(), *_SHORT, *_MONTHS}, key=len, reverse=True))
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(rf"\b({_SPANNED})\.?(?:[-–]| [-–] )({_SPANNED})\b"), _years_or_days),
+    (re.compile(r"(?<![\w./-])(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)-(\d{4})(?![\w-])"), lambda m: f"{m[1]} {_SHORT[m[2]] if m[2] != 'Sept' else 'September'} {m[3]}"),
+    (re.compile(r"(?<![\w.,-])(\d{1,2})h([0-5]\d)(?![\w])"), lambda m: f"{m[1]}:{m[2]}"),
+    (re.compile(r"(?<![\w.,])(\d{1,3})d (?=\d{1,2}h)"), lambda m: f"{N.count(m[1])} day{'' if m[1] == '1' else 's'} "),
+    (re.compile(r"(?<![\w./,-])((?:19|20)\d\d)/(\d\d)(?![\w/]|\.\d)"), lambda m: f"{m[1]} to {m[2]}" if int(m[2]) == (int(m[1]) + 1) % 100 else None),
     (
         re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun)\.?,? (\d{1,2})/(\d{1,2})(?![\w/])"),
         lambda m: f"{_DAYS[m[1]]} {date}" if (date := _numbers("", int(m[2]), int(m[3]))) else None,

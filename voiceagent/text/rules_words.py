@@ -83,6 +83,7 @@ def _king(match: re.Match[str]) -> str | None:
         not match[2]
         or (match[2] in ("C", "L"))
         or (match[2] in ("I", "V", "X") and match[1] in ("John", "Mary", "Paul", "King", "Queen", "Pope"))
+        or (match[1] == "Malcolm" and match[2] == "X")
     ):
         return None
     return f"{match[1]} the {N.ordinal(_value(match[2]))}"
@@ -102,6 +103,12 @@ def _saint_or_street(match: re.Match[str]) -> str:
     return ("Saint " if match["saint"] else "Street") + ("" if match["saint"] else match["stop"] or "")
 
 
+def _drive(match: re.Match[str]) -> str | None:
+    """After a name with a capital letter it is a street: "Elm Dr. near here"."""
+    before = match.string[: match.start()].split()
+    return "Drive" if before and before[-1][0].isupper() and before[-1].isalpha() else None
+
+
 def _hashtag(match: re.Match[str]) -> str:
     return "hashtag " + re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", match[1])
 
@@ -114,6 +121,13 @@ _ALL: Final = "|".join(re.escape(key) for key in sorted(_ABBREVIATIONS, key=len,
 
 # Before figures are read.
 BEFORE: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<!\S)(?:[:;=][\'-]?[()DPp|]|<3|\^_?\^|xD|T_T|:\'\()(?=\s|[.,!?]|$)"), lambda m: ""),
+    (re.compile(r"(?<![\w$])\${2,4}(?![\w$])"), lambda m: ""),
+    (re.compile(r"\bWW(II?)\b"), lambda m: "World War " + ("two" if m[1] == "II" else "one")),
+    (re.compile(rf"(?<![A-Za-z])({_ROMAN}) (?=century\b)"), lambda m: f"{N.ordinal(_value(m[1]))} " if m[1] else None),
+    (re.compile(r"(?<=\()(?:i{1,3}|iv|vi{1,3}|ix)(?=\))"), lambda m: N.cardinal(_value(m.group().upper()))),
+    (re.compile(r"(?<=[a-z] )Dr\.?(?= [a-z]|[,;]|\.?$)"), _drive),
+    (re.compile(r"(?<=[a-z] )St\. (?=(?:Then|The|It|He|She|They|We|You|I|Turn|Go|Take|There|This|That|If|And|But|In|On|At|After|Keep|Continue|Stop|Walk|Head)\b)"), lambda m: "Street. "),
     (re.compile(r"(?<=[a-z] )St\.(?= [A-Z])(?<=[A-Z]St\.)|(?<![A-Za-z])St\.? (?P<saint>)(?=[A-Z][a-z])"), lambda m: "Saint "),
     (re.compile(rf"\b({'|'.join(key for key in _TITLES if key != 'St')})\.? (?=[A-Z][A-Za-z.])"), lambda m: _TITLES[m[1]] + " " if m[1] not in ("Rep", "Hon", "Pres", "Col", "Gen", "Fr", "Maj", "Adm") or "." in m.group() else None),
     (re.compile(rf"(?i)(?<![\w.])({'|'.join(_BEFORE_FIGURES)})\. ?(?=\d)"), lambda m: (_BEFORE_FIGURES[m[1].lower()].capitalize() if m[1][0].isupper() else _BEFORE_FIGURES[m[1].lower()]) + " "),
@@ -128,6 +142,11 @@ BEFORE: Final[tuple[Rule, ...]] = (
 # After figures have been read: what is left.
 AFTER: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w~])~(?=\w)"), lambda m: "about "),
+    (re.compile(r"\b([fgh])\(([a-z])\)"), lambda m: f"{m[1]} of {m[2]}"),
+    (re.compile(r"(?<=\w)\(\)|(?<=\w)::(?=\w)"), lambda m: "" if m.group() == "()" else " "),
+    (re.compile(r"(?<=[A-Za-z]{2})\.(?=[a-z]{2})"), lambda m: " dot "),
+    (re.compile(r"(?<![\w.])\.(?=[a-z][\w-]{1,20}\b)"), lambda m: "dot "),
+    (re.compile(r"\b(?:[a-z]{2,20}|[A-Z][a-z]{1,20}[A-Z][a-z]{1,20})(?:[A-Z][a-z]{1,20}){1,6}\b"), lambda m: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", m.group())),
     (re.compile(r"(?<=[A-Za-z])/(?=[A-Za-z])"), _slash),
     (re.compile(r" - | -- |(?<=\w)--(?=\w)| – "), lambda m: " — "),
     (re.compile(r"(?<=\w)–(?=\w)"), lambda m: "-"),

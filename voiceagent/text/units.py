@@ -37,6 +37,7 @@ L|liter|liters
 l|liter|liters
 ml|milliliter|milliliters
 mL|milliliter|milliliters
+dL|deciliter|deciliters
 dl|deciliter|deciliters
 cl|centiliter|centiliters
 gal|gallon|gallons
