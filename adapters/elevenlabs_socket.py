@@ -116,26 +116,22 @@ class _Connection:
     # Messages in.
 
     async def _read(self) -> None:
-        first = await self._admit()
+        # What is refused is said after the first message, as the vendor's server does: LiveKit's plug-in waits for
+        # ever on a connection that closes before it has sent one.
+        first = await self._receive()
+        if not authorized(self._websocket) and not any(
+            known_token(self._service.config, key) for key in first.credentials
+        ):
+            raise Refusal("invalid_api_key", "Invalid API key")
         self._query = messages.decode_query(self._websocket.query_params)
         self._format = messages.audio_format(self._query.output_format)
         voices = self._service.engine.voices
         voice_id = self._websocket.path_params["voice_id"]
         self._voice = messages.our_voice(voice_id, voices, reason="voice_id_does_not_exist")
-        if first is not None:
-            await self._take(first)
+        await self._take(first)
         while True:
             await self._live.wait_for_calm()
             await self._take(await self._receive())
-
-    async def _admit(self) -> ClientMessage | None:
-        """Lets a client in by its address or headers, or by its first message, which is then returned."""
-        if authorized(self._websocket):
-            return None
-        first = await self._receive()
-        if not any(known_token(self._service.config, key) for key in first.credentials):
-            raise Refusal("invalid_api_key", "Invalid API key")
-        return first
 
     async def _receive(self) -> ClientMessage:
         while True:

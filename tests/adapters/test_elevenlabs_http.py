@@ -21,6 +21,12 @@ HELLO = {"text": "Hello there, friend.", "model_id": "eleven_multilingual_v2", "
 HTTP = httpx.Client(timeout=20)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def leave() -> Iterator[None]:
+    yield
+    HTTP.close()
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     with running(FakeEngine(threaded=True)) as server:
@@ -137,9 +143,9 @@ async def test_a_client_that_goes_stops_its_speech(path: str) -> None:
         body = {"text": "many words " * 300 + "."}
         url, query = server.http + SPEECH + path, {"output_format": "pcm_8000"}
         with contextlib.suppress(httpx.ReadTimeout):
-            async with httpx.AsyncClient(timeout=2) as client:
-                async with client.stream("POST", url, params=query, json=body) as answer:
-                    await anext(answer.aiter_raw())
+            client = httpx.AsyncClient(timeout=2)
+            async with client, client.stream("POST", url, params=query, json=body) as answer:
+                await anext(answer.aiter_raw())
         for _ in range(500):
             if not server.fake.live and not server.service.connections:
                 break

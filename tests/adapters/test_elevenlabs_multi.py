@@ -10,7 +10,6 @@ import pytest
 from elevenlabs_client import Client, multi
 from fakes import FakeEngine
 from loopback import Server, running
-from websockets.exceptions import ConnectionClosed
 
 from voiceagent.config import ServeConfig
 
@@ -290,6 +289,6 @@ async def test_keys_and_voices_as_on_the_other_socket() -> None:
             await client.send(open_context("a"))
             assert await client.until_closed() == (1008, "Invalid API key")
         async with multi(server, voice="nobody", additional_headers={"xi-api-key": "sesame"}) as client:
+            assert await silent_for(client, 0.2)
+            await client.send(open_context("a"))
             assert (await client.until_closed())[0] == 1008
-        with pytest.raises(ConnectionClosed):
-            await client.ws.recv()

@@ -82,7 +82,7 @@ async def test_text_is_not_held_back_for_reads(server: Server) -> None:
         await client.send({"text": ""})
         said = await client.until_final()
     assert said.seconds() == 20.0
-    assert said.span_ms == 20.000
+    assert said.span_ms == 20_000
 
 
 async def test_single_spaces_keep_alive_and_separate_words(server: Server) -> None:
@@ -115,11 +115,11 @@ async def test_speed_seed_and_voice_reach_the_engine(server: Server) -> None:
 @pytest.mark.parametrize(
     ("query", "voice", "sent", "reason", "said"),
     [
-        ("", "nobody", [], "voice_id_does_not_exist", "nobody does not exist"),
-        ("output_format=pcm_7", "heart", [], "invalid_output_format", "rates here: 8000"),
-        ("output_format=mp3", "heart", [], "invalid_output_format", "mp3_{22050_32"),
-        ("output_format=wav_24000", "heart", [], "invalid_output_format", "not one of"),
-        ("seed=x", "heart", [], "invalid_parameters", "seed"),
+        ("", "nobody", [BEGIN], "voice_id_does_not_exist", "nobody does not exist"),
+        ("output_format=pcm_7", "heart", [BEGIN], "invalid_output_format", "rates here: 8000"),
+        ("output_format=mp3", "heart", [BEGIN], "invalid_output_format", "mp3_{22050_32"),
+        ("output_format=wav_24000", "heart", [BEGIN], "invalid_output_format", "not one of"),
+        ("seed=x", "heart", [BEGIN], "invalid_parameters", "seed"),
         ("language_code=tlh", "heart", [BEGIN], "invalid_settings", "tlh"),
         ("", "heart", [{"text": 5}], "invalid_input_message", "text"),
         ("", "heart", [[]], "invalid_input_message", "object"),
