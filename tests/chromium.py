@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import eventually
 from websockets.asyncio.client import ClientConnection, connect
 
 START_S = 60.0
@@ -41,6 +42,8 @@ class Page:
         self._socket = socket
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._instead = b""
+        self._tasks: set[asyncio.Task[dict[str, Any]]] = set()
 
     async def read(self) -> None:
         """Takes messages until the browser is gone."""
@@ -48,6 +51,8 @@ class Page:
             event = json.loads(message)
             if "id" in event:
                 self._answers.pop(event["id"]).set_result(event)
+            elif event["method"] == "Fetch.requestPaused":
+                self._answer(event["params"]["requestId"])
             elif event["method"] == "Runtime.exceptionThrown":
                 self.problems.append(str(event["params"]["exceptionDetails"]))
             elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
@@ -71,14 +76,30 @@ class Page:
 
     async def until(self, expression: str, timeout_s: float = 30) -> Any:
         """Waits until an expression is true, and returns it."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not (value := await self.evaluate(expression)):
-                    await asyncio.sleep(0.02)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while asyncio.get_running_loop().time() < deadline:
+            if value := await self.evaluate(expression):
                 return value
-        except TimeoutError:
-            shown = await self.evaluate("document.body.innerText")
-            raise AssertionError(f"never: {expression}\nproblems: {self.problems}\n{shown}") from None
+            await asyncio.sleep(0.02)
+        shown = await self.evaluate("document.body.innerText")
+        raise AssertionError(f"never: {expression}\nproblems: {self.problems}\n{shown}")
+
+    async def replace_script(self, name: str, source: str) -> None:
+        """Serves this source in the place of a script of the page."""
+        self._instead = source.encode()
+        await self.call("Fetch.enable", patterns=[{"urlPattern": f"*/{name}"}])
+
+    def _answer(self, request: str) -> None:
+        fulfil = self.call(
+            "Fetch.fulfillRequest",
+            requestId=request,
+            responseCode=200,
+            responseHeaders=[{"name": "Content-Type", "value": "text/javascript"}],
+            body=base64.b64encode(self._instead).decode(),
+        )
+        task = asyncio.create_task(fulfil, name="chromium.fulfil")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def go(self, url: str) -> None:
         """Opens an address."""
@@ -87,10 +108,10 @@ class Page:
             f"location.href.startsWith({json.dumps(url.split('?')[0])}) && document.readyState === 'complete'"
         )
 
-    async def screenshot(self, path: Path) -> None:
-        """Writes what the page looks like."""
+    async def screenshot(self) -> bytes:
+        """What the page looks like, as PNG."""
         shot = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        return base64.b64decode(shot["data"])
 
 
 @asynccontextmanager
@@ -130,10 +151,9 @@ async def browser_page(*, before: str = "") -> AsyncIterator[Page]:
 @asynccontextmanager
 async def _attached(profile: Path) -> AsyncIterator[Page]:
     told = profile / "DevToolsActivePort"
+    await eventually(lambda: told.exists() and "\n" in told.read_text(), START_S)
+    port, path = told.read_text().split()[:2]
     async with asyncio.timeout(START_S):
-        while not (told.exists() and told.read_text().count("\n")):
-            await asyncio.sleep(0.05)
-        port, path = told.read_text().split()[:2]
         async with connect(f"ws://127.0.0.1:{port}{path}", compression=None, proxy=None) as socket:
             await socket.send(json.dumps({"id": 0, "method": "Target.getTargets"}))
             targets = json.loads(await socket.recv())["result"]["targetInfos"]

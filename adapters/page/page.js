@@ -133,8 +133,8 @@ function event(event) {
 
 function cancelled({ text_spoken, text_remaining }) {
   turn.open = false;
-  $("spoken").textContent = text_spoken || "nothing";
-  $("remaining").textContent = text_remaining || "nothing";
+  $("spoken").textContent = text_spoken.trim() || "nothing";
+  $("remaining").textContent = text_remaining.trim() || "nothing";
   $("heard").hidden = false;
 }
 

@@ -9,6 +9,7 @@ export class Transcript {
 
   begin() {
     this.words = [];
+    this.span = null;
     this.spans = new Map();
     this.text = [];
     this.split = 0;
@@ -34,12 +35,17 @@ export class Transcript {
     this.rest.data = this.text.slice(this.split).join("");
   }
 
+  /** Makes an element of a word, with the punctuation that touches it. */
   cut({ c0, c1 }) {
-    const span = document.createElement("span");
-    span.className = "word";
-    span.textContent = this.text.slice(c0, c1).join("");
-    this.rest.before(this.text.slice(this.split, c0).join(""), span);
-    this.spans.set(c0, span);
+    const between = this.text.slice(this.split, c0).join("");
+    const [, after, apart, before] = between.match(/^(\S*)(.*?)(\S*)$/s);
+    if (this.span) this.span.append(after);
+    else this.rest.before(after);
+    this.span = document.createElement("span");
+    this.span.className = "word";
+    this.span.textContent = before + this.text.slice(c0, c1).join("");
+    this.rest.before(apart, this.span);
+    this.spans.set(c0, this.span);
     this.split = c1;
   }
 
@@ -61,5 +67,11 @@ export class Transcript {
     this.light(heardMs);
     this.now?.classList.remove("now");
     this.now = null;
+    if (this.lit === this.words.length) {
+      const closing = this.rest.data.match(/^\S*/)[0];
+      this.span?.append(closing);
+      this.split += Array.from(closing).length;
+      this.rest.data = this.text.slice(this.split).join("");
+    }
   }
 }
