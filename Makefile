@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Environments of other people's clients; .venv-NAME is made from tests/clients/requirements-NAME.txt.
-CLIENTS := .venv-clients
+CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
 .PHONY: help check test clients demo bench soak train clean portaudio

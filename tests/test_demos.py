@@ -61,3 +61,40 @@ async def test_tokens_over_websocket(demo: Callable[[str], Any], capsys: pytest.
         engine.close()
     assert seconds("tokens.wav") == pytest.approx(1.0)
     assert "first audible sample" in capsys.readouterr().out
+
+
+async def test_a_speaker_on_mqtt(
+    demo: Callable[[str], Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from mosquitto import Broker
+    from mqtt_ears import agent_at, listening
+    from waiting import eventually
+
+    broker = Broker(tmp_path)
+    broker.start()
+    printed = ""
+
+    def shown(line: str) -> bool:
+        nonlocal printed
+        printed += capsys.readouterr().out
+        return line in printed
+
+    try:
+        async with (
+            agent_at(broker, FakeEngine(threaded=True, latency_s=0.002)),
+            listening(broker, "voiceagent/#") as ears,
+        ):
+            speaker = asyncio.create_task(demo("mqtt_speaker.py")("127.0.0.1", "kitchen", broker.port))
+            await eventually(lambda: shown("listening for kitchen"))
+            await ears.ask("voiceagent/v1/kitchen/say", "Dinner is ready.")
+            await eventually(lambda: shown("heard-1.wav: 0.6 s"))
+            await ears.ask("voiceagent/v1/kitchen/say", "Much too much of it. " * 100)
+            await eventually(lambda: bool(ears.audio().seqs[20:]))
+            await ears.ask("voiceagent/v1/kitchen/stop", "")
+            await eventually(lambda: shown("heard-2.wav"))
+            speaker.cancel()
+            await asyncio.gather(speaker, return_exceptions=True)
+    finally:
+        broker.stop()
+    assert seconds("heard-1.wav") == pytest.approx(0.6)
+    assert 0 < seconds("heard-2.wav") < 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -11,6 +12,7 @@ import textwrap
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mosquitto import Broker
@@ -40,6 +42,12 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def health(address: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://{address}/healthz", timeout=10) as answer:
+        told: dict[str, Any] = json.load(answer)
+        return told
+
+
 async def test_every_door_of_one_process(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     broker.start()
@@ -52,8 +60,7 @@ async def test_every_door_of_one_process(tmp_path: Path) -> None:
         (http,) = re.findall(r"ws://(\S+)/v1/stream", told)
         (port,) = re.findall(r"tcp://127.0.0.1:(\d+)", told)
         assert f"mqtt://127.0.0.1:{broker.port}" in told
-        with urllib.request.urlopen(f"http://{http}/healthz", timeout=10) as answer:
-            assert json.load(answer)["status"] == "ok"
+        assert (await asyncio.to_thread(health, http))["status"] == "ok"
         tcp = AsyncTcpClient("127.0.0.1", int(port))
         await tcp.connect()
         await tcp.write_event(Describe().event())
