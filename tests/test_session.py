@@ -1,60 +1,18 @@
-"""The state machine, driven by hand: no event loop, no thread, no clock but the one in `Client`."""
+"""One utterance in the state machine: its text, its frames, its words, and what is wrong with it."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeChunker, FakeEngine
+from fakes import FakeEngine
+from session_client import Client, of
 
 from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.errors import ProtocolError, SynthesisError
-from voiceagent.session import Session
 from voiceagent.text.chunks import Chunk
-
-E = TypeVar("E")
-
-
-class Client:
-    """Feeds a session and keeps what came out; engine outputs wait in `late` while `hold` is set."""
-
-    def __init__(self, engine: FakeEngine | None = None, *, limits: Limits | None = None, paced: bool = False) -> None:
-        self.now = 100.0
-        self.hold = False
-        self.late: list[tuple[int, events.Output]] = []
-        self.engine = engine or FakeEngine()
-        self.session = Session(self.engine, self._post, make_chunker=FakeChunker, limits=limits, paced=paced)
-
-    def _post(self, stream: int, output: events.Output) -> None:
-        self.late.append((stream, output))
-
-    def feed(self, *commands: events.Command) -> None:
-        for command in commands:
-            self.session.feed(command, self.now)
-
-    def take(self) -> list[events.Event]:
-        """Everything that comes out at this time."""
-        taken: list[events.Event] = []
-        while True:
-            if not self.hold and self.late:
-                self.session.receive(*self.late.pop(0))
-                continue
-            event = self.session.next_event(self.now)
-            if event is None:
-                if self.late and not self.hold:
-                    continue
-                return taken
-            taken.append(event)
-
-    def speak(self, text: str, id_: str = "u", **options: Any) -> list[events.Event]:
-        self.feed(events.Start(id_, **options), events.Text(id_, text), events.End(id_))
-        return self.take()
-
-
-def of(kind: type[E], taken: list[events.Event]) -> list[E]:
-    return [event for event in taken if isinstance(event, kind)]
 
 
 def test_an_utterance_from_start_to_done() -> None:
@@ -197,95 +155,6 @@ def test_the_engine_has_at_most_three_chunks() -> None:
     assert len(client.engine.spoken) == 3
 
 
-def test_cancel_says_what_was_heard_and_nothing_follows() -> None:
-    client = Client()
-    client.feed(events.Start("u"), events.Text("u", "Hello, there you are. And more"))
-    client.take()
-    client.hold = True
-    client.feed(events.Text("u", " to come. Later."))
-    client.feed(events.Cancel("u", played_ms=450))
-    cancelled = client.take()
-    assert cancelled == [events.Cancelled("u", 800, 450, "Hello, there", " you are. And more to come. Later.")]
-    client.hold = False
-    client.feed(events.Text("u", "late token"), events.End("u"), events.Cancel("u"), events.Played("u", 9))
-    assert client.take() == []
-    assert client.engine.cancelled == [1]
-
-
-def test_cancel_before_the_first_sound_has_heard_nothing() -> None:
-    client = Client()
-    client.hold = True
-    client.feed(events.Start("u"), events.Text("u", "Hello. "), events.Cancel("u"))
-    assert client.take()[-1] == events.Cancelled("u", 0, 0, "", "Hello. ")
-
-
-def test_cancel_without_played_ms_goes_by_the_clock() -> None:
-    client = Client(paced=True)
-    client.feed(events.Start("u"), events.Text("u", "One two three four five."))
-    client.take()
-    client.now += 0.45
-    client.feed(events.Cancel("*"))
-    assert client.take() == [events.Cancelled("u", 1000, 450, "One two", " three four five.")]
-
-
-def test_cancel_after_done_still_says_what_was_heard() -> None:
-    client = Client()
-    client.speak("One two three.")
-    client.feed(events.Cancel("u", played_ms=200))
-    assert client.take() == [events.Cancelled("u", 600, 200, "One", " two three.")]
-    client.feed(events.Cancel("u", played_ms=200))
-    assert client.take() == []
-
-
-def test_an_id_can_be_used_again_and_late_audio_of_the_old_one_is_dropped() -> None:
-    client = Client()
-    client.hold = True
-    client.feed(events.Start("u"), events.Text("u", "Old words. "), events.Cancel("u"))
-    client.take()
-    stale = list(client.late)
-    client.feed(events.Start("u"), events.Text("u", "New. "), events.End("u"))
-    client.late = stale + [late for late in client.late if late not in stale]
-    client.hold = False
-    frames = of(events.Audio, client.take())
-    assert {frame.stream for frame in frames} == {2}
-    assert sum(len(frame.samples) for frame in frames) == 4800
-
-
-def test_preempt_cancels_what_is_open() -> None:
-    client = Client()
-    client.feed(events.Start("a"), events.Start("b"), events.Start("c", preempt=True))
-    assert [event.type for event in client.take()] == [
-        "ready",
-        "started",
-        "started",
-        "cancelled",
-        "cancelled",
-        "started",
-    ]
-
-
-def test_five_open_and_no_more() -> None:
-    client = Client()
-    client.feed(*(events.Start(str(i)) for i in range(6)), events.Text("5", "dropped"))
-    errors = of(events.Error, client.take())
-    assert [(error.id, error.code, error.retryable) for error in errors] == [("5", "no_capacity", True)]
-    client.feed(events.End("0"))
-    client.take()
-    client.feed(events.Start("5"))
-    assert of(events.Started, client.take())
-
-
-def test_utterances_take_turns() -> None:
-    client = Client()
-    client.hold = True
-    client.feed(*(command for i in "ab" for command in (events.Start(i), events.Text(i, "One two three four."))))
-    client.take()
-    client.hold = False
-    frames = [frame.id for frame in of(events.Audio, client.take())]
-    assert set(frames[-8:]) == {"a", "b"}
-    assert all(np.all(frame.samples == FakeEngine.level(frame.stream)) for frame in of(events.Audio, client.take()))
-
-
 def test_what_is_wrong_is_said_and_the_next_request_works() -> None:
     client = Client(FakeEngine(max_streams=1))
     client.take()
@@ -322,16 +191,6 @@ def test_20_000_characters_are_taken_and_one_more_is_refused() -> None:
     assert of(events.Done, client.take())[0].chars == 20_000
 
 
-def test_a_failing_engine_ends_its_utterance_alone() -> None:
-    client = Client(FakeEngine(fail_on="bad"))
-    client.feed(events.Start("a"), events.Text("a", "Good one. "), events.Start("b"), events.Text("b", "bad."))
-    taken = client.take()
-    errors = of(events.Error, taken)
-    assert [(error.id, error.code, error.retryable) for error in errors] == [("b", "synthesis_failed", True)]
-    client.feed(events.Text("b", "late token"), events.End("a"))
-    assert [event.type for event in client.take()] == ["audio", "done"]
-
-
 def test_an_engine_that_refuses_a_chunk_ends_the_utterance() -> None:
     class Stopped(FakeEngine):
         def speak(self, stream: int, chunk: Chunk) -> None:
@@ -346,14 +205,6 @@ def test_notices_become_warnings() -> None:
     client.feed(events.Start("u"))
     client.late.append((1, events.Notice("text in another script was skipped")))
     assert of(events.Warning_, client.take())[0].message == "text in another script was skipped"
-
-
-def test_close_cancels_everything_and_frees_the_engine() -> None:
-    client = Client()
-    client.feed(events.Start("a"), events.Start("b"), events.Close())
-    assert [event.type for event in client.take()][-2:] == ["cancelled", "cancelled"]
-    assert client.session.closed
-    assert not client.engine.live
 
 
 def test_ping() -> None:
@@ -374,3 +225,10 @@ def test_unread_answers_congest_the_session() -> None:
     assert client.session.congested
     client.take()
     assert not client.session.congested
+
+
+def test_characters_have_times_where_they_are_asked_for() -> None:
+    (words,) = of(events.Words, Client().speak("Four.", timestamps="char"))
+    assert words.words[0].char_starts_s == pytest.approx((0.0, 0.05, 0.1, 0.15))
+    (plain,) = of(events.Words, Client().speak("Four."))
+    assert plain.words[0].char_starts_s == ()
