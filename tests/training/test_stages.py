@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,6 +145,32 @@ def test_language_model_trains_on_what_the_codec_made(spoken: Path, tmp_path: Pa
     rows = [json.loads(line) for line in (tmp_path / "lm" / "log.jsonl").read_text().splitlines()]
     assert rows
     assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize("options", [{"masks": ("causal",)}, {"masks": ("offline",), "shift": False}])
+def test_a_parent_and_ablations_train_and_are_converted(spoken: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    train_codec(
+        spoken, tmp_path / "codec", TINY, CodecTraining(minutes=0.01, batch=1, tokens=24, hours=1, compiled=False)
+    )
+    tokenise(codec_of(tmp_path / "codec" / "last.pt"), spoken, tmp_path / "tokens")
+    config = LanguageModelConfig(voices=("heart",), speech=SHAPE, text=SHAPE)
+    shape = LanguageModelTraining(
+        minutes=0.03, batch=2, tokens=32, streaming_tokens=24, phonemes=40, voice_odds=(1.0,), compiled=False
+    )
+    train_language_model(tmp_path / "tokens", tmp_path / "parent", config, replace(shape, **options))
+    before = torch.load(tmp_path / "parent" / "last.pt", weights_only=False)
+    name = "causal" if "shift" not in options else "offline"
+    rows = [json.loads(line) for line in (tmp_path / "parent" / "log.jsonl").read_text().splitlines()]
+    assert all(name in row for row in rows)
+    trainer = LanguageModelTrainer(config, shape)
+    trainer.begin_with(tmp_path / "parent" / "last.pt")
+    weights = trainer.model.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in before["average"].items())
+    start = tmp_path / "parent" / "last.pt"
+    train_language_model(tmp_path / "tokens", tmp_path / "converted", config, shape, start=start)
+    after = torch.load(tmp_path / "converted" / "last.pt", weights_only=False)
+    assert after["step"] > 0
+    assert not torch.equal(after["model"]["out.weight"], before["average"]["out.weight"])
 
 
 def test_aligner_learns_from_the_same_tokens(spoken: Path, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from voiceagent.training.language_model import LanguageModelTraining
 
 app = typer.Typer(help="Make voices: corpus, codec, tokens, lm, export.", no_args_is_help=True)
 
@@ -111,17 +114,46 @@ def tokens(data: Data = DATA, runs: Runs = RUNS) -> None:
 @app.command()
 def lm(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1, rate: Rate = 1.0) -> None:
     """Train the speech language model."""
-    from voiceagent.model.language_model import LanguageModelConfig
-    from voiceagent.training.language_model import LanguageModelTraining, train_language_model
-    from voiceagent.training.plots import draw_curves
+    from voiceagent.training.language_model import LanguageModelTraining
 
-    _need(data / "tokens" / VOICES[0], "tokens")
     shape = LanguageModelTraining()
     options = replace(
         shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
     )
-    train_language_model(data / "tokens", runs / "lm", LanguageModelConfig(), options)
-    draw_curves([runs / "lm"], runs / "lm" / "curves.png")
+    _train_lm(data, runs / "lm", options)
+
+
+@app.command()
+def parent(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1) -> None:
+    """Train the autoregressive parent: the same network under a causal mask."""
+    from voiceagent.training.language_model import LanguageModelTraining
+
+    _train_lm(data, runs / "parent", LanguageModelTraining(minutes=minutes, threads=threads, masks=("causal",)))
+
+
+@app.command()
+def convert(
+    data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 35.0, threads: Threads = 1, rate: Rate = 1.0
+) -> None:
+    """Turn the parent into a masked diffusion model: its weights, a [MASK] row, both masks, 1/t loss."""
+    from voiceagent.training.language_model import LanguageModelTraining
+
+    _need(runs / "parent" / "last.pt", "parent")
+    shape = LanguageModelTraining()
+    options = replace(
+        shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
+    )
+    _train_lm(data, runs / "converted", options, start=runs / "parent" / "last.pt")
+
+
+def _train_lm(data: Path, run: Path, options: LanguageModelTraining, start: Path | None = None) -> None:
+    from voiceagent.model.language_model import LanguageModelConfig
+    from voiceagent.training.language_model import train_language_model
+    from voiceagent.training.plots import draw_curves
+
+    _need(data / "tokens" / VOICES[0], "tokens")
+    train_language_model(data / "tokens", run, LanguageModelConfig(), options, start=start)
+    draw_curves([run], run / "curves.png")
 
 
 @app.command()

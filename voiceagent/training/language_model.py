@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,8 @@ from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import spend
 from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
 from voiceagent.training.tokens import TokenSource, Window
+
+Mask: TypeAlias = Literal["offline", "streaming", "causal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class LanguageModelTraining:
     adamw_lr: float = 2e-3
     min_t: float = 0.05
     voice_odds: tuple[float, ...] = (0.6, 0.4)
+    masks: tuple[Mask, ...] = (
+        "offline",
+        "streaming",
+    )  # step by step in turn; ("causal",) trains the autoregressive parent
+    shift: bool = True  # slot i holds token i - 1; without it (an ablation) token i itself
     seed: int = 0
     threads: int = 1
     compiled: bool = True
@@ -104,28 +112,33 @@ class LanguageModelTrainer:
 
     def losses(self, window: Window) -> dict[str, Tensor]:
         """Forward pass on a batch; the sum of the values is what is minimised."""
-        block_causal_step = self.step % 2 == 1
-        if block_causal_step:  # two copies of everything, so a shorter window
+        name = self.training.masks[self.step % len(self.training.masks)]
+        if name == "streaming":  # two copies of everything, so a shorter window
             window = replace(window, digits=window.digits[:, : self.training.streaming_tokens])
         with autocast():
             said, duration_loss = self.conditioned(window)
-            logits, masked, weight = self._noisy(window, said.float(), block_causal_step)
+            logits, masked, weight = self._noisy(window, said.float(), name)
         true = window.digits
         parts = [
             F.cross_entropy(digit.flatten(0, 1), true[..., d].flatten(), reduction="none")
             for d, digit in enumerate(logits)
         ]
         per_token = torch.stack(parts).sum(0).view_as(masked) * masked
-        name = "streaming" if block_causal_step else "offline"
         return {name: (per_token * weight).mean(), "durations": duration_loss}
 
-    def _noisy(self, window: Window, said: Tensor, streaming: bool) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    def _noisy(self, window: Window, said: Tensor, mask: Mask) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Logits of every token given noised slots, which tokens were masked, and their 1/t."""
         batch, tokens, _ = window.digits.shape
-        held = torch.cat((window.before[:, None], window.digits[:, :-1]), 1)
+        shifted = torch.cat((window.before[:, None], window.digits[:, :-1]), 1)
         begin = F.pad(window.begin[:, None], (0, tokens - 1))
         positions = torch.arange(tokens)
-        if streaming:
+        if mask == "causal":  # every token from those before it, none masked
+            slots = self._slots(window, said, shifted, torch.zeros_like(begin), begin)
+            seen = positions[:, None] >= positions[None, :]
+            logits, _, _ = self.predict(slots, positions, seen[None, None])
+            everything = torch.ones_like(begin)
+            return logits, everything, everything.float()
+        if mask == "streaming":
             size = self.training.blocks[int(torch.randint(len(self.training.blocks), (), device="cpu"))]
             skipped = int(torch.randint(size, (), device="cpu"))
             blocks = (positions + skipped) // size
@@ -134,18 +147,26 @@ class LanguageModelTrainer:
             t = torch.rand(batch, 1).clamp_min(self.training.min_t).expand(-1, tokens)
         masked = torch.rand(batch, tokens) < t
         hidden = torch.cat((torch.zeros(batch, 1, dtype=torch.bool), masked[:, :-1]), 1)
-        if streaming:  # the slot that opens a block holds the last token of the block before, which is committed
+        if (
+            mask == "streaming"
+        ):  # the slot that opens a block holds the last token of the block before, which is committed
             hidden = hidden & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
-
-        def slot(mask: Tensor) -> Tensor:
-            return self.model.slots(self.model.embed(held, mask, begin), said[:, :-1], said[:, 1:], window.voice)
-
-        if not streaming:
-            logits, _, _ = self.predict(slot(hidden), positions)
+        if not self.training.shift:
+            slots = self._slots(window, said, window.digits, masked, torch.zeros_like(begin))
+            logits, _, _ = self.predict(slots, positions)
             return logits, masked, 1 / t
-        both = torch.cat((slot(hidden), slot(torch.zeros_like(hidden))), 1)
+        if mask == "offline":
+            logits, _, _ = self.predict(self._slots(window, said, shifted, hidden, begin), positions)
+            return logits, masked, 1 / t
+        copies = [self._slots(window, said, shifted, which, begin) for which in (hidden, torch.zeros_like(hidden))]
+        both = torch.cat(copies, 1)
         logits, _, _ = self.predict(both, positions.repeat(2), block_causal(blocks)[None, None])
         return tuple(digit[:, :tokens] for digit in logits), masked, 1 / t
+
+    def _slots(self, window: Window, said: Tensor, held: Tensor, masked: Tensor, begin: Tensor) -> Tensor:
+        """Inputs of the transformer."""
+        embedded = self.model.embed(held, masked, begin)
+        return self.model.slots(embedded, said[:, :-1], said[:, 1:], window.voice)
 
     def update(self, window: Window, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""
@@ -165,6 +186,12 @@ class LanguageModelTrainer:
             "step": self.step,
             "seconds": self.seconds,
         }
+
+    def begin_with(self, path: Path) -> None:
+        """Take the averaged weights of another run."""
+        saved = torch.load(path, map_location="cpu", weights_only=False)
+        self.model.load_state_dict(saved["average"])
+        self.average = Average(self.model)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint."""
@@ -186,13 +213,25 @@ def digit_prior(source: TokenSource, levels: tuple[int, ...]) -> Tensor:
     return torch.cat([torch.log(c / c.sum()) for c in counts])
 
 
-def train_language_model(tokens: Path, run: Path, config: LanguageModelConfig, training: LanguageModelTraining) -> None:
-    """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself."""
+def train_language_model(
+    tokens: Path,
+    run: Path,
+    config: LanguageModelConfig,
+    training: LanguageModelTraining,
+    *,
+    start: Path | None = None,
+) -> None:
+    """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself.
+
+    `start` is a checkpoint whose averaged weights a new run begins with: so autoregressive weights are converted.
+    """
     use_device(training.threads)
     trainer = LanguageModelTrainer(config, training)
     checkpoint = run / "last.pt"
     if checkpoint.exists():
         trainer.resume(checkpoint)
+    elif start is not None:
+        trainer.begin_with(start)
     source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
     trainer.model.log_prior.copy_(digit_prior(source, config.levels))
     trainer.average.shadow["log_prior"].copy_(trainer.model.log_prior)
