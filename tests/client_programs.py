@@ -37,22 +37,34 @@ def client_environment(**more: str) -> dict[str, str]:
     return {**kept, **local, **more}
 
 
-def run_client(
-    program: str, *arguments: str, venv: str = ".venv-clients", timeout_s: float = 300, **environment: str
-) -> dict[str, Any]:
-    """The object that a program prints; it fails the test where the program fails.
+def run_program(
+    program: Path, *arguments: str, venv: str = ".venv-clients", timeout_s: float = 300, **environment: str
+) -> str:
+    """What a Python file prints; it fails the test where the file fails. It runs in its own folder.
 
     Args:
-        program: name of a file in `clients/programs/`.
+        program: the file.
         arguments: for its command line.
         venv: the environment it runs in.
         timeout_s: generous, because importing some clients takes seconds.
         environment: variables that it gets beside ours.
     """
-    command = [str(client_python(venv)), str(PROGRAMS / program), *arguments]
     done = subprocess.run(
-        command, env=client_environment(**environment), cwd=PROGRAMS, capture_output=True, text=True, timeout=timeout_s
+        [str(client_python(venv)), str(program), *arguments],
+        env=client_environment(**environment),
+        cwd=program.parent,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
     )
-    assert done.returncode == 0, f"{program} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    printed: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 0, f"{program.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def run_client(
+    program: str, *arguments: str, venv: str = ".venv-clients", timeout_s: float = 300, **environment: str
+) -> dict[str, Any]:
+    """The object that a file of `clients/programs/` prints last."""
+    out = run_program(PROGRAMS / program, *arguments, venv=venv, timeout_s=timeout_s, **environment)
+    printed: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
     return printed
