@@ -1,7 +1,4 @@
-"""A loudspeaker on MQTT: `voiceagent serve --mqtt localhost`, then this; it writes what it hears into `heard-1.wav`, ...
-
-mosquitto_pub -t voiceagent/v1/kitchen/say -m "Dinner is ready."
-"""
+"""A loudspeaker on MQTT: `voiceagent serve --mqtt localhost`, then this; it writes what it hears into `heard-1.wav`, ..."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ async def main(host: str = "localhost", site: str = "kitchen", port: int = 1883)
     async with aiomqtt.Client(host, port, protocol=aiomqtt.ProtocolVersion.V5) as client:
         await client.subscribe(f"voiceagent/v1/{site}/event", qos=1)
         await client.subscribe(f"voiceagent/v1/{site}/audio/+")
-        print(f"listening for {site}", flush=True)
+        print(f'try: mosquitto_pub -t voiceagent/v1/{site}/say -m "Dinner is ready."', flush=True)
         async for message in client.messages:
             generation = message.topic.value.rpartition("/")[2]
             if ended := generation == "event":
