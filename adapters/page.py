@@ -3,7 +3,7 @@
 GET /              the page
 GET /page/{name}   its files
 
-Plain files, served as they lie in `page/`: no build step, nothing from elsewhere. The page holds no secret, so that it
+Plain files, served as they lie in `page_files/`: no build step, nothing from elsewhere. The page holds no secret, so that it
 needs no token; the connection that it opens does, and takes it from the page's address: /?token=x
 """
 
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-FOLDER = Path(__file__).with_suffix("")
+FOLDER = Path(__file__).with_name("page_files")
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",

@@ -15,6 +15,7 @@ from chromium import Page, browser_page
 from cutter import line_to
 from loopback import Server, running
 from noise import NoiseEngine
+from numpy.typing import NDArray
 
 from voiceagent.adapters.page import FOLDER
 from voiceagent.config import ServeConfig
@@ -81,14 +82,14 @@ async def speak(page: Page, text: str = TEXT) -> None:
     await page.evaluate("document.getElementById('speak').click()")
 
 
-async def played(page: Page) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+async def played(page: Page) -> NDArray[np.int16]:
     """All samples that left the audio thread; noise is never silent, so that zeros are gaps, which are left out."""
     values = await page.evaluate("tapped.flatMap(({ tapped }) => Array.from(tapped, (v) => Math.round(v * 32767)))")
-    samples = np.array(values, np.int16)
-    return samples[samples != 0]
+    samples: NDArray[np.int16] = np.array([value for value in values if value], np.int16)
+    return samples
 
 
-def said(server: Server) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+def said(server: Server) -> NDArray[np.int16]:
     assert isinstance(server.fake, NoiseEngine)
     return np.frombuffer(server.fake.said(), "<i2")
 
