@@ -10,6 +10,7 @@ import pytest
 from elevenlabs_client import Client, multi
 from fakes import FakeEngine
 from loopback import Server, running
+from native import server_of
 
 from voiceagent.config import ServeConfig
 
@@ -278,6 +279,24 @@ async def test_an_engine_that_fails_ends_one_context_only() -> None:
             failed = await client.until_final("a")
             await client.until_audio("b")
     assert [error["error"] for error in failed.errors] == ["internal_error"]
+
+
+async def test_a_service_that_ends_lets_open_contexts_finish() -> None:
+    async with server_of(FakeEngine(threaded=True, latency_s=0.02)) as (address, service, ending):
+        server = Server(address.removeprefix("ws://"), service)
+        async with multi(server) as idle, multi(server) as client:
+            await idle.send({"text": ""})
+            await client.send({"text": "Hello there. ", "context_id": "a"})
+            await client.until_audio("a")
+            ending.should_exit = True  # as on SIGTERM
+            assert await idle.until_closed() == (1001, "")
+            await client.send({"text": "No place. ", "context_id": "b"})
+            await client.send({"text": "And more. ", "context_id": "a", "flush": True})
+            await client.send({"context_id": "a", "close_context": True})
+            assert await client.until_closed() == (1001, "")
+    assert client.said["a"].seconds() == 0.8
+    assert client.said["a"].final
+    assert [error["error"] for error in client.said["b"].errors] == ["system_busy"]
 
 
 async def test_keys_and_voices_as_on_the_other_socket() -> None:
