@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 import time
 import wave
+from collections.abc import AsyncIterator
 
 import numpy as np
-from websockets.asyncio.client import ClientConnection, connect
+
+from voiceagent.client import connect
 
 ANSWER = "Of course! The 8:15 to Cambridge is ten minutes late, so you have time for a coffee. Have a good trip!"
-HEADER_BYTES, RATE_HZ, AUDIBLE = 16, 24_000, 300
+RATE_HZ, AUDIBLE = 24_000, 0.01
 
 
-async def pretend_llm(socket: ClientConnection) -> None:
+async def pretend_llm() -> AsyncIterator[str]:
     for token in re.findall(r"\s*\S{1,5}", ANSWER):
-        await socket.send(json.dumps({"type": "text", "id": "answer", "text": token}))
+        yield token
         await asyncio.sleep(1 / 30)  # tokens a second
-    await socket.send(json.dumps({"type": "end", "id": "answer"}))
 
 
 async def main(url: str) -> None:
-    async with connect(url, compression=None) as socket:
-        await socket.send(json.dumps({"type": "start", "id": "answer", "voice": "heart"}))
+    async with connect(url, voice="heart") as client:
         begin_s, heard, pcm = time.perf_counter(), False, b""
-        writer = asyncio.create_task(pretend_llm(socket), name="pretend_llm")
-        async for message in socket:
-            if isinstance(message, bytes):
-                loud = np.abs(np.frombuffer(message[HEADER_BYTES:], "<i2").astype(int)) > AUDIBLE
-                if not heard and (heard := bool(loud.any())):
-                    first_s = time.perf_counter() - begin_s + np.argmax(loud) / RATE_HZ
-                    print(f"first audible sample {first_s * 1000:.0f} ms after the first token")
-                pcm += message[HEADER_BYTES:]
-            elif json.loads(message)["type"] in ("done", "error"):
-                print(message)
-                break
-        await writer
+        async for frame in client.speak(pretend_llm()):
+            loud = np.abs(frame.samples) > AUDIBLE
+            if not heard and (heard := bool(loud.any())):
+                first_s = time.perf_counter() - begin_s + np.argmax(loud) / RATE_HZ
+                print(f"first audible sample {first_s * 1000:.0f} ms after the first token")
+            print(*(word.text for word in frame.words), end=" ", flush=True)
+            pcm += frame.pcm
     with wave.open("tokens.wav", "wb") as file:
         file.setparams((1, 2, RATE_HZ, 0, "NONE", "not compressed"))
         file.writeframes(pcm)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "ws://127.0.0.1:8080/v1/stream"))
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "ws://127.0.0.1:8080"))

@@ -15,6 +15,12 @@ PACKAGE = ROOT / "voiceagent"
 LINKED = ("adapters", "kernels", "configs")
 DEVICE = ("torch", "triton", "voiceagent.model", "voiceagent.kernels", "voiceagent.training")
 
+# A client stands on the far side of the wire: it knows messages, not who makes the speech.
+CLIENT_KNOWS_NOT = (
+    *DEVICE,
+    *(f"voiceagent.{name}" for name in ("adapters", "agent", "engine", "live", "session", "service")),
+)
+
 # What a folder or file of the package must not import. The first match counts.
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "adapters": (*DEVICE, "voiceagent.engine", "voiceagent.scheduler"),
@@ -34,6 +40,12 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "utterance.py": (*DEVICE, "voiceagent.adapters", "voiceagent.engine", "voiceagent.scheduler"),
     "events.py": (*DEVICE, "voiceagent.adapters", "voiceagent.engine", "voiceagent.scheduler", "voiceagent.session"),
     "wire.py": (*DEVICE, "voiceagent.adapters", "voiceagent.engine", "voiceagent.scheduler", "voiceagent.session"),
+    "client.py": CLIENT_KNOWS_NOT,
+    "client_connection.py": CLIENT_KNOWS_NOT,
+    "client_dial.py": CLIENT_KNOWS_NOT,
+    "client_frame.py": CLIENT_KNOWS_NOT,
+    "client_outbox.py": CLIENT_KNOWS_NOT,
+    "client_utterance.py": CLIENT_KNOWS_NOT,
     "pacing.py": (*DEVICE, "voiceagent"),
     "errors.py": (*DEVICE, "voiceagent"),
 }
