@@ -1,0 +1,114 @@
+"""Which implementation is chosen, and that all of them together are the packed model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny_voice import tiny_model
+from torch import Tensor
+
+from voiceagent.kernels import compiler
+from voiceagent.kernels.dispatch import TORCH, TRITON, Kernels, choose
+from voiceagent.kernels.packing import PackedRows, RingPool, RowPlace
+from voiceagent.model.packed import PackedModel, Row
+from voiceagent.model.transformer import rotary
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    choose.cache_clear()
+    yield
+    choose.cache_clear()
+
+
+def test_references_run_on_a_cpu_and_kernels_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOICEAGENT_KERNELS", raising=False)
+    assert choose(CPU) is TORCH
+    assert choose(torch.device("cuda")) is TRITON
+    choose.cache_clear()
+    monkeypatch.setattr(compiler, "INSTALLED", False)
+    assert choose(torch.device("cuda")) is TORCH
+
+
+def test_the_choice_can_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICEAGENT_KERNELS", "torch")
+    assert choose(torch.device("cuda")) is TORCH
+    monkeypatch.setenv("VOICEAGENT_KERNELS", "triton")
+    choose.cache_clear()
+    monkeypatch.setattr(compiler, "INTERPRETED", True)
+    assert choose(CPU) is TRITON
+    choose.cache_clear()
+    monkeypatch.setattr(compiler, "INTERPRETED", False)
+    with pytest.raises(RuntimeError, match="not for cpu"):
+        choose(CPU)
+    monkeypatch.setattr(compiler, "INSTALLED", False)
+    with pytest.raises(RuntimeError, match="pip install"):
+        choose(CPU)
+    monkeypatch.setenv("VOICEAGENT_KERNELS", "cuda")
+    with pytest.raises(ValueError, match="triton or torch"):
+        choose(CPU)
+
+
+def test_a_kernel_without_triton_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "triton", None)
+
+    @compiler.jit
+    def some_kernel() -> None: ...
+
+    with pytest.raises(RuntimeError, match=r"some_kernel needs Triton: pip install"):
+        some_kernel[(1,)]()
+
+
+def forward(model: PackedModel, kernels: Kernels, slots: Tensor, pool: RingPool, rows: PackedRows) -> Tensor:
+    """The packed model's pass by kernels: 4 products and 3 launches a layer beside two sums."""
+    half = model.head_dim // 2
+    tables = rotary(rows.slot_positions, model.head_dim, model.config.speech.rope_base)
+    cosines, sines = (part[:, :half].contiguous() for part in tables)
+    x = slots.clone()
+    for index, layer in enumerate(model._layers):
+        keys, values = pool.keys[index], pool.values[index]
+        assert layer.qkv.bias is not None
+        query = kernels.norm_rotary(
+            F.linear(x, layer.qkv.weight), x, layer.qkv.bias, (cosines, sines), keys, values, rows
+        )
+        x = x + layer.o(kernels.attend(query, keys, values, rows, pool.context))
+        x = x + layer.down(kernels.swiglu(F.linear(x, layer.gate_up.weight), x))
+    scale = x.square().mean(1, keepdim=True).add(1e-6).rsqrt()
+    return model._out(x * scale)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kernels", [TORCH, TRITON], ids=lambda kernels: str(kernels.name))
+def test_kernels_make_the_pass_of_the_packed_model(kernels: Kernels) -> None:
+    """Two streams, three passes: an opening block, a block with its predecessor pending, and a later step of the same block."""
+    torch.manual_seed(0)
+    model = PackedModel(tiny_model(), torch.float32)
+    pool = RingPool.empty(
+        layers=2, rings=2, kv_heads=model.kv_heads, head_dim=model.head_dim, context=6, longest=9, dtype=torch.float32, device=CPU
+    )  # fmt: skip
+    caches = [model.empty_cache(), model.empty_cache()]
+    passes = [
+        [RowPlace(0, 0, 4, 1), RowPlace(0, 0, 5, 0)],
+        [RowPlace(0, 4, 3, 1), RowPlace(0, 5, 4, 0)],
+        [RowPlace(4, 0, 3, 1), RowPlace(5, 0, 4, 0)],
+        [RowPlace(4, 3, 6, 1), RowPlace(5, 4, 2, 0)],
+        [RowPlace(7, 6, 2, 1), RowPlace(9, 2, 3, 0)],  # by now the rings go round and the oldest is out of sight
+    ]
+    for places in passes:
+        slots = torch.randn(sum(place.pending + place.open for place in places), 32)
+        packed = [
+            Row(cache, place.position, place.pending, place.open) for cache, place in zip(caches, places, strict=True)
+        ]
+        expected, keys, values = model(slots, packed)
+        made = forward(model, kernels, slots, pool, PackedRows.of(places, CPU))
+        assert torch.allclose(made, expected, atol=2e-5)
+        start = 0
+        for index, place in enumerate(places):
+            done = slice(start, start + place.pending)
+            if place.pending:
+                caches[index] = caches[index].append(keys[:, :, :, done], values[:, :, :, done], keep=pool.context)
+            start += place.pending + place.open
