@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -215,10 +215,11 @@ class Engine:
         if stream.cancelled:
             self._retire(number, Finished(cancelled=True))
             return
-        heard_s = stream.samples_sent / self.sample_rate
+        trimmed_s = state.trimmed / self.sample_rate
+        heard_s = stream.samples_sent / self.sample_rate + trimmed_s
         words = []
         while stream.words and (stream.words[0].start_s < heard_s or (done and state.final)):
-            words.append(stream.words.popleft())
+            words.append(_earlier(stream.words.popleft(), trimmed_s))
         self._scheduler.sent(number, len(samples) / self.sample_rate, time.monotonic())
         stream.deliver(Speech(np.ascontiguousarray(samples), tuple(words), chunk_done=done))
         if done and state.final:
@@ -247,6 +248,10 @@ def _dtype(precision: str | None) -> torch.dtype | None:
     if precision in (None, "float32", "bfloat16"):
         return None if precision is None else getattr(torch, precision)
     raise InputError(f"unknown precision {precision!r}: choose float32 or bfloat16, or leave it out")
+
+
+def _earlier(word: WordTime, by_s: float) -> WordTime:
+    return replace(word, start_s=max(0.0, word.start_s - by_s), end_s=max(0.0, word.end_s - by_s))
 
 
 def _times(words: tuple[Word, ...], times_s: tuple[tuple[float, float], ...]) -> list[WordTime]:

@@ -27,6 +27,9 @@ Samples = npt.NDArray[np.float32]
 
 FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
 BLOCK = 16
+TRIM = 1_440  # samples of silence that an utterance may lose at its beginning, 60 ms: it sounds so much sooner
+LEAD = 360  # samples that stay before the first sound
+SILENCE = 0.004
 CRUMBS = 3  # so few tokens at the end of a stretch join the block before
 
 
@@ -51,6 +54,14 @@ class SpeakerState:
     stretch: Stretch | None = None  # being spoken
     offset: int = 0  # tokens of the stretch that are done
     final: bool = False  # nothing follows the stretch
+    trimmed: int = 0  # samples of silence left out at the beginning
+
+
+def leading_silence(samples: Samples) -> int:
+    """How many samples (n,) an utterance can begin later without losing sound."""
+    loud = np.flatnonzero(np.abs(samples[: TRIM + LEAD]) > SILENCE)
+    first = int(loud[0]) if len(loud) else min(len(samples), TRIM + LEAD)
+    return max(0, min(TRIM, first - LEAD))
 
 
 def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
@@ -149,7 +160,12 @@ class Speaker:
         ]
         results = [(np.zeros(0, np.float32), one.state) for one in said]
         for (index, one), (samples, decoder) in zip(speaking, self.voices.codec.decode_streams(parts), strict=True):
-            results[index] = (samples.clamp(-1, 1).cpu().numpy(), replace(one.state, decoder=decoder))
+            heard: Samples = samples.clamp(-1, 1).cpu().numpy()
+            trimmed = one.state.trimmed if one.state.decoder else leading_silence(heard)
+            results[index] = (
+                heard if one.state.decoder else heard[trimmed:],
+                replace(one.state, decoder=decoder, trimmed=trimmed),
+            )
         return results
 
     def step(self, state: SpeakerState, manner: Manner) -> tuple[Samples, SpeakerState]:
