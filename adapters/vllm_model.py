@@ -67,6 +67,7 @@ class VllmModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._engine.shutdown()
+        self._engine = None  # its destructor needs modules that are gone when the interpreter ends
 
     @property
     def busy(self) -> int:

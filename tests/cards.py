@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
@@ -25,6 +26,14 @@ pcm.speaker {{ type file  slave.pcm "null"  file "{folder}/played.raw"  format "
 pcm.microphone {{ type file  slave.pcm "null"  file "/dev/null"  infile "{folder}/recorded.raw"  format "raw" }}
 pcm.!default {{ type plug  slave.pcm "null" }}
 """
+
+
+def require_portaudio() -> None:
+    """Skips a module of tests where there is none."""
+    try:
+        importlib.import_module("sounddevice")
+    except OSError:
+        pytest.skip("no PortAudio: make portaudio", allow_module_level=True)
 
 
 @contextmanager

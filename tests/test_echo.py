@@ -28,7 +28,8 @@ def echo_of(played: Samples) -> Samples:
     room = np.concatenate([np.zeros(DELAY), 0.3 * rng.standard_normal(len(t)) * np.exp(-t / 0.04)])
     room[DELAY] = 1.0
     echo = np.convolve(played, room)[: len(played)]
-    return (0.5 * echo * np.sqrt(np.mean(played**2) / np.mean(echo**2))).astype(np.float32)
+    level = np.sqrt(np.mean(played**2) / np.mean(echo**2))
+    return np.asarray(0.5 * level * echo, np.float32)
 
 
 def cleaned(played: Samples, heard: Samples) -> Samples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cards import Paced, Samples, alsa, played, record
+from cards import Paced, Samples, alsa, played, record, require_portaudio
 from fake_llm import FakeLlm, llm_server
 from fakes import FakeChunker, FakeEngine
 from spoken import BARGE_IN, QUESTION, silence, spoken
@@ -25,7 +25,7 @@ from voiceagent.recognition import Recogniser, make_recogniser
 from voiceagent.talk import Parts, Talk
 from voiceagent.turns import WINDOW, TurnDetector, silero
 
-pytest.importorskip("sounddevice", reason="PortAudio: make portaudio", exc_type=OSError)
+require_portaudio()
 pytestmark = pytest.mark.weights
 
 WORD_S = 0.2
@@ -52,8 +52,14 @@ class Seen:
 class Listened(Loudspeaker):
     """Notes where the card was when it was told to stop."""
 
-    stopped_at: int | None = None
-    card: Paced
+    def __init__(self, card: Paced) -> None:
+        super().__init__(card, device="speaker")
+        self.card = card
+        self.stopped_at: int | None = None
+
+    async def __aenter__(self) -> Listened:
+        await super().__aenter__()
+        return self
 
     def stop(self) -> None:
         super().stop()
@@ -100,9 +106,8 @@ async def place(sounddevice: Any, llm: FakeLlm, recogniser: Recogniser, *, duple
         ChatServer(llm.url, "m") as model,
         VoiceAgent(engine, make_chunker=FakeChunker) as agent,
         agent.session() as session,
-        Listened(card, device="speaker") as speaker,
+        Listened(card) as speaker,
     ):
-        speaker.card = card
         talk = Talk(Parts(conversation, recogniser, model, session, speaker, seen))
         yield Place(talk, speaker, llm, seen, dialogue, card)
 
@@ -114,6 +119,13 @@ async def blocks(samples: Samples) -> AsyncIterator[Samples]:
         await asyncio.sleep(0)
 
 
+async def blocks_until(condition: Callable[[], bool]) -> AsyncIterator[Samples]:
+    """A quiet room until something has come to pass."""
+    while not condition():
+        yield silence(WINDOW / 16_000)
+        await asyncio.sleep(0.01)
+
+
 async def test_a_question_its_answer_and_an_interruption(
     sounddevice: Any, tmp_path: Path, lines: dict[str, Samples], sphinx: Recogniser
 ) -> None:
@@ -123,9 +135,8 @@ async def test_a_question_its_answer_and_an_interruption(
         async def microphone() -> AsyncIterator[Samples]:
             async for block in blocks(np.concatenate([silence(0.5), lines[QUESTION], silence(1)])):
                 yield block
-            while here.speaker.played_s < 1.0:
-                yield silence(WINDOW / 16_000)
-                await asyncio.sleep(0.01)
+            async for block in blocks_until(lambda: here.speaker.played_s >= 1.0):
+                yield block
             here.llm.tokens = ["Yes."]
             async for block in blocks(np.concatenate([lines[BARGE_IN], silence(1)])):
                 yield block
@@ -194,8 +205,8 @@ async def test_a_model_that_fails_is_told_and_the_talk_goes_on(sounddevice: Any,
             question = np.concatenate([silence(0.3), lines[QUESTION], silence(1)])
             async for block in blocks(question):
                 yield block
-            while not here.seen.errors:
-                await asyncio.sleep(0.01)
+            async for block in blocks_until(lambda: bool(here.seen.errors)):
+                yield block
             here.llm.status = 200
             async for block in blocks(question):
                 yield block

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.agent_session import AgentSession, speak
 from voiceagent.errors import VoiceAgentError
-from voiceagent.utterance import heard_chars
+from voiceagent.word_times import heard_chars
 
 if TYPE_CHECKING:
     from voiceagent.dialogue import LanguageModel, Message

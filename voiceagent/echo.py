@@ -77,7 +77,7 @@ class EchoCanceller:
         pcm = bytearray((np.clip(block, -1, 1) * 32767).astype("<i2").tobytes())
         frame = self._frame(pcm, HEARING_RATE_HZ, 1, BLOCK)
         process(frame)
-        return np.frombuffer(bytes(frame.data), "<i2").astype(np.float32) / 32768
+        return np.frombuffer(bytes(frame.data), "<i2").astype(np.float32) / np.float32(32768)
 
 
 def _blocks(rest: Samples, samples: Samples) -> tuple[list[Samples], Samples]:

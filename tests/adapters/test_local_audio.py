@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soxr
-from cards import Paced, Samples, alsa, played, record
+from cards import Paced, Samples, alsa, played, record, require_portaudio
 from fakes import FakeEngine
 from typer.testing import CliRunner
 
@@ -19,7 +19,7 @@ from voiceagent.adapters.local_audio import HEARING_RATE_HZ, WAITING_BLOCKS, Lou
 from voiceagent.errors import AudioDeviceError
 from voiceagent.events import SAMPLE_RATE_HZ
 
-pytest.importorskip("sounddevice", reason="PortAudio: make portaudio", exc_type=OSError)
+require_portaudio()
 
 
 @pytest.fixture

@@ -1,0 +1,43 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voiceagent.errors import InputError
+from voiceagent.events import SpeakOptions
+
+if TYPE_CHECKING:
+    from voiceagent.agent import VoiceAgent
+
+Voice = Annotated[str, typer.Option(help="Who speaks.")]
+Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
+Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
+Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
+OutputDevice = Annotated[str | None, typer.Option("--device", help="Loudspeaker, as `voiceagent doctor` lists it.")]
+Weights = Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")]
+Policy = Annotated[Path | None, typer.Option("--policy", help="TOML file: what is spoken of markup, as [speech].")]
+Words = Annotated[Path | None, typer.Option("--lexicon", help="TOML file: how words are said.")]
+
+
+def speak_options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOptions:
+    """How to speak.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+    try:
+        return SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def make_agent(weights: Path | None, lexicon: Path | None, policy: Path | None) -> VoiceAgent:
+    """Who speaks; the weights are read when it is entered."""
+    from voiceagent.agent import VoiceAgent
+    from voiceagent.policy import load_policy
+
+    return VoiceAgent(weights=weights, lexicon=lexicon, policy=load_policy(policy) if policy else None)
