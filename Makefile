@@ -14,7 +14,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make clients other people's clients, which the tests run against the server (make test calls it)"
 	@echo "make check   format, lint, types"
-	@echo "make bench   quality, codec and latency, against the teachers (about an hour on two cores)"
+	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
 	@echo "make train   make the shipped weights again, from the corpus on (hours; faster with a GPU)"
 
@@ -61,6 +61,8 @@ bench: $(STAMP)
 	$(BIN)/voiceagent bench codec
 	$(BIN)/voiceagent bench quality
 	$(BIN)/voiceagent bench latency
+	$(BIN)/voiceagent bench engine
+	$(BIN)/voiceagent bench load
 
 soak: $(STAMP)
 	$(BIN)/voiceagent bench underruns --seconds 600

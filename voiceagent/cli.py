@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
 
 FAILED, MISUSED = 1, 2
-BENCHES = ("quality", "latency", "codec", "underruns", "editing")
+BENCHES = ("quality", "latency", "codec", "underruns", "editing", "paper")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 _notes = Console(stderr=True, highlight=False)

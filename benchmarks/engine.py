@@ -1,0 +1,252 @@
+"""What a tick costs, part by part, and how many streams that makes; the floor beside it; whether company changes a token.
+
+    voiceagent bench engine [--rows 1,2,4,8,16] [--ticks 120] [--config shipped|0.5b] [--device cpu|cuda]
+
+Streams speak without end, each at a step of its own, as fast as they can: nothing is paced and nobody listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from floors import Machine, Model, measure
+from machine import CONSOLE, DATA, announce, finish, show
+from rich.progress import track
+from ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chunks_of, endless_chunks
+
+from voiceagent.model.decoding import DecodingOptions
+from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.packed import PackedModel
+from voiceagent.model.speaker import Speaker
+from voiceagent.model.transformer import TransformerConfig
+from voiceagent.model.weights import load
+from voiceagent.text.phonemizer import MisakiPhonemizer
+from voiceagent.training.evaluation import read_sentences
+
+QWEN2_05B = TransformerConfig(width=896, layers=24, heads=14, kv_heads=2, ffn=4864, rope_base=1_000_000.0)
+BENCH_SEED = 7
+CAVEATS = (
+    "streams are driven as the engine drives them, but by the benchmark: no thread, no session, no network, nothing paced",
+    "streams possible = audio seconds a second, rounded down: what the throughput is enough for, with no reserve for first sounds",
+    "the floor is of the language model alone: weights read once, or products made, at the speeds measured here just before",
+)
+CAVEATS_05B = (
+    "weights and conditioning are random: speed does not depend on them; no text, no codec, nothing to hear",
+    "the head is factored into digits 8,8,8,5,5,5 (39 rows); a flat one of 6,561 rows would add 5.9 M parameters, 1.6%",
+)
+
+
+def big_model(device: torch.device) -> SpeechLanguageModel:
+    """Qwen2-0.5B's shape with random weights."""
+    torch.manual_seed(0)
+    with device:
+        return SpeechLanguageModel(LanguageModelConfig(speech=QWEN2_05B)).eval().requires_grad_(False)
+
+
+def figures_of(rig: SpeakingRig | RandomRig, rows: int, model: Model, machine: Machine) -> dict[str, Any]:
+    """What the ticks on the clock say."""
+    ticks = rig.clock.ticks
+    total_ms = [1000 * sum(tick.values()) for tick in ticks]
+    lm_ms = float(np.median([1000 * tick["language model"] for tick in ticks]))
+    p50, p95 = np.percentile(total_ms, [50, 95])
+    floor_ms = (
+        model.by_bytes_ms(machine),
+        model.by_products_ms(machine, rig.work.slots / len(ticks), rig.work.scores / len(ticks)),
+    )
+    speed = rig.work.audio_s / (sum(total_ms) / 1000)
+    return {
+        "rows": rows,
+        "ticks": len(ticks),
+        "tick_ms": {"p50": round(float(p50), 2), "p95": round(float(p95), 2)},
+        "parts_ms": {part: round(1000 * sum(tick[part] for tick in ticks) / len(ticks), 3) for part in PARTS},
+        "language_model_p50_ms": round(lm_ms, 2),
+        "floor_ms": {"bytes": round(floor_ms[0], 3), "products": round(floor_ms[1], 3)},
+        "times_the_floor": round(lm_ms / max(floor_ms), 2),
+        "slots_per_tick": round(rig.work.slots / len(ticks), 1),
+        "audio_seconds_per_second": round(speed, 2),
+        "streams_possible": int(speed),
+    }
+
+
+def run_rows(rig: SpeakingRig | RandomRig, streams: Sequence[Any], options: argparse.Namespace) -> dict[str, int]:
+    """Start streams one tick after the other, let them settle, measure; bytes that they hold in the end."""
+    for count in range(1, len(streams)):
+        rig.tick(streams[:count])
+    for _ in range(options.warm_up):
+        rig.tick(streams)
+    rig.clock.ticks.clear()
+    rig.work = type(rig.work)()
+    for _ in range(options.ticks):
+        rig.tick(streams)
+    return rig.memory(streams)
+
+
+def measure_rows(
+    rig: SpeakingRig | RandomRig, texts: Sequence[str], machine: Machine, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Every number of rows, one after the other."""
+    found = []
+    for rows in track(options.rows, "ticks", console=CONSOLE):
+        gc.collect()
+        before = psutil.Process().memory_info().rss
+        if isinstance(rig, SpeakingRig):
+            streams: list[Any] = [rig.stream(endless_chunks(texts, 7 * i), options.voice) for i in range(rows)]
+        else:
+            streams = [rig.stream() for _ in range(rows)]
+        held = run_rows(rig, streams, options)
+        figures = figures_of(rig, rows, Model.of(rig.model), machine)
+        figures["bytes_per_stream"] = {name: size // rows for name, size in held.items()}
+        figures["bytes_per_stream"]["resident"] = max(0, psutil.Process().memory_info().rss - before) // rows
+        found.append(figures)
+        rig.clock.ticks.clear()
+    return found
+
+
+def speak_out(rig: SpeakingRig, streams: Sequence[SpokenStream], *, staggered: bool) -> None:
+    """Until all of them are over; staggered: one begins every tick."""
+    begun = 1 if staggered else len(streams)
+    while not all(stream.over for stream in streams):
+        rig.tick(streams[:begun])
+        begun = min(begun + 1, len(streams))
+
+
+def compare_company(rig: SpeakingRig, texts: Sequence[str], rows: int, voice: str) -> dict[str, Any]:
+    """Every text alone and in full batches: how many tokens differ in any digit, and in how many texts."""
+    tokens = differing = 0
+    texts_differing = 0
+    for first in track(range(0, len(texts), rows), "alone and together", console=CONSOLE):
+        batch = texts[first : first + rows]
+        together = [rig.stream(chunks_of(text), voice, seed=BENCH_SEED) for text in batch]
+        speak_out(rig, together, staggered=True)
+        for text, stream in zip(batch, together, strict=True):
+            alone = rig.stream(chunks_of(text), voice, seed=BENCH_SEED)
+            speak_out(rig, [alone], staggered=False)
+            mine, theirs = rig.tokens(alone), rig.tokens(stream)
+            other = (mine != theirs).any(1).sum().item() if mine.shape == theirs.shape else len(mine)
+            tokens, differing, texts_differing = (
+                tokens + len(mine),
+                differing + int(other),
+                texts_differing + (other > 0),
+            )
+    return {
+        "texts": len(texts),
+        "rows": rows,
+        "tokens": tokens,
+        "tokens_differing": differing,
+        "texts_differing": texts_differing,
+    }
+
+
+def measure_shipped(options: argparse.Namespace) -> dict[str, Any]:
+    """The voices that ship, or those of --weights."""
+    if options.device.type != "cpu":
+        raise SystemExit("the shipped voice speaks on the CPU; --device cuda goes with --config 0.5b")
+    texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
+    precision = None if options.precision is None else getattr(torch, options.precision)
+    rig = SpeakingRig(Speaker(load(options.weights), precision), MisakiPhonemizer())
+    machine = measure(rig.model)
+    figures = measure_rows(rig, texts, machine, options)
+    company = compare_company(rig, texts[: options.sentences], max(options.rows), options.voice)
+    return results_of(rig.model, machine, figures) | {"company": company}
+
+
+def measure_big(options: argparse.Namespace) -> dict[str, Any]:
+    """The 0.5B shape."""
+    dtype = None if options.precision is None else getattr(torch, options.precision)
+    model = PackedModel(big_model(options.device), dtype)
+    rig = RandomRig(model, DecodingOptions(steps=options.steps))
+    machine = measure(model)
+    return results_of(model, machine, measure_rows(rig, (), machine, options))
+
+
+def results_of(model: PackedModel, machine: Machine, figures: list[dict[str, Any]]) -> dict[str, Any]:
+    """For the last line."""
+    counted = Model.of(model)
+    return {
+        "precision": str(model.dtype).removeprefix("torch."),
+        "parameters": counted.parameters,
+        "weight_mb": round(counted.weight_bytes / 1e6, 1),
+        "read_gb_per_s": round(machine.read_bytes_per_s / 1e9, 1),
+        "gflop_per_s": round(machine.flop_per_s / 1e9, 1),
+        "figures": figures,
+    }
+
+
+def show_all(results: dict[str, Any]) -> None:
+    """Tables for people."""
+    figures = results["figures"]
+    show(
+        "a tick, ms",
+        ["rows", "p50", "p95", *PARTS, "audio s / s", "streams possible"],
+        [
+            [
+                *(f["rows"], *f["tick_ms"].values(), *f["parts_ms"].values()),
+                *(f["audio_seconds_per_second"], f["streams_possible"]),
+            ]
+            for f in figures
+        ],
+    )
+    show(
+        f"the language model and its floor, ms ({results['weight_mb']} MB of weights read at {results['read_gb_per_s']} GB/s, "
+        f"products at {results['gflop_per_s']} GFLOP/s)",
+        ["rows", "slots a tick", "p50", "floor by bytes", "floor by products", "times the floor"],
+        [
+            [f["rows"], f["slots_per_tick"], f["language_model_p50_ms"], *f["floor_ms"].values(), f["times_the_floor"]]
+            for f in figures
+        ],
+    )
+    show(
+        "memory of a stream, KB",
+        ["rows", "keys and values", "codec", "all tensors", "growth of the process"],
+        [[f["rows"], *(round(size / 1000) for size in f["bytes_per_stream"].values())] for f in figures],
+    )
+    if company := results.get("company"):
+        show("company", ["", "count"], [[key.replace("_", " "), value] for key, value in company.items()])
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Options of the command line."""
+    parser = argparse.ArgumentParser(prog="voiceagent bench engine", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--config", choices=["shipped", "0.5b"], default="shipped")
+    parser.add_argument("--rows", default="1,2,4,8,16", help="streams that share a tick, a list")
+    parser.add_argument("--ticks", type=int, default=120, help="ticks that are measured (default 120)")
+    parser.add_argument("--warm-up", type=int, default=24, help="ticks before them (default 24)")
+    parser.add_argument("--sentences", type=int, default=32, help="texts spoken alone and in company (default 32)")
+    parser.add_argument("--steps", type=int, default=8, help="steps a block, with --config 0.5b (default 8)")
+    parser.add_argument("--voice", default="heart")
+    parser.add_argument("--weights", type=Path, help="folder of other voices")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="default: the faster one here")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    options = parser.parse_args(arguments)
+    try:
+        options.rows = [int(rows) for rows in options.rows.split(",")]
+    except ValueError:
+        parser.error(f"--rows {options.rows}: a list of numbers, such as 1,2,4")
+    if min(*options.rows, options.ticks) < 1 or min(options.warm_up, options.sentences) < 0:
+        parser.error("--rows and --ticks are at least 1, --warm-up and --sentences at least 0")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Tables for people, last line JSON."""
+    options = parse(arguments)
+    big = options.config == "0.5b"
+    title = f"engine, {options.config}, rows {','.join(map(str, options.rows))}, {options.threads} thread(s)"
+    machine = announce(title, (*CAVEATS, *(CAVEATS_05B if big else ())))
+    torch.set_num_threads(options.threads)
+    results = measure_big(options) if big else measure_shipped(options)
+    show_all(results)
+    given = {"config": options.config, "voice": None if big else options.voice, "threads": options.threads}
+    finish("engine", machine, {**given, "device_used": str(options.device), **results})
+
+
+if __name__ == "__main__":
+    main()
