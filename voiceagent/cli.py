@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
 
 FAILED, MISUSED = 1, 2
-BENCHES = ("quality", "latency", "codec", "underruns", "editing", "paper")
+BENCHES = ("quality", "latency", "codec", "underruns", "editing", "paper", "engine", "load")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 _notes = Console(stderr=True, highlight=False)
