@@ -5,7 +5,9 @@ The reference path of decoding: no blocks, no cache, one set of weights with the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,10 +15,18 @@ from torch import Tensor
 from voiceagent.model.decoding import DecodingOptions, commit_counts, propose
 from voiceagent.model.language_model import SpeechLanguageModel
 
+# logits (N, codes), log prior, levels, weight of the prior -> tokens (N, digits) and how sure each is (N,)
+Confidence: TypeAlias = Callable[[Tensor, Tensor, Sequence[int], Tensor], tuple[Tensor, Tensor]]
+
 
 @torch.inference_mode()
 def fill(
-    model: SpeechLanguageModel, tokens: Tensor, masked: Tensor, conditioning: Tensor, options: DecodingOptions
+    model: SpeechLanguageModel,
+    tokens: Tensor,
+    masked: Tensor,
+    conditioning: Tensor,
+    options: DecodingOptions,
+    confidence: Confidence = propose,
 ) -> Tensor:
     """Tokens (T, 6), which of them are masked (T,), what their slots hear (T, C) -> the tokens with none masked.
 
@@ -30,7 +40,9 @@ def fill(
         inside = torch.zeros(last - first, dtype=torch.bool)
         inside[start - first : stop - first] = True
         before = None if first == 0 else tokens[first - 1]
-        tokens[first:last] = _fill(model, tokens[first:last], inside, conditioning[first:last], before, options)
+        tokens[first:last] = _fill(
+            model, tokens[first:last], inside, conditioning[first:last], before, options, confidence
+        )
     return tokens
 
 
@@ -51,6 +63,7 @@ def _fill(
     conditioning: Tensor,
     before: Tensor | None,
     options: DecodingOptions,
+    confidence: Confidence,
 ) -> Tensor:
     """One window; the masked tokens are committed in `options.steps` steps, the surest first."""
     tokens, open_ = tokens.clone(), masked.clone()
@@ -64,7 +77,7 @@ def _fill(
         hidden = torch.cat((torch.zeros(1, dtype=torch.bool), open_[:-1]))[None]
         slots = model.embed(held, hidden, begins) + conditioning
         logits, _, _ = model(slots, positions)
-        proposed, sure = propose(torch.cat(logits, -1)[0], model.log_prior, model.config.levels, weight)
+        proposed, sure = confidence(torch.cat(logits, -1)[0], model.log_prior, model.config.levels, weight)
         chosen = torch.zeros_like(open_)
         chosen[sure.masked_fill(~open_, -torch.inf).topk(commits).indices] = True
         tokens = torch.where(chosen[:, None], proposed, tokens)
