@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 define install_clients
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
 	@echo "installing clients into $(@D): a few minutes, once"
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
 	@touch $@
 endef
 

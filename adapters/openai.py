@@ -9,7 +9,6 @@ docs/openai.md has a working client for each.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -63,7 +62,7 @@ async def create_speech(request: Request) -> Response:
         speech,
         _sse(speech, encoder, asked.input) if asked.sse else _audio(speech, encoder),
         media_type="text/event-stream" if asked.sse else media_type(start.format),
-        headers={"x-request-id": f"req_{uuid.uuid4().hex}"},
+        headers={"x-request-id": messages.request_id()},
         stall_s=service.config.send_stall_s,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,7 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         """The answer."""
-        headers = {"Retry-After": "1"} if self.status == 429 else {}
+        headers = {"x-request-id": request_id(), **({"Retry-After": "1"} if self.status == 429 else {})}
         return JSONResponse({"error": self.error}, self.status, headers=headers)
 
 
@@ -148,6 +149,11 @@ def our_voice(name: str, voices: Sequence[str]) -> str:
         known = ", ".join([*voices, *VOICES])
         raise Refusal(f"unknown voice {name[:80]!r}; voices here: {known}", param="voice", code="invalid_value")
     return alias if alias in voices else voices[0]  # other weights have other voices
+
+
+def request_id() -> str:
+    """A name for an answer, which their clients show with an error."""
+    return f"req_{uuid.uuid4().hex}"
 
 
 def voices_answer(voices: Sequence[str]) -> dict[str, Any]:

@@ -312,6 +312,18 @@ async def test_an_engine_that_fails_closes_with_1011() -> None:
     assert reason.startswith("NET-0000: ")
 
 
+async def test_a_slow_reader_is_let_go() -> None:
+    engine = FakeEngine(threaded=True, word_s=2.0)
+    config = ServeConfig(send_stall_s=0.3, limits=Limits(backlog_ms=600_000, chunks_ahead=100))
+    with running(engine, config) as server:
+        async with client_of(server, "sample_rate=48000") as client:
+            client.ws.transport.pause_reading()
+            await client.say("One two three four. " * 100)
+            await eventually(lambda: server.service.connections == 0)
+            assert not engine.live
+            client.ws.transport.abort()
+
+
 REFUSED = [
     ("model=aura-2-celeste-es", "INVALID_QUERY_PARAMETER", "English"),
     ("model=nobody", "INVALID_QUERY_PARAMETER", "models here: heart, joe"),

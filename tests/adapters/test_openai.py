@@ -45,6 +45,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 def error_of(response: httpx.Response, status: int = 400) -> dict[str, Any]:
     assert response.status_code == status, response.text
+    assert response.headers["x-request-id"].startswith("req_")
     body: dict[str, Any] = response.json()
     assert set(body) == {"error"}
     error: dict[str, Any] = body["error"]
