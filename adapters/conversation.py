@@ -171,9 +171,9 @@ class Conversations:
     def resume(self, session: str, token: str) -> Conversation | None:
         """The conversation of this session, taken from the connection that still has it, or None: there is none."""
         conversation = self._all.get(session)
-        if conversation is None or not hmac.compare_digest(
-            conversation.token.encode(), token.encode("utf-8", "replace")
-        ):
+        if conversation is None or conversation.live.closed:
+            return None
+        if not hmac.compare_digest(conversation.token.encode(), token.encode("utf-8", "replace")):
             return None
         self._unpark(conversation)
         if conversation.leave is not None:

@@ -119,8 +119,9 @@ class _Connection:
         finally:
             for each in self._tasks:
                 each.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
             self._let_go(ending)
+            await asyncio.wait(self._tasks)
+            _ = [each.exception() for each in self._tasks if not each.cancelled()]  # known by now, or of no matter
         await self._close(ending)
 
     def _carry(self, conversation: Conversation) -> Conversation:
