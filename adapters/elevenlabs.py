@@ -16,14 +16,14 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voiceagent import events
@@ -32,26 +32,13 @@ from voiceagent.adapters.auth import authorized
 from voiceagent.adapters.elevenlabs_alignment import Alignment, CharacterTimes
 from voiceagent.adapters.elevenlabs_messages import Refusal, SpeechRequest
 from voiceagent.adapters.elevenlabs_socket import multi_stream_input, stream_input
+from voiceagent.adapters.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
 from voiceagent.encoders import StreamEncoder, media_type
+from voiceagent.errors import InputError
 from voiceagent.service import Service
 
-UTTERANCE = "speech"
-NO_ALIGNMENT: dict[str, Any] = {
-    "characters": [],
-    "character_start_times_seconds": [],
-    "character_end_times_seconds": [],
-}
+CHARACTERS = ("characters", "character_start_times_seconds", "character_end_times_seconds")
 
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A request that has been read and can be met."""
-
-    text: str
-    start: events.Start
-
-
-_Piece: TypeAlias = tuple[bytes, Alignment | None]
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
@@ -67,7 +54,7 @@ def _refusing(handler: Handler) -> Handler:
             kind = {401: "authentication_error", 404: "not_found", 429: "rate_limit_error"}.get(refusal.status)
             detail = {"type": kind or "invalid_request", "code": refusal.reason, "status": refusal.reason}
             return JSONResponse({"detail": {**detail, "message": str(refusal)}}, refusal.status)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, InputError) as error:
             wrong = {"type": "value_error", "loc": ["body"], "msg": str(error)}
             return JSONResponse({"detail": [wrong]}, 422)
 
@@ -77,39 +64,46 @@ def _refusing(handler: Handler) -> Handler:
 @_refusing
 async def speech(request: Request) -> Response:
     """Audio, while it is being made."""
-    order = await _read(request)
-    pieces = await _begun(_speak(request, order))
-    audio_format = order.start.format
-    kind = "audio/opus" if audio_format.encoding == "opus" else media_type(audio_format)
-    headers = {"request-id": uuid.uuid4().hex, "character-cost": str(len(order.text))}
-    return StreamingResponse((payload async for payload, _ in pieces), media_type=kind, headers=headers)
+    spoken = await _begun(request)
+
+    async def body() -> AsyncGenerator[bytes]:
+        async with aclosing(spoken.pieces()) as pieces:
+            async for payload, _ in pieces:
+                yield payload
+
+    kind = "audio/opus" if spoken.format.encoding == "opus" else media_type(spoken.format)
+    return spoken.answer(body(), kind)
 
 
 @_refusing
 async def speech_with_times(request: Request) -> Response:
     """The whole audio, and its characters."""
-    order = await _read(request)
-    payloads: list[bytes] = []
-    whole = {key: list(value) for key, value in NO_ALIGNMENT.items()}
-    async for payload, alignment in _speak(request, order):
-        payloads.append(payload)
-        if alignment is not None:
-            for key, values in alignment.in_seconds().items():
-                whole[key].extend(values)
-    return Response(_timed(b"".join(payloads), whole), media_type="application/json")
+    spoken = await _begun(request)
+
+    async def body() -> AsyncGenerator[bytes]:
+        payloads: list[bytes] = []
+        whole: dict[str, list[Any]] = {key: [] for key in CHARACTERS}
+        async with aclosing(spoken.pieces()) as pieces:
+            async for payload, alignment in pieces:
+                payloads.append(payload)
+                for key, values in (alignment.in_seconds() if alignment else {}).items():
+                    whole[key].extend(values)
+        yield _timed(b"".join(payloads), whole)
+
+    return spoken.answer(body(), "application/json")
 
 
 @_refusing
 async def stream_with_times(request: Request) -> Response:
     """Pieces of audio with their characters, one JSON object a line; times from the start of the audio."""
-    order = await _read(request)
-    pieces = await _begun(_speak(request, order))
+    spoken = await _begun(request)
 
-    async def lines() -> AsyncIterator[str]:
-        async for payload, alignment in pieces:
-            yield _timed(payload, alignment.in_seconds() if alignment else None) + "\n"
+    async def body() -> AsyncGenerator[bytes]:
+        async with aclosing(spoken.pieces()) as pieces:
+            async for payload, alignment in pieces:
+                yield _timed(payload, alignment.in_seconds() if alignment else None) + b"\n"
 
-    return StreamingResponse(lines(), media_type="application/json")
+    return spoken.answer(body(), "application/json")
 
 
 @_refusing
@@ -155,22 +149,47 @@ def models_answer() -> list[dict[str, Any]]:
     ]
 
 
-async def _read(request: Request) -> _Order:
-    """The body and the parameters of a request for speech.
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Speech that has begun, and when its characters are spoken."""
+
+    speech: Speech
+    times: CharacterTimes
+    format: events.AudioFormat
+    chars: int
+    stall_s: float
+
+    async def pieces(self) -> AsyncGenerator[tuple[bytes, Alignment | None]]:
+        """Bytes of the format and the characters that begin in them."""
+        encoder = StreamEncoder(self.format)
+        async with aclosing(self.speech.parts()) as parts:
+            async for frame in parts:
+                if isinstance(frame, events.Done):
+                    return
+                payload = encoder.encode(frame.samples, last=frame.last)
+                if payload or frame.last:
+                    until_s = (frame.pts_samples + len(frame.samples)) / events.SAMPLE_RATE_HZ
+                    yield payload, self.times.take(until_s, last=frame.last)
+
+    def answer(self, body: AsyncGenerator[bytes], kind: str) -> Response:
+        """An answer whose client may go away."""
+        headers = {"request-id": uuid.uuid4().hex, "character-cost": str(self.chars)}
+        return SpeechResponse(self.speech, body, media_type=kind, headers=headers, stall_s=self.stall_s)
+
+
+async def _begun(request: Request) -> _Spoken:
+    """Reads a request for speech and waits for its first sound.
 
     Raises:
         Refusal: it cannot be met.
+        InputError: the body is not JSON.
         msgspec.ValidationError: the body is not of the protocol's shape.
     """
     service: Service = request.app.state.service
     query = messages.decode_query(request.query_params)
     audio_format = messages.audio_format(query.output_format, wav=True)
     name = messages.our_voice(request.path_params["voice_id"], service.engine.voices, reason="voice_not_found")
-    try:
-        body = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise msgspec.ValidationError(f"not JSON: {error}") from error
-    asked = msgspec.convert(body, SpeechRequest)
+    asked = msgspec.convert(await read_json(request, service.config.max_message_bytes), SpeechRequest)
     if not asked.text.strip():
         raise Refusal("input_text_empty", "text is empty")
     limit = service.config.limits.max_text_buffer
@@ -179,63 +198,21 @@ async def _read(request: Request) -> _Order:
         raise Refusal("max_character_limit_exceeded", message)
     if service.full:
         raise Refusal("system_busy", "every connection is taken; try again later", status=429)
-    return _Order(asked.text, messages.start(UTTERANCE, name, audio_format, query, asked))
-
-
-async def _speak(request: Request, order: _Order) -> AsyncGenerator[_Piece]:
-    """Bytes and characters of the speech, until the client goes away; leaving it early stops the speech.
-
-    Raises:
-        Refusal: the engine cannot speak it, or failed on the way.
-    """
-    service: Service = request.app.state.service
-    encoder, times = StreamEncoder(order.start.format), CharacterTimes()
-    times.add_text(order.text)
-    live = service.connect(paced=False)
-    service.connections += 1
-    service.metrics.connections.inc()
+    start = messages.start("speech", name, audio_format, query, asked)
+    times = CharacterTimes()
+    times.add_text(asked.text)
     try:
-        for command in (order.start, events.Text(UTTERANCE, order.text), events.End(UTTERANCE)):
-            live.feed(command)
-        while (event := await live.next_event()) is not None and not await request.is_disconnected():
-            service.metrics.observe(event)
-            match event:
-                case events.Words():
-                    times.add_words(event.words)
-                case events.Audio():
-                    payload = encoder.encode(event.samples, last=event.last)
-                    if payload or event.last:
-                        until_s = (event.pts_samples + len(event.samples)) / events.SAMPLE_RATE_HZ
-                        yield payload, times.take(until_s, last=event.last)
-                case events.Done():
-                    return
-                case events.Error():
-                    busy = event.code == "no_capacity"
-                    reason = "too_many_concurrent_requests" if busy else "internal_error"
-                    raise Refusal(reason, event.message, status=429 if busy else 500)
-    finally:
-        live.close()
-        service.connections -= 1
-        service.metrics.connections.dec()
+        spoken = await Speech.begun(service, start, asked.text, lambda words: times.add_words(words.words))
+    except SpeechRefused as error:
+        busy = error.code == "no_capacity"
+        reason = "too_many_concurrent_requests" if busy else "internal_error"
+        raise Refusal(reason, str(error), status=429 if busy else 500) from error
+    return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s)
 
 
-async def _begun(pieces: AsyncGenerator[_Piece]) -> AsyncGenerator[_Piece]:
-    """Waits for the first piece, so that what fails before it is answered with a status."""
-    first = await anext(pieces, None)
-
-    async def all_of_them() -> AsyncGenerator[_Piece]:
-        async with aclosing(pieces):
-            if first is not None:
-                yield first
-            async for piece in pieces:
-                yield piece
-
-    return all_of_them()
-
-
-def _timed(payload: bytes, alignment: dict[str, Any] | None) -> str:
+def _timed(payload: bytes, alignment: dict[str, Any] | None) -> bytes:
     audio = base64.b64encode(payload).decode()
-    return json.dumps({"audio_base64": audio, "alignment": alignment, "normalized_alignment": alignment})
+    return json.dumps({"audio_base64": audio, "alignment": alignment, "normalized_alignment": alignment}).encode()
 
 
 _SPEECH = "/v1/text-to-speech/{voice_id}"

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events
 from voiceagent.adapters import elevenlabs_messages as messages
-from voiceagent.adapters.auth import authorized, known_token
+from voiceagent.adapters.auth import authorized, known_token, origin_allowed
 from voiceagent.adapters.elevenlabs_context import Context
 from voiceagent.adapters.elevenlabs_messages import CLOSE_INTERNAL, ClientMessage, Refusal
 from voiceagent.live import LiveSession
@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], Connection]) -> None:
     """One connection, from the handshake to its end."""
     service: Service = websocket.app.state.service
+    if not origin_allowed(websocket):
+        stranger = {"detail": {"status": "origin_not_allowed", "message": "pages of this origin may not connect"}}
+        await websocket.send_denial_response(JSONResponse(stranger, 403))
+        return
     if service.full:
         busy = {"detail": {"status": "system_busy", "message": "every connection is taken; try again later"}}
         await websocket.send_denial_response(JSONResponse(busy, 503, headers={"Retry-After": "1"}))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -58,10 +58,17 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
 
 
 class Speech:
-    """The speech of one text. It has begun when it is made; `close` stops it, and whoever makes it sees to that."""
+    """The speech of one text. It has begun when it is made; `close` stops it, and whoever makes it sees to that.
 
-    def __init__(self, service: Service, start: events.Start, text: str) -> None:
+    Args:
+        hear: is told words before the frame in which they begin.
+    """
+
+    def __init__(
+        self, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
+    ) -> None:
         self._service = service
+        self._hear = hear
         self._live = service.connect(paced=False)
         self._first: events.Audio | events.Done | None = None
         self._closed = False
@@ -71,13 +78,15 @@ class Speech:
             self._live.feed(command)
 
     @classmethod
-    async def begun(cls, service: Service, start: events.Start, text: str) -> Speech:
+    async def begun(
+        cls, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
+    ) -> Speech:
         """Waits for the first sound, so that what fails before it is answered with a status.
 
         Raises:
             SpeechRefused: there is none.
         """
-        speech = cls(service, start, text)
+        speech = cls(service, start, text, hear)
         try:
             speech._first = await speech._next()
         except BaseException:
@@ -110,6 +119,8 @@ class Speech:
             self._service.metrics.observe(event)
             if isinstance(event, events.Audio | events.Done):
                 return event
+            if isinstance(event, events.Words) and self._hear is not None:
+                self._hear(event)
             if isinstance(event, events.Error):
                 raise SpeechRefused(event)
         raise SpeechRefused(events.Error(None, "internal", "the speech was stopped"))

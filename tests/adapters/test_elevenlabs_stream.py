@@ -11,6 +11,7 @@ import pytest
 from elevenlabs_client import stream_input
 from fakes import FakeEngine
 from loopback import Server, running
+from websockets.exceptions import InvalidStatus
 
 from voiceagent.config import Limits, ServeConfig
 
@@ -180,6 +181,22 @@ async def test_the_key_in_the_header_and_none_at_all() -> None:
             await client.send(BEGIN)
             assert (await client.until_closed())[0] == 1008
     assert client.said[None].errors == [{"message": "Invalid API key", "error": "invalid_api_key", "code": 1008}]
+
+
+async def test_pages_of_other_sites_may_not_listen(server: Server) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with stream_input(server, origin="https://elsewhere.example"):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_more_clients_than_there_is_room_for() -> None:
+    with running(FakeEngine(threaded=True), ServeConfig(max_connections=1)) as server:
+        async with stream_input(server):
+            with pytest.raises(InvalidStatus) as refused:
+                async with stream_input(server):
+                    pass
+    assert refused.value.response.status_code == 503
 
 
 async def test_a_client_that_goes_stops_its_speech() -> None:
