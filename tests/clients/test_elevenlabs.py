@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_programs import run_client
+from client_programs import PROGRAMS, run_client, run_program
 from elevenlabs_client import stream_input
 from fakes import FakeEngine
 from loopback import Server, running
 
 from voiceagent import tls
+from voiceagent.adapters.elevenlabs_messages import KNOWN_VOICES
 from voiceagent.config import ServeConfig
 
 KEY = ServeConfig(auth_tokens=("secret",))
@@ -114,6 +116,32 @@ def test_livekit(server: Server) -> None:
     assert heard["refused"] == "APIStatusError"
     assert settled(server)
     assert server.fake.cancelled == [2], "the interrupted turn is still being spoken"
+
+
+PAGE = (PROGRAMS.parent.parent.parent / "docs" / "elevenlabs.md").read_text(encoding="utf-8")
+ON_THE_PAGE = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_programs_of_the_page_run(tmp_path: Path, number: int) -> None:
+    block = ON_THE_PAGE[number]
+    certificate, key = tls.self_signed(tmp_path)
+    secure = "https://" in block
+    config = ServeConfig(tls_cert=str(certificate), tls_key=str(key)) if secure else ServeConfig()
+    program = tmp_path / "program.py"
+    with running(FakeEngine(threaded=True), config) as server:
+        program.write_text(block.replace("127.0.0.1:8080", server.address), encoding="utf-8")
+        out = run_program(program, **({"SSL_CERT_FILE": str(certificate)} if secure else {}))
+        assert server.fake.spoken or "pipecat" in block, "nothing was said"
+    assert out.strip() or "print" not in block
+    assert "hello.mp3" not in block or (tmp_path / "hello.mp3").stat().st_size > 1_000
+
+
+def test_the_page_names_every_voice_and_has_no_other_program() -> None:
+    assert len(ON_THE_PAGE) == 5
+    for voice_id, ours in KNOWN_VOICES.items():
+        (row,) = [line for line in PAGE.splitlines() if voice_id in line]
+        assert row.endswith(f"| `{ours}` |")
 
 
 @pytest.mark.weights
