@@ -426,6 +426,15 @@ async def test_a_client_of_the_request_that_goes_away_stops_its_speech() -> None
         assert len(engine.spoken) < 400
 
 
+def test_without_pyav_the_way_to_mend_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voiceagent.encoders._have_pyav", lambda: False)
+    with running(FakeEngine(threaded=True)) as server:
+        answer = post(server, "encoding=mp3")
+        assert (answer.status_code, answer.json()["err_code"]) == (400, "UNSUPPORTED_AUDIO_FORMAT")
+        assert "voiceagent[files]" in answer.json()["err_msg"]
+        assert post(server).status_code == 200
+
+
 def test_failures_of_the_engine_over_http() -> None:
     with running(FakeEngine(threaded=True, fail_on="Hello")) as server:
         answer = post(server)

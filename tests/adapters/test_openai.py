@@ -265,6 +265,17 @@ def test_an_engine_that_fails_later_leaves_the_answer_incomplete() -> None:
         eventually(lambda: server.service.connections == 0)
 
 
+def test_without_pyav_the_formats_that_are_left_are_named(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voiceagent.encoders._have_pyav", lambda: False)
+    error = error_of(client.post(SPEECH, json=FINE))
+    assert error["param"] == "response_format"
+    assert "voiceagent[files]" in error["message"]
+    assert "wav or pcm" in error["message"]
+    assert client.post(SPEECH, json={**FINE, "response_format": "wav"}).status_code == 200
+
+
 def test_no_stream_left_is_a_429_that_clients_try_again() -> None:
     with running(FakeEngine(threaded=True, max_streams=0)) as server:
         answer = httpx.post(server.http + SPEECH, json=FINE, trust_env=False)
