@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import json
 import runpy
 import signal
@@ -193,6 +194,8 @@ def serve(
         try:
             service = Service(engine, settings, make_chunker)
             warm_up(service.make_chunker)
+            gc.collect()
+            gc.freeze()  # what is loaded stays: looking through it again would hold the event loop up for longer than a frame
             server = build_server(build_app(service), settings, log_level="warning")
             shown = f"[{settings.host}]" if ":" in settings.host else settings.host
             voices = ", ".join(engine.voices)

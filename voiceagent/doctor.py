@@ -81,7 +81,11 @@ def _text() -> Finding:
         warm_up(default_chunker)
     except ImportError as error:
         return Finding("text", "broken", f"the text front end cannot be imported: {error}", "pip install voiceagent")
-    return Finding("text", "ok", "English")
+    from voiceagent.events import LANGUAGES
+
+    return Finding(
+        "text", "ok", f"languages: {', '.join(LANGUAGES)} (English; words in other scripts are left out with a warning)"
+    )
 
 
 def _weights(folder: Path) -> Finding:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voiceagent.text import Chunk, Chunker, ChunkLimits, spans_of
+from voiceagent.text import Chunk, Chunker, ChunkLimits, Lexicon, Span, spans_of
+from voiceagent.text.items import Piece
+from voiceagent.text.normalize import normalize
 
 CORPUS = [
     "Hello there. How are you doing today? I think that Dr. Smith is in the house at 5 p.m. Then we go.",
@@ -18,6 +22,10 @@ CORPUS = [
     '{"name": "x", "a": [1, "\\"}"]}\nAfter that. [pause 400ms] Yes 😀 ok, $x^2$ and $5.00 <break time="1s"/> then.',
     "Well... I don't know; the price was $1,234.56 (about 10%) in 1980. It rose by 3.5 million dollars, they said.",
     "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen",
+    'Let me see. {"name": "f", "arguments": {"x": "a } b"}} It is [{"a": 1}] sunny { "k": 2 } now { so } it {is}.',
+    "<|channel|>analysis<|message|>Hm, so.<|end|><|start|>assistant<|channel|>final<|message|>Well then.<|return|> ok",
+    "<think>one <think>two</think> three</think>Answer [TOOL_CALLS][{}]\nthen <function=f>{}</function> $2 \\times 3$ or $5 now",
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\nThen > > quoted - 1. words ~~~ and ``` code ``` [THINK]x[/THINK] p<0.05 é “q” 3 kg.",
     "Привет мир. 你好。 Hello <prosody rate='fast'>quick words here</prosody> and *slow* ones \\(a+b\\) $$\\sum x$$ end",
 ]
 
@@ -177,8 +185,55 @@ def test_other_scripts_are_skipped_with_a_warning() -> None:
     assert any("Cyrillic" in warning for chunk in chunks for warning in chunk.warnings)
 
 
+def test_a_listing_without_end_does_not_wait() -> None:
+    """Text that is not spoken leaves too, in lengths that do not depend on how it came; else a text buffer fills up."""
+    text = "Look here.\n```\n" + "some code\n" * 3_000 + "```\nThat was all of it."
+    whole = speak([text])
+    covers(text, whole)
+    assert max(len(chunk.text) for chunk in whole) <= 4_096 + 100
+    assert speak([text[at : at + 7] for at in range(0, len(text), 7)]) == whole
+    assert [chunk.spoken for chunk in whole if chunk.spoken] == ["Look here.", "Code omitted.", "That was all of it."]
+
+
+def test_normalising_waits_until_a_chunk_is_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes long, and whoever feeds is an event loop. Words that came before are known whichever chunk is asked first."""
+    calls: list[str] = []
+
+    def counted(pieces: Sequence[Piece], lexicon: Lexicon | None = None) -> tuple[Span, ...]:
+        calls.append("".join(piece.text for piece in pieces))
+        return normalize(pieces, lexicon)
+
+    monkeypatch.setattr("voiceagent.text.saying.normalize", counted)
+    chunks = speak(["We paid $5 and $6 and then $7 and $8 and also $9 for the lot of them"])
+    assert calls == []
+    assert chunks[2].before
+    assert len(calls) == 2
+    assert chunks == speak(["We paid $5 and $6 and then $7 and $8 and also $9 for the lot of them"])
+
+
 HOSTILE = [
     "ab. ",
+    "a b ",
+    "1. ",
+    "12:30 ",
+    "> > ",
+    "- ",
+    "| a ",
+    "<",
+    "*",
+    "_",
+    "$",
+    "|",
+    "&amp;",
+    "7",
+    "x",
+    "\u200d",
+    "{a} ",
+    "\u201ca\u201d ",
+    "é ",
+    "[a](b) ",
+    '{"a": ',
+    "<think><think>",
     "1.1.",
     "((((",
     "e\u0301\u0302\u0303",
@@ -189,15 +244,23 @@ HOSTILE = [
     "$x",
     '{"',
     "\n",
-    "<think>",
     "**a",
     "&a;",
 ]
 
 
+@pytest.fixture
+def no_collections() -> Iterator[None]:
+    """A full collection of the test runner's objects takes longer than any call here and is none of its work."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collections")
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_hostile_text_takes_linear_time(unit: str) -> None:
-    """100,000 characters in messages of 2,000: measured in CPU time, with room for slow machines."""
+    """100,000 characters in messages of 2,000, and 20,000 one by one: CPU time, with room for slow machines."""
     text = unit * (100_000 // len(unit))
     chunker, longest, started = Chunker(), 0.0, time.thread_time()
     for position in range(0, len(text), 2_000):
@@ -207,6 +270,10 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     chunker.end()
     assert time.thread_time() - started < 1.5
     assert longest < 0.1
+    chunker, started = Chunker(), time.thread_time()
+    for character in text[:20_000]:
+        chunker.feed(character)
+    assert time.thread_time() - started < 1.5
 
 
 def test_marks_are_never_spoken_whatever_closes_before_them() -> None:

@@ -11,7 +11,10 @@ RUN_LIMIT: Final = 256  # a run without white space is cut here
 _HOLD_LIMIT: Final = 256  # a bracket, backtick or tag that is not closed within this many characters is none
 _MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must not hold back much
 WHITE: Final = re.compile(r"\s")
-_OPENER: Final = re.compile(r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<![$\w])\$\$(?!\$)|(?<!\$)\$(?=[A-Za-z\\({])|\\[(\[]|【")
+_OPENER: Final = re.compile(
+    r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<![$\w])\$\$(?!\$)|(?<!\$)\$(?=[A-Za-z\\({]|\d{1,6}[\^_=\\])|\\[(\[]|【"
+)
+_AMOUNT: Final = re.compile(r"(?<!\$)\$(?=\d[\d.,]{0,10}$)")
 _CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "【": "】"}
 _DISPLAYED: Final = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _SAID_TAG: Final = re.compile(r"<(sub|phoneme|say-as)\b[^>]*>")
@@ -23,7 +26,14 @@ def hold_end(buffer: str, position: int, end: int, *, complete: bool) -> int | N
     while True:
         opener = _OPENER.search(buffer, at, end)
         if opener is None:
-            return end
+            amount = _AMOUNT.search(buffer, at, end) if "$" in buffer[at:end] else None
+            if amount is None or end == len(buffer):
+                return end
+            if len(buffer) < end + 2 and not complete:
+                return None  # "$2 \times 3$" begins as an amount of money does
+            if buffer[end : end + 2] != " \\":
+                return end
+            opener = amount
         close = _close(buffer, opener, complete=complete)
         if close is None:
             return None

@@ -26,7 +26,10 @@ _SIGNS: Final = {
     "/": "over", "*": "times", "%": "percent", "!": "factorial", ",": ",", "'": "prime",
 }  # fmt: skip
 _POWERS: Final = {"2": "squared", "3": "cubed", "\\circ": "degrees", "'": "prime"}
-_TOKEN: Final = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:[.,]\d+)*|[A-Za-z]|[{}^_]|\S")
+_BOUNDED: Final = {"\\sum": "the sum", "\\prod": "the product", "\\int": "the integral", "\\lim": "the limit"}
+_TOKEN: Final = re.compile(
+    r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname)\{[^{}]*\}|\\[A-Za-z]+|\\.|\d+(?:[.,]\d+)*|[A-Za-z]|[{}^_]|\S"
+)
 _DEPTH: Final = 8
 _LIMIT: Final = 300
 
@@ -61,11 +64,24 @@ class _Reader:
                 words += ["sub", *self._argument(depth)]
             elif token in ("\\frac", "\\tfrac", "\\dfrac"):
                 words += [*self._argument(depth), "over", *self._argument(depth)]
+            elif token in _BOUNDED:
+                words += [_BOUNDED[token], *self._bounds(depth, token), "of"]
             elif token == "\\sqrt":
                 words += ["the square root of", *self._argument(depth)]
             else:
                 words += self._word(token)
         return words
+
+    def _bounds(self, depth: int, token: str) -> list[str]:
+        """From where to where: "_{i=1}^{n}", in either order."""
+        words: dict[str, list[str]] = {}
+        while self.at < len(self.tokens) and self.tokens[self.at] in ("_", "^") and len(words) < 2:
+            mark = self.tokens[self.at]
+            self.at += 1
+            words[mark] = self._argument(depth)
+        first = "as" if token == "\\lim" else "from" if "^" in words else "over"
+        said = [first, *words["_"]] if "_" in words else []
+        return said + (["to", *words["^"]] if "^" in words else [])
 
     def _argument(self, depth: int) -> list[str]:
         if self.at >= len(self.tokens):
@@ -78,6 +94,8 @@ class _Reader:
 
     def _word(self, token: str) -> list[str]:
         if token.startswith("\\"):
+            if token.endswith("}"):
+                return token[token.index("{") + 1 : -1].split()
             name = token[1:]
             if name in _GREEK:
                 return [name.removeprefix("var").lower()]

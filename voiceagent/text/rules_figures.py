@@ -28,6 +28,7 @@ _BETWEEN: Final = {
     ">=": "is at least", "!=": "is not equal to", "==": "equals", "->": "to", "→": "to", "/": "divided by", "-": "minus", "−": "minus",
 }  # fmt: skip
 _RATED: Final = re.compile(r" ?(?:stars?|points?|rating|score)\b")
+_TENTHS: Final = re.compile(r" (?:of|inch|mile|cup|second)|ths?\b")
 _PLURAL: Final = re.compile(r"\+? (?:[a-z]{2,12} )?(?:[a-z]{2,14}s|people)\b")
 _RACE: Final = re.compile(r" (?:run|race|walk|jog|steps?|marathon)\b|\.?$")
 _NAMED: Final = re.compile(r"(?i)\b(?:apt|apartment|room|suite|unit|gate|seat|row|flat|building|block|line)\.? $")
@@ -62,6 +63,8 @@ def _slashed(match: re.Match[str]) -> str | None:
     above, below = int(match["above"]), int(match["below"])
     whole = match["whole"]
     sign = "minus " if match["sign"] else ""
+    if not whole and below == 10 and above > 1 and not _TENTHS.match(match.string, match.end()):
+        return f"{sign}{N.cardinal(above)} out of ten"
     if not whole and below and (above == below or _RATED.match(match.string, match.end())):
         return f"{sign}{N.cardinal(above)} out of {N.cardinal(below)}"
     if not whole and below in _PARTS and above > below and below < 20:
@@ -112,7 +115,7 @@ def _between(match: re.Match[str]) -> str:
         and match.string[match.start() - 2 : match.start() - 1].isalpha()
     ):
         return ", "  # a path through menus
-    return f" {_BETWEEN[match[1]]} "
+    return f" {_BETWEEN[match.group().strip()]} "
 
 
 def _plain(match: re.Match[str]) -> str:
@@ -193,7 +196,8 @@ def _letters(part: str, text: str) -> str:
 _BEFORE: Final = r"(?<![\w.,])"
 _SIDE: Final = r"(?<=[\w)%°.']) ?"
 RULES: Final[tuple[Rule, ...]] = (
-    (re.compile(r"(?<![\w.,])(\d{1,4})([a-z])(?= [+=*/<>≤≥≈−-] ?[\w(]|[²³^])"), lambda m: f"{m[1]} {m[2]}"),
+    (re.compile(r"(?i)(\b(?:BP|blood pressure)(?: of| is| was| at)?:? (?:of |is )?\d{2,3})/(?=\d{2,3}\b)"), lambda m: f"{m[1]} over "),
+    (re.compile(r"(?<![\w.,])(\d{1,4})([a-z])(?= [+=*/<>≤≥≈−-] ?[\w(]|[²³^])"), lambda m: f"{N.count(m[1])} {m[2]}"),
     (re.compile(r"(?i)\b((?:on|by|until|since|from|before|after|due) )(\d{1,2})/(\d{1,2})(?![\w/])"), _month_slash),
     (re.compile(r"(?<![\w./])(\d{1,2}\.\d{1,2})/(\d{1,3})(?![\w/]|\.\d)"), lambda m: f"{m[1]} out of {m[2]}"),
     (re.compile(r"(?:(?<![\w.)-])(?P<sign>[-−]))?(?<![\w./])(?:(?P<whole>\d{1,3})(?: |-))?(?P<above>\d{1,3})/(?P<below>\d{1,4})(?:ths?|rds?)?(?![\w/]|\.\d)"), _slashed),
@@ -204,7 +208,6 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w.,])(\d{1,3}(?: \d{3}){2,4}|\d{1,3}(?:['’]\d{3}){1,4})(?![\w]|[.,' ]?\d)"), lambda m: N.count(re.sub(r"\D", "", m[1]))),
     (re.compile(r"(?<![\w.,])(\d{1,4})(?:\.\.\.?|~)(?=\d{1,4}(?!\w|\.\d))"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<![\w.,-])(\d{1,3})[-–](\d{1,3})[-–](\d{1,3})(?![\w-])"), lambda m: " ".join(N.cardinal(int(part)) for part in m.groups())),
-    (re.compile(r"(?<![\w.,/])(\d{2,3})/(\d{2,3}) ?mm ?Hg\b"), lambda m: f"{N.cardinal(int(m[1]))} over {N.cardinal(int(m[2]))} millimeters of mercury"),
     (re.compile(r"(?<![\w'.])([A-Za-z])[-–](?=[A-Za-z](?![\w'.-]))(?<=A-|a-|A–|a–)"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<![\w.,/])(\d{1,2})(?:'|′)(?=[ .,;:)]|$)(?<!'..)"), lambda m: None if re.search(r"(?<!\w)'", m.string[: m.start()]) else f"{N.count(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
     (re.compile(r"(?<![\w)])(>= ?|<= ?|[<>])(?=\$?\d)"), lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1].strip()]),
@@ -216,7 +219,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<=[\w)]) (\*|/|-|−) (?=\d)"), lambda m: _between(m) if m.string[m.start() - 1].isdigit() else None),
     (re.compile(r"(?<=[\w)]) ?(=) ?(?=[\w(.$-])"), _between),
     (re.compile(r"(?<=[\w)]) ([+<>]) (?=[\w(.$-])"), lambda m: _between(m) if m[1] == "+" or m.string[m.end()].isdigit() else None),
-    (re.compile(r"(?<=\d)([+*<>÷])(?=\d)"), _between),
+    (re.compile(r"(?<=\d)([+*<>÷])(?=\d)|(?<=[A-Za-z)])([<>])(?=\.?\d)"), _between),
     (re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
     (re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{1,3})?) ?(?:x|×)(?= (?![+=*/^<>≤≥≈-])|[.,;:!?)]|$)"), lambda m: f"{N.count(m[1])} times"),
     (re.compile(r"(?<![\w.,])(\d{1,5}) ?(?:x|×) ?(?=\d)"), lambda m: f"{m[1]} by "),

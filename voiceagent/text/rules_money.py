@@ -130,7 +130,7 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _percent(match: re.Match[str]) -> str:
-    sign = {"+": "plus ", "": ""}.get(match["sign"] or "", "minus ")
+    sign = {"+": "plus ", "": "", "±": "plus or minus "}.get(match["sign"] or "", "minus ")
     first = f"{N.count(match['from'])} to " if match["from"] else ""
     return f"{sign}{first}{N.count(match['number'])} percent"
 
@@ -152,13 +152,17 @@ def _unit(match: re.Match[str]) -> str | None:
         named = f"{'square' if power == ' squared' else 'cubic'} {named}"
         power = ""
     over = _POWERS.get(match["over"] or "", "")
-    return f"{sign}{first}{N.count(number)} {named}{power}{_per(match)}{over}"
+    per = _per(match)
+    if over and match["per"] in _LENGTHS:
+        per, over = f" per {'square' if over == ' squared' else 'cubic'} {UNITS[match['per']][0]}", ""
+    return f"{sign}{first}{N.count(number)} {named}{power}{per}{over}"
 
 
 def _fraction_unit(match: re.Match[str]) -> str:
     """A fraction of a unit: "3/4 lb" is three quarters pound, "2 1/2 lb" is two and a half pounds."""
     one, many = UNITS.get(match["unit"]) or ("inch", "inches")
-    return f"{match['whole'] or ''}{match['part']} {many if match['whole'] else one}"
+    mixed = match["whole"] or match.string[match.start() - 1 : match.start()].isdigit()
+    return f"{match['whole'] or ''}{match['part']} {many if mixed else one}"
 
 
 def _degrees(match: re.Match[str]) -> str:
@@ -177,12 +181,16 @@ _BEFORE: Final = r"(?<![\w.,$€£-])"
 _RANGE: Final = rf"(?:(?P<from>{_NUMBER}) ?[-–] ?)?"
 _END: Final = r"(?![\w²³]|/\w)"
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<![\w.,/])(\d{2,3})/(\d{2,3}) ?mm ?Hg\b"), lambda m: f"{N.cardinal(int(m[1]))} over {N.cardinal(int(m[2]))} millimeters of mercury"),
     (re.compile(r"\bRs\.? ?(?=\d)"), lambda m: "₹"),
     (re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?= ?€)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
     (re.compile(r"(?<=€)(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?!\d)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
     (re.compile(rf"(?<![\w.,])R\$ ?({_NUMBER})"), lambda m: f"{N.count(m[1])} {'real' if m[1] == '1' else 'reais'}"),
+    (re.compile(rf"(?<![\w.,])({_NUMBER})[\"″] ?[x×] ?(?=\d)"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' else 'es'} by "),
     (re.compile(r"(?<=[A-Za-z\"'°]) [x×] (?=\d{1,5}(?:\.\d+)?(?: ?[A-Za-z]{1,3}\b|[\"']))"), lambda m: " by "),
-    (re.compile(rf"(?P<whole>\d{{1,3}}[ -])?(?<![\w./])(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in)(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
+    (re.compile(rf"(?P<whole>\d{{1,3}}[ -])?(?<![\w./])(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in|[\"″])(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
+    (re.compile(r"(?<=\d )(sq|cu|fl)\. ?(ft|in|mi|m|km|yd|oz)\b(?:\.(?! [A-Z]|$))?"), lambda m: f"{m[1]} {m[2]}"),
+    (re.compile(r"(?<=\d) c\.(?= [a-z])"), lambda m: " cups"),
     (re.compile(
         rf"(?<![\w.,])(?P<minus>[-−+])?(?P<land>US|CA|AU|NZ|HK|SG|MX|TW|[CAS])?(?P<sign>{_SIGN}) ?(?P<minus2>-)?(?P<number>{_NUMBER})(?P<first>{_SCALE})?"
         rf"(?: ?[-–] ?(?P=sign)?(?P<to>{_NUMBER})(?P<scale>{_SCALE})?(?!\d))?(?P<plus>\+)?(?: ?USD\b)?{_PER}"
@@ -190,7 +198,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER})(?P<scale>{_SCALE})? ?(?P<sign>[€£¥₹₩₽₺₿₪฿])(?!\w)"), _money_after),
     (re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER}) ?¢"), lambda m: f"{N.count(m['number'])} cent{'' if m['number'] == '1' else 's'}"),
     (re.compile(
-        rf"(?<![\w.,])(?:(?P<name>{'|'.join(_CODES)}) ?(?P<after>{_NUMBER})(?P<scale>{_SCALE})?|(?P<before>{_NUMBER})(?P<scaled>{_SCALE})? ?(?P<code>{'|'.join(_CODES)}))(?!\w)"
+        rf"(?<![\w.,/])(?:(?P<name>{'|'.join(_CODES)}) ?(?P<after>{_NUMBER})(?P<scale>{_SCALE})?|(?P<before>{_NUMBER})(?P<scaled>{_SCALE})? ?(?P<code>{'|'.join(_CODES)}))(?!\w)"
     ), _code),
     (re.compile(r"(?<=\d%) ?[-–] ?(?=\d)"), lambda m: " to "),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−±]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?%"), _percent),

@@ -84,7 +84,7 @@ def _hexadecimal(match: re.Match[str]) -> str | None:
 
 
 def _named_version(match: re.Match[str]) -> str:
-    """As people say them: Python 3.11 "three point eleven", Ubuntu 22.04 "twenty two point oh four\"."""
+    """As people say them: "three point eleven" for 3.11, "twenty two point oh four" for 22.04."""
     first, second = match[2], match[3]
     said = f"oh {N.count(second[1])}" if len(second) == 2 and second[0] == "0" else N.count(second)
     return f"{match[1]}{N.count(first)} point {said}"

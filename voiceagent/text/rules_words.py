@@ -31,7 +31,7 @@ _ABBREVIATIONS: Final = {
     "n/a": "not applicable", "and/or": "and or", "his/her": "his or her", "he/she": "he or she", "him/her": "him or her",
     "I/O": "I O", "TCP/IP": "TCP IP", "A/C": "A C", "A/B": "A B", "C++": "C plus plus", "C#": "C sharp", "F#": "F sharp",
     ".NET": "dot net", "Node.js": "node dot JS", "Ph.D.": "P H D", "Ph.D": "P H D", "PhD": "P H D", "incl.": "including",
-    "misc.": "miscellaneous", "tel.": "telephone", "Tel.": "Telephone", "ext.": "extension", "Ext.": "Extension",
+    "misc.": "miscellaneous", "excl.": "excluding", "tel.": "telephone", "Tel.": "Telephone", "ext.": "extension", "Ext.": "Extension",
     "temp.": "temperature", "tbsp.": "tablespoon", "tsp.": "teaspoon", "fwd.": "forward", "govt": "government",
     "wi-fi": "wi fi", "hrs.": "hours", "lbs.": "pounds", "yrs.": "years", "mins.": "minutes", "secs.": "seconds",
 }  # fmt: skip
@@ -123,6 +123,7 @@ _ALL: Final = "|".join(re.escape(key) for key in sorted(_ABBREVIATIONS, key=len,
 BEFORE: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<!\S)(?:[:;=][\'-]?[()DPp|]|<3|\^_?\^|xD|T_T|:\'\()(?=\s|[.,!?]|$)"), lambda m: ""),
     (re.compile(r"(?<![\w$])\${2,4}(?![\w$])"), lambda m: ""),
+    (re.compile(r"(?<![\w)])(>=|<=|[<>])(?=\$?\d)"), lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1]]),
     (re.compile(r"\bWW(II?)\b"), lambda m: "World War " + ("two" if m[1] == "II" else "one")),
     (re.compile(rf"(?<![A-Za-z])({_ROMAN}) (?=century\b)"), lambda m: f"{N.ordinal(_value(m[1]))} " if m[1] else None),
     (re.compile(r"(?<=\()(?:i{1,3}|iv|vi{1,3}|ix)(?=\))"), lambda m: N.cardinal(_value(m.group().upper()))),

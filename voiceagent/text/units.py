@@ -43,6 +43,9 @@ cl|centiliter|centiliters
 gal|gallon|gallons
 tsp|teaspoon|teaspoons
 tbsp|tablespoon|tablespoons
+Tbsp|tablespoon|tablespoons
+TBSP|tablespoon|tablespoons
+Tsp|teaspoon|teaspoons
 fl oz|fluid ounce|fluid ounces
 km²|square kilometer|square kilometers
 m²|square meter|square meters
