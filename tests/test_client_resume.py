@@ -17,7 +17,7 @@ from voiceagent import events
 from voiceagent.client import Frame, Utterance, connect
 from voiceagent.client_outbox import Outbox
 from voiceagent.config import ServeConfig
-from voiceagent.errors import ConnectionFailed
+from voiceagent.errors import ConnectionFailed, ProtocolError
 
 TEXT = "".join(f"Sentence number {n}. " for n in range(8))
 WORDS = [word.rstrip(".") for word in TEXT.split()]
@@ -213,3 +213,18 @@ def test_whatever_arrives_in_the_end_is_what_was_written(
     written = "".join(write or "" for write in writes)
     assert (text, over) == (written, ended)
     assert flushed == {len("".join(w or "" for w in writes[:i])) for i, w in enumerate(writes) if w is None}
+
+
+class NoLine:
+    async def send(self, outbox: Outbox) -> None:
+        pass
+
+
+async def test_a_frame_that_comes_twice_counts_once_and_a_missing_one_is_an_error() -> None:
+    utterance = Utterance(NoLine(), events.Start("u"), events.Ready("s", {}))
+    for seq in (0, 1, 1, 0, 2):
+        utterance.take_audio((0, 1, seq, 0), bytes([seq, seq]))
+    assert [(await anext(utterance)).payload for _ in range(3)] == [b"\0\0", b"\1\1", b"\2\2"]
+    utterance.take_audio((0, 1, 4, 0), b"\4\4")
+    with pytest.raises(ProtocolError, match="frames 3 to 3"):
+        await anext(utterance)

@@ -32,13 +32,14 @@ export class Line {
   take(event) {
     if (event.type === "ready") {
       this.voices = event.voices;
-      const have = this.session?.token ? this.on.have() : null;
-      if (have) {
+      const have = this.on.have();
+      if (have && this.session?.token) {
         const { session, token } = this.session;
         this.next = event;
         this.socket.send(JSON.stringify({ type: "resume", session, token, have }));
       } else {
         this.isUp(event);
+        if (have) this.on.forgotten();
       }
     } else if (event.type === "resumed") {
       this.isUp(this.session);

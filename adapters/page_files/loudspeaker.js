@@ -46,6 +46,10 @@ export class Loudspeaker {
   }
 
   finish() {
+    if (!this.posted) {
+      this.on({ ended: true }); // there was nothing to say
+      return;
+    }
     this.waiting.push({ last: true });
     this.pump();
   }

@@ -95,6 +95,7 @@ function stop() {
   loudspeaker.begin();
   line.send({ type: "cancel", id: turn.id, played_ms: turn.stoppedAtMs });
   finish();
+  if (!line.up || turn.forgotten) cancelled(transcript.heard(turn.stoppedAtMs));
 }
 
 /** Nothing more of the turn is played. */
@@ -127,12 +128,13 @@ function event(event) {
   else if (event.type === "words") transcript.say(event.words);
   else if (event.type === "warning") notice(event.message);
   else if (event.type === "done") turn.open = false;
-  else if (event.type === "cancelled") cancelled(event);
-  else if (event.type === "error" && turn.stoppedAtMs === null) failed(event.message);
+  else if (event.type === "cancelled") {
+    turn.open = false;
+    cancelled(event);
+  } else if (event.type === "error" && turn.stoppedAtMs === null) failed(event.message);
 }
 
 function cancelled({ text_spoken, text_remaining }) {
-  turn.open = false;
   $("spoken").textContent = text_spoken.trim() || "nothing";
   $("remaining").textContent = text_remaining.trim() || "nothing";
   $("heard").hidden = false;
@@ -226,9 +228,10 @@ function sendFrom(chars, ended) {
   }
 }
 
-/** The server has no memory of the turn. */
+/** The server has no memory of the turn; what has come is still played. */
 function forgotten() {
-  if (turn.playing && turn.stoppedAtMs === null) failed("The connection was lost for too long; the rest of the text was not spoken.");
+  turn.forgotten = true;
+  if (turn.open && turn.stoppedAtMs === null) failed("The server does not know this turn any more; the rest of the text was not spoken.");
   turn.open = false;
 }
 

@@ -62,6 +62,13 @@ export class Transcript {
     this.now = span;
   }
 
+  /** What was heard by then, word for word; the server's answer to a cancel looks the same. */
+  heard(heardMs) {
+    const whole = this.words.filter(({ e }) => e <= heardMs);
+    const cut = Math.max(0, ...whole.map(({ c1 }) => c1));
+    return { text_spoken: this.text.slice(0, cut).join(""), text_remaining: this.text.slice(cut).join("") };
+  }
+
   /** What was heard stays lit, and nothing moves any more. */
   end(heardMs) {
     this.light(heardMs);

@@ -168,6 +168,44 @@ async def test_a_lost_connection_is_told_and_taken_up_again(server: Server) -> N
         assert len(lit) == len(WORDS)
 
 
+async def test_a_server_that_has_forgotten_is_told_apart() -> None:
+    with running(NoiseEngine(latency_s=0.05), ServeConfig(resume_window_s=0)) as server:
+        async with line_to(server.address) as (line, url), visiting(url.replace("ws:", "http:")) as page:
+            await speak(page)
+            await page.until("lit.length >= 2")
+            line.cut()
+            await page.until("document.getElementById('notice').textContent.includes('not spoken')")
+            await page.until(PLAYED_OUT)  # what had come is still played
+            samples = await played(page)
+            np.testing.assert_array_equal(samples, said(server)[: len(samples)])
+            await page.evaluate("tapped.length = 0")
+            await speak(page, "Again. And stopped while nobody is there.")
+            await page.until("lit.at(-1).text === 'stopped'")
+            line.dead = True
+            line.cut()
+            await page.until("document.getElementById('notice').textContent.includes('went away')")
+            await page.evaluate("document.getElementById('stop').click()")
+            spoken = await page.evaluate("document.getElementById('spoken').textContent")
+            assert "Again. And stopped while".startswith(spoken)
+            assert spoken.startswith("Again. And")
+
+
+async def test_what_cannot_be_spoken_is_told_and_the_next_text_is(server: Server) -> None:
+    async with visiting(server.http) as page:
+        await speak(page, "...")
+        notice = await page.until("document.getElementById('notice').textContent")
+        assert notice == "nothing in this text can be spoken"
+        await page.until("document.getElementById('stop').disabled")
+        await page.evaluate("document.getElementById('voice').append(new Option('nobody', 'nobody', true, true))")
+        await speak(page, "Hello.")
+        await page.until("document.getElementById('notice').textContent.startsWith('unknown voice')")
+        await page.until("document.getElementById('stop').disabled")
+        await page.evaluate("document.getElementById('voice').value = 'joe'")
+        await speak(page, "Hello.")
+        await page.until(PLAYED_OUT)
+        assert await page.evaluate("document.getElementById('notice').hidden")
+
+
 async def test_a_token_in_the_address_or_by_hand() -> None:
     with running(NoiseEngine(), ServeConfig(auth_tokens=("secret & more",))) as server:
         async with visiting(f"{server.http}/?token=secret+%26+more") as page:
