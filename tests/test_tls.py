@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import os
+import re
+import signal
 import ssl
 import stat
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import httpx
@@ -95,3 +100,28 @@ def test_pairs_that_cannot_work(tmp_path: Path) -> None:
     assert "do not work together" in serve("--tls-cert", certificate, "--tls-key", other)
     assert "cannot read" in serve("--tls-cert", certificate, "--tls-key", str(tmp_path / "none"))
     assert "leave out --tls-cert" in serve("--tls-self-signed", "--tls-cert", certificate, "--tls-key", key)
+
+
+def test_serve_says_how_clients_come_to_trust_it(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import sys
+        sys.path.insert(0, sys.argv.pop(1))
+        import voiceagent.agent
+        from fakes import FakeEngine
+        voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
+        from voiceagent.cli import main
+        main()
+    """)
+    command = [sys.executable, "-c", program, str(Path(__file__).parent), "serve", "--port", "0", "--tls-self-signed"]
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        address = re.search(r"wss://(127\.0\.0\.1:\d+)/", process.stdout.readline())
+        certificate = process.stdout.readline().strip().partition("SSL_CERT_FILE=")[2]
+        assert address is not None
+        assert certificate == str(tmp_path / "voiceagent" / "tls" / "cert.pem")
+        trusting = ssl.create_default_context(cafile=certificate)
+        assert httpx.get(f"https://{address[1]}/healthz", verify=trusting, timeout=10).json()["status"] == "ok"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
