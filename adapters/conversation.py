@@ -19,6 +19,9 @@ from voiceagent.errors import ProtocolError
 from voiceagent.replay import Gap, Message, ReplayLog
 from voiceagent.service import Service
 
+# An engine lets go of a stream between two of its steps.
+LETTING_GO_S = 0.1
+
 
 class Conversation:
     """A session and the messages it becomes; one connection at a time carries them."""
@@ -158,10 +161,11 @@ class Conversations:
         self._unpark(conversation)
         conversation.close()
 
-    def make_room(self) -> None:
+    async def make_room(self) -> None:
         """Ends those that have waited longest, while they have what a client who is here could use."""
         while self._waiting and self._service.open_utterances >= self._service.config.max_streams:
             self.end(self._all[next(iter(self._waiting))])
+            await asyncio.sleep(LETTING_GO_S)
 
     def end_waiting(self) -> None:
         """Ends all that wait."""

@@ -45,12 +45,12 @@ async def stream(websocket: WebSocket) -> None:
     if not origin_allowed(websocket):
         await websocket.send_denial_response(PlainTextResponse("origin not allowed\n", 403))
         return
+    if not authorized(websocket):
+        await _refuse_entry(websocket)
+        return
     if service.full:
         busy = PlainTextResponse("every connection is taken\n", 503, headers={"Retry-After": "1"})
         await websocket.send_denial_response(busy)
-        return
-    if not authorized(websocket):
-        await _refuse_entry(websocket)
         return
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
     service.connections += 1
@@ -193,7 +193,7 @@ class _Connection:
                 return
             case events.Start():
                 try:
-                    self._check(command)
+                    await self._check(command)
                 except VoiceAgentError as error:
                     self._conversation.live.refuse(command.id, error)
                     return
@@ -204,11 +204,11 @@ class _Connection:
                 pass
         self._conversation.feed(command)
 
-    def _check(self, start: events.Start) -> None:
+    async def _check(self, start: events.Start) -> None:
         if self._service.draining.is_set():
             raise NoCapacity("the service is about to end; connect again for another utterance")
         require(start.format)
-        self._conversations.make_room()
+        await self._conversations.make_room()
 
     def _resume(self, resume: events.Resume) -> None:
         empty = self._conversation

@@ -123,6 +123,32 @@ async def test_cancel_says_what_was_heard_and_nothing_follows() -> None:
         assert (await client.say("Next.", "v")).of("done")
 
 
+async def test_a_new_turn_preempts_what_is_spoken_and_what_is_still_heard() -> None:
+    async with serving(FakeEngine(threaded=True)) as (address, _), client_of(address) as client:
+        await client.say("Already sent. Still heard.", "sent", max_ahead_ms=60_000)
+        for id_ in ("a", "b"):
+            start = {"type": "start", "id": id_, "max_ahead_ms": 60_000}
+            await client.send(
+                start, {"type": "text", "id": id_, "text": f"This is {id_}. And"}, {"type": "flush", "id": id_}
+            )
+            await client.hear(until=("flushed",))
+        await client.send({"type": "played", "id": "b", "ms": 400})
+        await client.send({"type": "start", "id": "next", "preempt": True})
+        heard = await client.hear(until=("started",))
+        assert [(event["type"], event["id"]) for event in heard.events] == [
+            *(("cancelled", id_) for id_ in ("sent", "a", "b")),
+            ("started", "next"),
+        ]
+        cancelled = {event["id"]: event for event in heard.of("cancelled")}
+        assert (cancelled["b"]["text_spoken"], cancelled["b"]["text_remaining"]) == ("This is", " b. And")
+        await client.send({"type": "text", "id": "next", "text": "Next."}, {"type": "end", "id": "next"})
+        rest = await client.hear()
+        assert rest.streams == {4}
+        await client.send({"type": "cancel", "id": "*", "played_ms": 0}, {"type": "cancel", "id": "*"})
+        await client.send({"type": "ping", "t": 5})
+        assert [event["type"] for event in (await client.hear(until=("pong",))).events] == ["cancelled", "pong"]
+
+
 @pytest.mark.parametrize("resume_window_s", [0.0, 0.3])
 async def test_a_client_that_vanishes_stops_its_speech(resume_window_s: float) -> None:
     engine = FakeEngine(threaded=True, latency_s=0.005)
