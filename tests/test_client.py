@@ -211,6 +211,18 @@ async def test_a_long_text_waits_until_there_is_room() -> None:
     assert text[words[-1].char_start : words[-1].char_end] == "39"
 
 
+async def test_text_that_the_server_refuses_ends_the_utterance_on_both_sides() -> None:
+    limits = Limits(max_text_buffer=20)
+    with running(FakeEngine(threaded=True), ServeConfig(limits=limits, text_wait_s=0)) as server:
+        async with connect(server.ws) as client:
+            async with client.utterance() as utterance:
+                await utterance.send("One. ")
+                await utterance.send("two " * 100)
+                with pytest.raises(NoCapacity, match="more than 20 characters"):
+                    await hear(utterance)
+            await eventually(lambda: not server.fake.live)
+
+
 async def test_what_cannot_be_spoken_is_an_error_of_ours(server: Server) -> None:
     async with connect(server.ws) as client:
         with pytest.raises(UnknownVoice, match="voices here: heart, joe") as caught:

@@ -51,6 +51,7 @@ class Connection:
         self._failure: ConnectionFailed | None = None
         self._utterances: dict[str, Utterance] = {}
         self._streams: dict[int, Utterance] = {}
+        self._left: list[str] = []
 
     async def enter(self, utterance: Utterance) -> None:
         """Takes in an utterance: its events go there from now on.
@@ -62,11 +63,15 @@ class Connection:
         await self.send(utterance.outbox)
 
     async def leave(self, utterance: Utterance) -> None:
-        """Forgets an utterance, and cancels it where it is not over."""
+        """Forgets an utterance, and cancels what the server may still have of it."""
         del self._utterances[utterance.id]
         self._streams = {number: other for number, other in self._streams.items() if other is not utterance}
-        if not utterance.over:
+        if utterance.settled:
+            return
+        if self._up.is_set():
             await self._say(events.Cancel(utterance.id))
+        else:
+            self._left.append(utterance.id)
 
     async def send(self, outbox: Outbox) -> None:
         """Sends what waits in an outbox; over a line that is down, when it is up again.
@@ -133,6 +138,9 @@ class Connection:
                 await self._connect_again(lost)
         except ConnectionFailed as failure:
             self._fail(failure)
+        except Exception as error:
+            log.exception("reading failed")
+            self._fail(ConnectionFailed(f"the client failed: {error!r}"))
 
     async def _connect_again(self, lost: ConnectionFailed) -> None:
         if self._catching_up is not None:
@@ -184,7 +192,7 @@ class Connection:
                 if utterance.have is not None:
                     utterance.fail(lost)
         for name in received.keys() - self._utterances.keys():
-            await socket.send(wire.encode_command(events.Cancel(name)))  # left while there was no connection
+            await socket.send(wire.encode_command(events.Cancel(name)))  # left, and that was not heard of there
         return [one.rewind(received.get(name)) for name, one in self._utterances.items()]
 
     async def _catch_up(self, socket: ClientConnection, outboxes: list[Outbox]) -> None:
@@ -192,6 +200,8 @@ class Connection:
             for outbox in outboxes:
                 while (command := outbox.next()) is not None:
                     await socket.send(wire.encode_command(command))
+            while self._left:
+                await socket.send(wire.encode_command(events.Cancel(self._left.pop())))
             self._up.set()
 
     # Messages in.

@@ -76,7 +76,12 @@ class Utterance:
     @property
     def over(self) -> bool:
         """Nothing more comes from the server."""
-        return self.done is not None or self._cancelled is not None or self._error is not None
+        return self.settled or self._error is not None
+
+    @property
+    def settled(self) -> bool:
+        """The server has said its last word about it; one that failed here may still be open there."""
+        return self.done is not None or self._cancelled is not None
 
     # Text out.
 
