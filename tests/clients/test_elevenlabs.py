@@ -131,7 +131,7 @@ def test_the_programs_of_the_page_run(tmp_path: Path, number: int) -> None:
     program = tmp_path / "program.py"
     with running(FakeEngine(threaded=True), config) as server:
         program.write_text(block.replace("127.0.0.1:8080", server.address), encoding="utf-8")
-        out = run_program(program, **({"SSL_CERT_FILE": str(certificate)} if secure else {}))
+        out = run_program(program, SSL_CERT_FILE=str(certificate))
         assert server.fake.spoken or "pipecat" in block, "nothing was said"
     assert out.strip() or "print" not in block
     assert "hello.mp3" not in block or (tmp_path / "hello.mp3").stat().st_size > 1_000
