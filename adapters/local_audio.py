@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from voiceagent.events import Samples
 
 HEARING_RATE_HZ = 16_000
-# Blocks of a microphone that may wait for the event loop; a second or more, whatever the card's block size.
-WAITING_BLOCKS = 400
+# Blocks of a microphone that may wait for the event loop: ten seconds or more, for a machine that is busy elsewhere.
+WAITING_BLOCKS = 3_000
 POLL_S = 0.02
 # A microphone that gives nothing for so long is asked whether it is still there.
 SILENCE_S = 1.0
@@ -239,7 +239,7 @@ class Loudspeaker:
 class Microphone:
     """What the microphone hears, as blocks of (n,) float32 at 16 kHz: `async for block in microphone`.
 
-    Blocks that nobody takes for more than about a second are dropped, the oldest first, and counted in `overruns`.
+    Blocks that nobody takes for ten seconds are dropped, the oldest first, and counted in `overruns`.
 
     Args:
         sounddevice: stands for the module in tests.

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,19 @@ PROGRAM = textwrap.dedent("""
 """)
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def start(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, with the cards of the tests."""
     with alsa(folder):
         environment = {**os.environ, "ALSA_CONFIG_PATH": str(folder / "alsa.conf")}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(ROOT / "tests"), *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()  # where a test has failed it would never end
 
 
 def test_the_command_answers_what_is_typed(llm_thread: FakeLlm, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import FakeChunker, FakeEngine
 
@@ -98,3 +99,25 @@ async def test_a_speaker_on_mqtt(
         broker.stop()
     assert seconds("heard-1.wav") == pytest.approx(0.6)
     assert 0 < seconds("heard-2.wav") < 50
+
+
+# pydub uses a module that Python 3.13 has lost, and misses an ffmpeg that WAV files do not need.
+@pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Couldn't find ffmpeg:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
+async def test_a_radio_play(demo: Callable[[str], Any]) -> None:
+    main = demo("radio_play.py")
+    await main()
+    play, theme_s = main.__globals__["PLAY"], 6.0
+    words_s = sum(0.2 * len(line.replace("1974", "nineteen seventy four").split()) for _, line, _ in play)
+    assert seconds("radio_play.wav") == pytest.approx(
+        2 * theme_s + words_s + sum(ms for *_, ms in play) / 1000, abs=0.01
+    )
+    with wave.open("radio_play.wav") as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+    first = samples[round((theme_s + 0.1) * 24_000) : round((theme_s + 0.6) * 24_000)]
+    assert first.mean() == pytest.approx(FakeEngine.level(1), abs=0.01), "the first line, with the music below it"
+    assert first.std() > 0.001
+    pause = round((theme_s + words_s + sum(ms for *_, ms in play) / 1000 - 0.4) * 24_000)
+    assert not samples[pause : pause + 4_800].any(), "silence after the last line, before the music comes back"
+    assert np.abs(samples[-3 * 24_000 :]).max() > 0.05
