@@ -201,6 +201,7 @@ def serve(
             voices = ", ".join(engine.voices)
             scheme, port = "wss" if settings.tls_cert else "ws", listener.getsockname()[1]
             typer.echo(f"voiceagent listens on {scheme}://{shown}:{port}/v1/stream (voices: {voices})")
+            typer.echo(f"to hear it, open {scheme.replace('ws', 'http')}://{shown}:{port}/ in a browser")
             if tls_self_signed:
                 typer.echo(f"clients trust it by: SSL_CERT_FILE={settings.tls_cert}")
             if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.auth_tokens:
