@@ -55,7 +55,11 @@ async def test_a_ping_keeps_a_connection_and_so_does_speech() -> None:
 
 async def test_told_to_end_the_service_lets_what_is_open_be_spoken() -> None:
     engine = FakeEngine(threaded=True, latency_s=0.005)
-    async with server_of(engine) as (address, service, server), client_of(address) as client, client_of(address) as idle:
+    async with (
+        server_of(engine) as (address, service, server),
+        client_of(address) as client,
+        client_of(address) as idle,
+    ):
         await client.send(
             {"type": "start", "id": "u", "max_ahead_ms": 60_000}, {"type": "text", "id": "u", "text": LONG}
         )
