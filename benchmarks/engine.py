@@ -35,6 +35,7 @@ BENCH_SEED = 7
 CAVEATS = (
     "streams are driven as the engine drives them, but by the benchmark: no thread, no session, no network, nothing paced",
     "streams possible = audio seconds a second, rounded down: what the throughput is enough for, with no reserve for first sounds",
+    "front: text to phonemes; plan: durations and conditioning; LM: the pass; out: handing samples over",
     "the floor is of the language model alone: weights read once, or products made, at the speeds measured here just before",
 )
 CAVEATS_05B = (
@@ -64,7 +65,7 @@ def figures_of(rig: SpeakingRig | RandomRig, rows: int, model: Model, machine: M
     return {
         "rows": rows,
         "ticks": len(ticks),
-        "tick_ms": {"p50": round(float(p50), 2), "p95": round(float(p95), 2)},
+        "tick_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
         "parts_ms": {part: round(1000 * sum(tick[part] for tick in ticks) / len(ticks), 3) for part in PARTS},
         "language_model_p50_ms": round(lm_ms, 2),
         "floor_ms": {"bytes": round(floor_ms[0], 3), "products": round(floor_ms[1], 3)},
@@ -184,10 +185,10 @@ def show_all(results: dict[str, Any]) -> None:
     figures = results["figures"]
     show(
         "a tick, ms",
-        ["rows", "p50", "p95", *PARTS, "audio s / s", "streams possible"],
+        ["rows", "p50", "p95", "front", "plan", "LM", "codec", "out", "audio s/s", "streams"],
         [
             [
-                *(f["rows"], *f["tick_ms"].values(), *f["parts_ms"].values()),
+                *(f["rows"], *f["tick_ms"].values(), *(round(part, 1) for part in f["parts_ms"].values())),
                 *(f["audio_seconds_per_second"], f["streams_possible"]),
             ]
             for f in figures
@@ -196,15 +197,15 @@ def show_all(results: dict[str, Any]) -> None:
     show(
         f"the language model and its floor, ms ({results['weight_mb']} MB of weights read at {results['read_gb_per_s']} GB/s, "
         f"products at {results['gflop_per_s']} GFLOP/s)",
-        ["rows", "slots a tick", "p50", "floor by bytes", "floor by products", "times the floor"],
+        ["rows", "slots", "p50", "by bytes", "by products", "times the floor"],
         [
             [f["rows"], f["slots_per_tick"], f["language_model_p50_ms"], *f["floor_ms"].values(), f["times_the_floor"]]
             for f in figures
         ],
     )
     show(
-        "memory of a stream, KB",
-        ["rows", "keys and values", "codec", "all tensors", "growth of the process"],
+        "memory of a stream, KB (process: growth while the streams ran, work space included)",
+        ["rows", "keys, values", "codec", "all tensors", "process"],
         [[f["rows"], *(round(size / 1000) for size in f["bytes_per_stream"].values())] for f in figures],
     )
     if company := results.get("company"):
@@ -217,7 +218,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", choices=["shipped", "0.5b"], default="shipped")
     parser.add_argument("--rows", default="1,2,4,8,16", help="streams that share a tick, a list")
     parser.add_argument("--ticks", type=int, default=120, help="ticks that are measured (default 120)")
-    parser.add_argument("--warm-up", type=int, default=24, help="ticks before them (default 24)")
+    parser.add_argument(
+        "--warm-up", type=int, default=100, help="ticks before them, which fill the context (default 100)"
+    )
     parser.add_argument("--sentences", type=int, default=32, help="texts spoken alone and in company (default 32)")
     parser.add_argument("--steps", type=int, default=8, help="steps a block, with --config 0.5b (default 8)")
     parser.add_argument("--voice", default="heart")

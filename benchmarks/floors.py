@@ -10,6 +10,7 @@ import torch
 
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.projection import Projection
+from voiceagent.model.transformer import TransformerConfig
 
 ROUNDS = 7
 PRODUCT = (
@@ -37,12 +38,16 @@ class Model:
 
     @classmethod
     def of(cls, model: PackedModel) -> Model:
-        """Counted from the shape; tables that are only looked up in are left out."""
-        shape = model.config.speech
+        """Counted from the shape of a model."""
+        return cls.of_shape(model.config.speech, sum(model.config.levels), model.dtype)
+
+    @classmethod
+    def of_shape(cls, shape: TransformerConfig, codes: int, dtype: torch.dtype) -> Model:
+        """Tables that are only looked up in are left out."""
         head_dim = shape.width // shape.heads
         heads = shape.width * (shape.heads + 2 * shape.kv_heads) * head_dim + shape.heads * head_dim * shape.width
-        parameters = shape.layers * (heads + 3 * shape.width * shape.ffn) + shape.width * sum(model.config.levels)
-        size = torch.tensor([], dtype=model.dtype).element_size()
+        parameters = shape.layers * (heads + 3 * shape.width * shape.ffn) + shape.width * codes
+        size = torch.tensor([], dtype=dtype).element_size()
         return cls(parameters, parameters * size, 4 * shape.layers * shape.heads * head_dim)
 
     def by_bytes_ms(self, machine: Machine) -> float:

@@ -1,0 +1,149 @@
+"""The engine benchmark with a tiny voice, and its measuring sticks against what can be counted by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("psutil")
+
+import engine
+import floors
+import ticking
+from tiny_voice import tiny_model, tiny_voices
+
+from voiceagent.model import decoding
+from voiceagent.model.decoding import DecodingOptions
+from voiceagent.model.packed import PackedModel
+from voiceagent.model.speaker import Speaker
+from voiceagent.model.transformer import TransformerConfig
+from voiceagent.model.weights import save
+from voiceagent.text.chunks import Chunk, Word
+from voiceagent.text.phonemizer import PhonemeText
+
+TINY = TransformerConfig(width=32, layers=2, heads=4, kv_heads=2, ffn=48)
+
+
+def fake_phonemizer(chunk: Chunk) -> PhonemeText:
+    """Letters are phonemes."""
+    words = (Word(word, chunk.start, chunk.start + 1, word) for word in chunk.spoken.split())
+    return PhonemeText(tuple(words), tuple(chunk.lookahead.split()), chunk.warnings)
+
+
+@pytest.fixture
+def rig() -> ticking.SpeakingRig:
+    return ticking.SpeakingRig(Speaker(tiny_voices()), fake_phonemizer)
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert isinstance(line, dict)
+    return line
+
+
+def test_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path, tiny_voices())
+    monkeypatch.setattr(engine, "MisakiPhonemizer", lambda: fake_phonemizer)
+    few = ["--rows", "1,3", "--ticks", "5", "--warm-up", "2", "--sentences", "2"]
+    engine.main([*few, "--weights", str(tmp_path), "--precision", "float32"])
+    made = last_line(capsys)
+    one, three = made["figures"]
+    assert (one["rows"], three["rows"], one["ticks"]) == (1, 3, 5)
+    assert set(one["parts_ms"]) == set(ticking.PARTS)
+    assert three["slots_per_tick"] > one["slots_per_tick"] > 0
+    assert one["tick_ms"]["p50"] <= one["tick_ms"]["p95"]
+    assert made["company"]["texts"] == 2
+    assert made["company"]["tokens_differing"] == 0
+    assert made["company"]["tokens"] > 20
+
+
+def test_another_shape_from_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(engine, "QWEN2_05B", TINY)
+    engine.main(["--config", "0.5b", "--rows", "2", "--ticks", "9", "--warm-up", "0", "--steps", "3"])
+    made = last_line(capsys)
+    (two,) = made["figures"]
+    assert two["audio_seconds_per_second"] > 0
+    assert two["parts_ms"]["codec"] == 0
+    assert two["bytes_per_stream"]["cache"] > 0
+    assert "company" not in made
+
+
+def test_the_big_shape_is_that_of_qwen2() -> None:
+    """357.8 million parameters in the blocks, as counted from the published shape."""
+    counted = floors.Model.of_shape(engine.QWEN2_05B, 39, torch.bfloat16)
+    assert counted.parameters - 896 * 39 == pytest.approx(357.8e6, rel=1e-3)
+    assert counted.weight_bytes == 2 * counted.parameters
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--rows", "a"], ["--rows", "0"], ["--ticks", "0"], ["--config", "9b"], ["--warm-up", "-1"]], ids=str
+)
+def test_what_cannot_be_measured_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        engine.main(arguments)
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_stream_that_ends_is_left_alone(rig: ticking.SpeakingRig) -> None:
+    short, long = (
+        rig.stream(ticking.chunks_of("One."), "heart"),
+        rig.stream(ticking.chunks_of("One two three four. " * 4), "heart"),
+    )
+    engine.speak_out(rig, [short, long], staggered=True)
+    assert short.over
+    assert long.over
+    assert len(rig.tokens(long)) > len(rig.tokens(short)) > 0
+    heard_s = (len(rig.tokens(long)) + len(rig.tokens(short))) / 25
+    assert rig.work.audio_s == pytest.approx(heard_s, abs=0.001)
+
+
+def test_company_that_changes_tokens_is_noticed(rig: ticking.SpeakingRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["One two three four.", "Five six seven."]
+    assert engine.compare_company(rig, texts, 2, "heart")["tokens_differing"] == 0
+    honest = decoding.propose
+
+    def swayed(logits: torch.Tensor, *others: object) -> tuple[torch.Tensor, torch.Tensor]:
+        digits, confidence = honest(logits, *others)  # type: ignore[arg-type]
+        return (digits + (len(logits) > 16)).clamp_max(4), confidence  # larger batches say something else
+
+    monkeypatch.setattr(decoding, "propose", swayed)
+    found = engine.compare_company(rig, texts, 2, "heart")
+    assert found["tokens_differing"] > 0
+    assert found["texts_differing"] > 0
+
+
+def test_work_is_counted() -> None:
+    model = PackedModel(tiny_model(), torch.float32)
+    rig = ticking.RandomRig(model, DecodingOptions(steps=2), block_tokens=4)
+    stream = rig.stream()
+    rig.tick([stream])
+    rig.tick([stream])
+    assert (rig.work.slots, rig.work.scores) == (8, 32)  # twice 4 slots that see 4
+    assert rig.work.audio_s == pytest.approx(0.16)
+    rig.tick([stream])  # 4 pending slots see themselves, 4 open ones see 8
+    assert (rig.work.slots, rig.work.scores) == (16, 32 + 16 + 32)
+
+
+def test_bytes_are_counted_once() -> None:
+    whole = torch.zeros(10, dtype=torch.float32)
+    assert ticking.held_bytes((whole, whole[:2], [whole[5:]], None, 7, DecodingOptions())) == 40
+
+
+def test_the_floor_of_a_shape() -> None:
+    model = PackedModel(tiny_model(), torch.float32)
+    counted = floors.Model.of(model)
+    blocks = 2 * (32 * 8 * 8 + 32 * 32 + 3 * 32 * 48)
+    assert counted.parameters == blocks + 32 * 39
+    assert counted.weight_bytes == 4 * counted.parameters
+    machine = floors.Machine(read_bytes_per_s=1e6, flop_per_s=1e6)
+    assert counted.by_bytes_ms(machine) == pytest.approx(counted.weight_bytes / 1000)
+    assert counted.by_products_ms(machine, 10, 0) == pytest.approx(2 * counted.parameters * 10 / 1000)
+    assert counted.by_products_ms(machine, 0, 5) == pytest.approx(4 * 2 * 32 * 5 / 1000)
+    measured = floors.measure(model)
+    assert measured.read_bytes_per_s > 0
+    assert measured.flop_per_s > 0
