@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from loguru import logger
 from pipecat.frames.frames import InterruptionFrame, LLMFullResponseEndFrame, LLMFullResponseStartFrame, LLMTextFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.services.deepgram.tts import DeepgramTTSService
@@ -25,8 +26,12 @@ async def script(worker: PipelineWorker, ear: Ear) -> dict[str, Any]:
     ear.forget()
     await answer(worker, *["Nobody hears", " all of this. "] * 200)
     await ear.hearing.wait()
+    cleared = asyncio.Event()
+    # Audio carries no name in this protocol: Pipecat takes what is under way until then for the next answer's.
+    logger.add(lambda line: cleared.set() if "Received Cleared" in line else None, level="TRACE")
     await worker.queue_frame(InterruptionFrame())
     await ear.interrupted.wait()
+    await cleared.wait()
     ear.forget()
     await answer(worker, "Next", ".")
     await ear.stopped.wait()
