@@ -11,6 +11,12 @@ from voiceagent.text.chunks import Chunk, Word, spans_of
 __all__ = ["MisakiPhonemizer", "PhonemeText", "Phonemizer"]
 
 _WORD = re.compile(r"\S+")
+_LETTER = re.compile(r"[B-HJ-Z]")
+_MARKS = ",.;:!?()\"'"
+_NAMES = {
+    "JSON": "ʤˈAsən", "README": "ɹˈidmi", "sudo": "sˈudu", "nginx": "ˈɛnʤənˌɛks", "NumPy": "nˈʌmpˌI", "numpy": "nˈʌmpˌI",
+    "kHz": "kˈɪlOhˌɜɹts", "LaTeX": "lˈAtɛk", "SaaS": "sˈæs", "kubectl": "kjˈubkəntɹˌOl", "YAML": "jˈæməl", "regex": "ɹˈɛʤɛks",
+}  # fmt: skip
 # More would be a sign of text that slipped through the limits of the chunker; a model that is asked for it runs away.
 _MAX_WORD_PHONEMES = 200
 
@@ -60,8 +66,10 @@ class MisakiPhonemizer:
             return PhonemeText((), (), chunk.warnings)
         before = chunk.before.split()
         after = speak_plainly(chunk.lookahead).split() if chunk.lookahead else []
-        given = {len(before) + i: span.phonemes for i, span in enumerate(spans) if span.phonemes}
-        said = self._say(before + [span.word for span in spans] + after, given)
+        spoken = before + [span.word for span in spans] + after
+        given = _known(spoken)
+        given |= {len(before) + i: span.phonemes for i, span in enumerate(spans) if span.phonemes}
+        said = self._say(spoken, given)
         words: list[Word] = []
         for span, phonemes in zip(spans, said[len(before) :], strict=False):
             text = chunk.text[span.start - chunk.start : span.end - chunk.start]
@@ -91,6 +99,29 @@ class MisakiPhonemizer:
             said[index] += token.phonemes or ""
             index += bool(token.whitespace)
         return [phonemes[:_MAX_WORD_PHONEMES] for phonemes in said]
+
+
+def _known(words: list[str]) -> dict[int, str]:
+    """Phonemes by index of what the dictionaries say wrongly: some names, and the letter A, which they take for the article."""
+    found: dict[int, str] = {}
+    for index, word in enumerate(words):
+        bare = word.strip(_MARKS)
+        phonemes = _NAMES.get(bare, "")
+        if bare == "A" and _is_letter(words, index):
+            phonemes = "ˈA"
+        if phonemes:
+            head, _, tail = word.partition(bare)
+            found[index] = "".join(c for c in head if c == "(") + phonemes + tail.replace("'", "").replace('"', "")
+    return found
+
+
+def _is_letter(words: list[str], index: int) -> bool:
+    """Whether the "A" at `index` is spelled out: beside another letter, or a capital at the end of a phrase."""
+    following = words[index + 1 : index + 3]
+    if index == 0 or words[index - 1][-1] in ".!?":
+        return len(following) == 2 and all(_LETTER.fullmatch(word.strip(_MARKS)) for word in following)
+    beside = [words[index - 1], *following[:1]] if words[index][-1] == "A" else [words[index - 1], ""]
+    return words[index][-1] in ",.;:!?)" or any(_LETTER.fullmatch(word.strip(_MARKS)) for word in beside)
 
 
 def _token_type() -> Any:
