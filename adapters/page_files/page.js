@@ -196,9 +196,9 @@ function down({ denied, was }) {
     $("token").focus();
     return;
   }
-  $("line").textContent = "connecting again …";
-  if (was) notice("The server went away. Connecting again …", "line");
-  else if ($("notice").hidden) notice("The server does not answer. Is it running? Trying again …", "line");
+  $("line").textContent = "connecting again…";
+  if (was) notice("The server went away. Connecting again…", "line");
+  else if ($("notice").hidden) notice("The server does not answer. Is it running? Trying again…", "line");
 }
 
 /** The last frame that is here, if the turn is not over. */

@@ -157,7 +157,7 @@ async def test_a_lost_connection_is_told_and_taken_up_again(server: Server) -> N
         line.dead = True
         line.cut()
         notice = await page.until("document.getElementById('notice').textContent")
-        assert notice == "The server went away. Connecting again \u2026"
+        assert notice == "The server went away. Connecting again\u2026"
         assert await page.evaluate("document.getElementById('speak').disabled")
         line.dead = False
         await page.until(CONNECTED)
