@@ -16,7 +16,8 @@ _OPENERS: Final = "\"'([{“‘«*_"
 _ALWAYS_FOLLOWED: Final = frozenset(
     "mr mrs ms mx dr prof st ste mt ft gen gov sen rep capt lt col sgt cmdr rev hon pres supt cpl maj adm fr msgr e.g i.e eg "
     "ie vs v cf viz approx fig figs eq eqs sec ch vol vols pp al ca ed eds nos op dept est jan feb mar apr jun jul aug "
-    "sep sept oct nov dec rm temp incl excl fl cu sq tbsp tsp rs mon tue tues wed thu thur thurs fri ext tel messrs mme mlle sra dra".split()
+    "sep sept oct nov dec rm temp incl excl fl cu sq tbsp tsp rs mon tue tues wed thu thur thurs fri ext tel messrs mme mlle sra "
+    "dra".split()
 )
 # May end one: the next word tells.
 _SOMETIMES: Final = frozenset(
