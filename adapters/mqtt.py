@@ -20,7 +20,7 @@ from collections.abc import Callable
 import aiomqtt
 
 from voiceagent.adapters.mqtt_agent import Agent
-from voiceagent.adapters.mqtt_link import check_credentials, client_of
+from voiceagent.adapters.mqtt_link import check_credentials, client_of, end_if_cancelled
 from voiceagent.config import MqttConfig
 from voiceagent.service import Service
 
@@ -50,6 +50,7 @@ async def run(service: Service, settings: MqttConfig, on_ready: Callable[[str], 
                     connected = True
                     await agent.serve(client, lambda: on_ready(f"mqtt://{settings.host}:{settings.port}"))
             except aiomqtt.MqttError as error:
+                end_if_cancelled()  # an error while hanging up takes the place of the cancellation
                 agent.lost()
                 failures = 0 if loop.time() - begin_s > STABLE_S else failures + 1
                 advice = _advice(error, agent.name, failures, connected=connected)

@@ -16,7 +16,7 @@ import msgspec
 from voiceagent import events
 from voiceagent.adapters import home_assistant
 from voiceagent.adapters.hermes import Hermes
-from voiceagent.adapters.mqtt_link import OFFLINE, ONLINE, Link
+from voiceagent.adapters.mqtt_link import OFFLINE, ONLINE, Link, end_if_cancelled
 from voiceagent.adapters.mqtt_messages import (
     Outgoing,
     Reply,
@@ -81,6 +81,7 @@ class Agent:
         await self._announce()
         on_ready()
         try:
+            end_if_cancelled()
             async for message in client.messages:
                 try:
                     self._take(message)

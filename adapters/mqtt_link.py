@@ -87,6 +87,19 @@ class Link:
                 self._kept.append(message)
 
 
+def end_if_cancelled() -> None:
+    """Raises the cancellation of this task again, where something on the way has swallowed it.
+
+    `asyncio.wait_for` of Python 3.11 does, when what it waits for comes at that very moment.
+
+    Raises:
+        asyncio.CancelledError: the task has been told to end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def client_of(settings: MqttConfig, agent: str) -> aiomqtt.Client:
     """A client that is not connected yet; its last will says that the agent is offline.
 

@@ -19,7 +19,7 @@ def write(name: str, pcm: bytes) -> None:
     print(f"{name}: {len(pcm) / 2 / RATE_HZ:.1f} s", flush=True)
 
 
-async def main(host: str = "localhost", site: str = "kitchen", port: int = 1883) -> None:
+async def main(host: str = "localhost", site: str = "kitchen", *, port: int = 1883) -> None:
     heard: dict[str, bytes] = {}  # by generation
     over: set[str] = set()  # generations of which nothing is played any more, however late it comes
     async with aiomqtt.Client(host, port, protocol=aiomqtt.ProtocolVersion.V5) as client:

@@ -85,7 +85,7 @@ async def test_a_speaker_on_mqtt(
             agent_at(broker, FakeEngine(threaded=True, latency_s=0.002)),
             listening(broker, "voiceagent/#") as ears,
         ):
-            speaker = asyncio.create_task(demo("mqtt_speaker.py")("127.0.0.1", "kitchen", broker.port))
+            speaker = asyncio.create_task(demo("mqtt_speaker.py")("127.0.0.1", "kitchen", port=broker.port))
             await eventually(lambda: shown("mosquitto_pub -t voiceagent/v1/kitchen/say"))
             await ears.ask("voiceagent/v1/kitchen/say", "Dinner is ready.")
             await eventually(lambda: shown("heard-1.wav: 0.6 s"))

@@ -29,7 +29,15 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 def test_rhasspy_has_a_sentence_spoken(broker: Broker) -> None:
     engine = FakeEngine(threaded=True)
     settings = MqttConfig(host="127.0.0.1", port=broker.port, hermes=True)
-    hermes = [client_python(".venv-hermes"), "-m", "rhasspyhermes", "--host", "127.0.0.1", "--port", str(broker.port)]
+    hermes: list[str | Path] = [
+        client_python(".venv-hermes"),
+        "-m",
+        "rhasspyhermes",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(broker.port),
+    ]
     with running_door(mqtt.run, Service(engine, ServeConfig(), FakeChunker), settings):
         done = subprocess.run(
             [*hermes, "--site-id", "kitchen", "--print-topics", "speak-sentence", "Hello there.", "Fine."],
