@@ -158,11 +158,11 @@ async def streams(
     return calls
 
 
-def percentiles(values: Sequence[float], digits: int = 1) -> dict[str, float]:
-    """Nearest-rank percentiles; not a number where there is nothing."""
+def percentiles(values: Sequence[float], digits: int = 1) -> dict[str, float | None]:
+    """Nearest-rank percentiles; None where there is nothing."""
     names = [f"p{percent}" for percent in PERCENTILES]
     if not values:
-        return dict.fromkeys(names, float("nan"))
+        return dict.fromkeys(names)
     found = np.percentile(values, PERCENTILES, method="inverted_cdf")
     return {name: round(float(value), digits) for name, value in zip(names, found, strict=True)}
 
@@ -197,7 +197,7 @@ def summary(runs: Sequence[Sequence[Call]]) -> dict[str, Any]:
         "lag_ms": percentiles([1000 * (call.sent_s - call.due_s) for call in heard]),
         "underruns": sum(player.underruns for player in players),
         "calls_with_underruns": sum(player.underruns > 0 for player in players),
-        "longest_starved_ms": round(1000 * max((player.starved_s for player in players), default=0.0), 1),
+        "most_starved_ms": round(1000 * max((player.starved_s for player in players), default=0.0), 1),
         "gap_ms": percentiles([1000 * gap for call in heard for gap in call.gaps_s()]),
         "real_time_factor": percentiles(
             [(call.arrivals[-1].at_s - call.sent_s) / call.audio_s for call in heard if call.audio_s], 3

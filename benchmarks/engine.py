@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import numpy as np
 import psutil
 import torch
 from floors import Machine, Model, measure
+from launches import count_operations
 from machine import CONSOLE, DATA, announce, finish, show
 from rich.progress import track
 from ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chunks_of, endless_chunks
 
+from voiceagent.model import decoding
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.packed import PackedModel
@@ -35,7 +38,8 @@ BENCH_SEED = 7
 CAVEATS = (
     "streams are driven as the engine drives them, but by the benchmark: no thread, no session, no network, nothing paced",
     "streams possible = audio seconds a second, rounded down: what the throughput is enough for, with no reserve for first sounds",
-    "front: text to phonemes; plan: durations and conditioning; LM: the pass; out: handing samples over",
+    "front: text to phonemes; plan: durations and conditioning; LM: the pass; out: handing samples over; "
+    "block: from when a block is opened until it is heard, at so many rows",
     "the floor is of the language model alone: weights read once, or products made, at the speeds measured here just before",
 )
 CAVEATS_05B = (
@@ -67,6 +71,7 @@ def figures_of(rig: SpeakingRig | RandomRig, rows: int, model: Model, machine: M
         "ticks": len(ticks),
         "tick_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
         "parts_ms": {part: round(1000 * sum(tick[part] for tick in ticks) / len(ticks), 3) for part in PARTS},
+        "ms_per_block": round(sum(total_ms) * rows / rig.work.blocks, 1) if rig.work.blocks else None,
         "language_model_p50_ms": round(lm_ms, 2),
         "floor_ms": {"bytes": round(floor_ms[0], 3), "products": round(floor_ms[1], 3)},
         "times_the_floor": round(lm_ms / max(floor_ms), 2),
@@ -89,6 +94,12 @@ def run_rows(rig: SpeakingRig | RandomRig, streams: Sequence[Any], options: argp
     return rig.memory(streams)
 
 
+def operations(rig: SpeakingRig | RandomRig, streams: Sequence[Any]) -> int:
+    """Operations of the language model's part of the tick that comes next, which is not kept."""
+    blocks = [stream.block for stream in streams if stream.block is not None]
+    return count_operations(lambda: inspect.unwrap(decoding.tick)(rig.model, blocks)) if blocks else 0
+
+
 def measure_rows(
     rig: SpeakingRig | RandomRig, texts: Sequence[str], machine: Machine, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
@@ -103,6 +114,7 @@ def measure_rows(
             streams = [rig.stream() for _ in range(rows)]
         held = run_rows(rig, streams, options)
         figures = figures_of(rig, rows, Model.of(rig.model), machine)
+        figures["operations_per_tick"] = operations(rig, streams)
         figures["bytes_per_stream"] = {name: size // rows for name, size in held.items()}
         figures["bytes_per_stream"]["resident"] = max(0, psutil.Process().memory_info().rss - before) // rows
         found.append(figures)
@@ -185,11 +197,11 @@ def show_all(results: dict[str, Any]) -> None:
     figures = results["figures"]
     show(
         "a tick, ms",
-        ["rows", "p50", "p95", "front", "plan", "LM", "codec", "out", "audio s/s", "streams"],
+        ["rows", "p50", "p95", "front", "plan", "LM", "codec", "out", "block", "audio s/s", "streams"],
         [
             [
                 *(f["rows"], *f["tick_ms"].values(), *(round(part, 1) for part in f["parts_ms"].values())),
-                *(f["audio_seconds_per_second"], f["streams_possible"]),
+                *(f["ms_per_block"], f["audio_seconds_per_second"], f["streams_possible"]),
             ]
             for f in figures
         ],
@@ -197,9 +209,12 @@ def show_all(results: dict[str, Any]) -> None:
     show(
         f"the language model and its floor, ms ({results['weight_mb']} MB of weights read at {results['read_gb_per_s']} GB/s, "
         f"products at {results['gflop_per_s']} GFLOP/s)",
-        ["rows", "slots", "p50", "by bytes", "by products", "times the floor"],
+        ["rows", "slots", "operations", "p50", "by bytes", "by products", "times the floor"],
         [
-            [f["rows"], f["slots_per_tick"], f["language_model_p50_ms"], *f["floor_ms"].values(), f["times_the_floor"]]
+            [
+                *(f["rows"], f["slots_per_tick"], f["operations_per_tick"], f["language_model_p50_ms"]),
+                *(*f["floor_ms"].values(), f["times_the_floor"]),
+            ]
             for f in figures
         ],
     )

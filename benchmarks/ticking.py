@@ -64,6 +64,7 @@ class Work:
 
     slots: int = 0
     scores: int = 0  # pairs of a slot and a slot that it sees
+    blocks: int = 0  # that were finished
     audio_s: float = 0.0
 
     def add(self, blocks: Iterable[Block]) -> None:
@@ -132,6 +133,7 @@ class SpeakingRig:
                 for (stream, _), block in zip(moving, after, strict=True):
                     stream.block = block
             done = [stream for stream in live if stream.block is None or stream.block.done]
+            self.work.blocks += sum(stream.block is not None for stream in done)
             said = [self.speaker.close(stream.state, stream.manner, stream.block) for stream in done]
         with self.clock.part("codec"):
             sounds = self.speaker.sound(said)
@@ -222,6 +224,7 @@ class RandomRig:
                 if block.done:
                     _, stream.state = decoding.close_block(self.model, block)
                     stream.block = None
+                    self.work.blocks += 1
                     self.work.audio_s += self._tokens / TOKEN_RATE_HZ
 
     def memory(self, streams: Sequence[RandomStream]) -> dict[str, int]:

@@ -13,6 +13,7 @@ pytest.importorskip("psutil")
 
 import engine
 import floors
+import launches
 import ticking
 from tiny_voice import tiny_model, tiny_voices
 
@@ -54,6 +55,7 @@ def test_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     one, three = made["figures"]
     assert (one["rows"], three["rows"], one["ticks"]) == (1, 3, 5)
     assert set(one["parts_ms"]) == set(ticking.PARTS)
+    assert three["operations_per_tick"] > one["operations_per_tick"] > 50
     assert three["slots_per_tick"] > one["slots_per_tick"] > 0
     assert one["tick_ms"]["p50"] <= one["tick_ms"]["p95"]
     assert made["company"]["texts"] == 2
@@ -67,6 +69,7 @@ def test_another_shape_from_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: 
     made = last_line(capsys)
     (two,) = made["figures"]
     assert two["audio_seconds_per_second"] > 0
+    assert two["ms_per_block"] >= 3 * two["tick_ms"]["p50"] / 2
     assert two["parts_ms"]["codec"] == 0
     assert two["bytes_per_stream"]["cache"] > 0
     assert "company" not in made
@@ -127,6 +130,12 @@ def test_work_is_counted() -> None:
     assert rig.work.audio_s == pytest.approx(0.16)
     rig.tick([stream])  # 4 pending slots see themselves, 4 open ones see 8
     assert (rig.work.slots, rig.work.scores) == (16, 32 + 16 + 32)
+
+
+def test_operations_are_counted_and_views_are_not() -> None:
+    x = torch.ones(4, 6)
+    assert launches.count_operations(lambda: x.view(6, 4).t()[1:].unsqueeze(0)) == 0
+    assert launches.count_operations(lambda: (x @ x.T).softmax(1).add_(1)) == 3
 
 
 def test_bytes_are_counted_once() -> None:
