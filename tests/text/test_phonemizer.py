@@ -5,14 +5,18 @@ sentences.txt: 200 transcripts of LJ Speech (public domain).
 
 from __future__ import annotations
 
+import gzip
+import json
 import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from voiceagent.text import Chunk, Chunker, Lexicon, MisakiPhonemizer, Word
+from voiceagent.text.dictionaries import PackedTable, load_front_end
 
 SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 
@@ -52,6 +56,48 @@ def test_bad_input_is_no_error(text: str) -> None:
     for word in words_of(text):
         assert word.phonemes
     phonemizer()(Chunk(text, 0, text, text, True))
+
+
+def test_packed_tables_have_every_entry() -> None:
+    """Every word of the dictionaries and every feature of the tagger, against the JSON parsed in the ordinary way."""
+    front = load_front_end(british=False)
+    assets = Path(sys.modules["hibari.g2p"].__dict__["ASSETS"])
+
+    def parsed(name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(gzip.decompress((assets / name).read_bytes()))
+        return content
+
+    tagger = parsed("tagger.json.gz")
+    for table, expected in (
+        (front.lexicon.golds.d, parsed("lexicon_us_gold.json.gz")),
+        (front.lexicon.silvers.d, parsed("lexicon_us_silver.json.gz")),
+        (front.tagger.tagdict, tagger["tagdict"]),
+        (front.tagger.weights, tagger["weights"]),
+    ):
+        assert len(table) == len(expected)
+        assert [key for key, value in expected.items() if table.get(key) != value] == []
+        assert table.get("no such entry \ud800") is None
+    assert front.tagger.vocab == set(tagger["vocab"])
+    assert front.tagger.tags == tagger["tags"]
+
+
+def test_packed_table_reads_json() -> None:
+    table = PackedTable(b'{"a": "x", "q\\"{": {"b": "}"}, "\\u00e9": null, "n": [1, 2], "a": "y"}')
+    assert [table.get(key) for key in ("a", 'q"{', "é", "n", "b")] == ["y", {"b": "}"}, None, [1, 2], None]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Say A B C now.", "sˈA ˈA bˈi sˈi nˈW."),
+        ("A B C it is.", "ˈA bˈi sˈi ɪt ɪz."),
+        ("A three day trip.", "ɐ θɹˈi dˈA tɹˈɪp."),
+        ("Grade A, please.", "ɡɹˈAd ˈA, plˈiz."),
+        ("(JSON), please.", "(ʤˈAsən), plˈiz."),
+    ],
+)
+def test_letters_and_names(text: str, expected: str) -> None:
+    assert " ".join(word.phonemes for word in phonemizer()(Chunk(text, 0, text, "", True)).words) == expected
 
 
 def test_prescribed_phonemes() -> None:

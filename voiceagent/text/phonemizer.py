@@ -50,9 +50,11 @@ class MisakiPhonemizer:
     """
 
     def __init__(self, *, british: bool = False) -> None:
-        from hibari.g2p import G2P  # numpy and 4 MB of dictionaries: not when voiceagent is imported
+        from voiceagent.text.dictionaries import (
+            load_front_end,
+        )  # numpy and large tables: not when voiceagent is imported
 
-        self._g2p: Any = G2P(british=british)
+        self._g2p: Any = load_front_end(british=british)
 
     def warm(self) -> None:
         """Load what is needed for unknown words now, so that the first of them does not stall speech."""
