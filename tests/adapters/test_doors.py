@@ -56,7 +56,11 @@ async def test_every_door_of_one_process(tmp_path: Path) -> None:
     process = started("--config", str(settings), "--wyoming", "--mqtt", f"127.0.0.1:{broker.port}")
     try:
         assert process.stdout is not None
-        told = "".join(process.stdout.readline() for _ in range(3))
+        told = ""
+        while not ("mqtt://" in told and "tcp://" in told):
+            line = process.stdout.readline()
+            assert line, told
+            told += line
         (http,) = re.findall(r"ws://(\S+)/v1/stream", told)
         (port,) = re.findall(r"tcp://127.0.0.1:(\d+)", told)
         assert f"mqtt://127.0.0.1:{broker.port}" in told

@@ -56,6 +56,13 @@ def cut(client: aiomqtt.Client) -> None:
     connection.shutdown(socket.SHUT_RDWR)
 
 
+async def test_small_messages_do_not_wait_for_each_other(broker: Broker, clients: list[aiomqtt.Client]) -> None:
+    async with agent_at(broker, FakeEngine()):
+        connection = clients[-1]._client.socket()
+        assert isinstance(connection, socket.socket)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def statuses(ears: Ears, *expected: bytes) -> None:
     await eventually(lambda: tuple(m.payload for m in ears.on("voiceagent/agents/one/status")) == expected)
 
