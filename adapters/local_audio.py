@@ -188,7 +188,11 @@ class Loudspeaker:
             self._stream.close()
 
     async def play(self, samples: Samples) -> None:
-        """Queues samples, (n,) float32 at 24 kHz; waits while two seconds wait to be played."""
+        """Queues samples, (n,) float32 at 24 kHz; waits while two seconds wait to be played.
+
+        Raises:
+            AudioDeviceError: the loudspeaker has gone.
+        """
         await self._put(self._at_card_rate(samples))
 
     async def drain(self) -> None:
@@ -211,6 +215,8 @@ class Loudspeaker:
             samples = samples[self._buffer.put(samples) :]
             if not len(samples):
                 return
+            if not self._stream.active:
+                raise AudioDeviceError(f"{self.device.name!r} has stopped playing: connect it again")
             await asyncio.sleep(POLL_S)
 
     async def _until_empty(self) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cards import Paced, alsa, require_portaudio
 from fake_llm import FakeLlm, llm_server
 from fakes import FakeChunker, FakeEngine
@@ -21,6 +24,7 @@ from voiceagent.chat_screen import TerminalScreen, printable
 from voiceagent.dialogue import Dialogue
 
 require_portaudio()
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 class Seen:
@@ -139,3 +143,19 @@ def test_a_terminal_shows_what_was_heard_and_a_file_the_text() -> None:
     assert isinstance(file.file, io.StringIO)
     assert file.file.getvalue() == "One [b]two[2J three.\nvoiceagent: it [broke]\n"
     assert printable("a\x1b]0;x\x07\u202eb\n") == "a]0;xb\n"
+
+
+PAGES = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("llm.md", "talk.md")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_programs_in_the_documentation_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
+    monkeypatch.setattr("voiceagent.agent.load_engine", lambda *_: FakeEngine(threaded=True))
+    with alsa(tmp_path):
+        async with llm_server(FakeLlm()) as llm:
+            names: dict[str, Any] = {}
+            exec(compile(program.replace("http://127.0.0.1:8000/v1", llm.url), page, "exec"), names)
+            await (names["main"]() if "main" in names else names["answer"]("Why?"))
+    assert llm.requests[0]["messages"][-1]["role"] == "user"
+    assert llm.cut_off == 0

@@ -129,7 +129,7 @@ def test_what_the_commands_cannot_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
             (["chat", "--device", "gramophone"], "choose among"),
             (["chat", "--speed", "9"], "speed"),
             (["chat", "--voice", "nobody"], "voices here: heart, joe"),
-            (["chat", "--vllm", "m", "--model", "n"], "leave --llm-url and --model out"),
+            (["chat", "--vllm", "m", "--model", "n"], "leave --model out"),
             (["talk", "--recogniser", "parrot"], "no recogniser 'parrot'"),
             (["talk", "--recogniser", f"whisper:{tmp_path}"], "cannot be loaded"),
             (["talk", "--microphone", "gramophone"], "choose among"),

@@ -143,3 +143,15 @@ async def test_no_card_and_a_busy_card_are_told() -> None:
     with pytest.raises(AudioDeviceError, match="busy"):
         async with Loudspeaker(FakeCard(opens=False)):
             pass
+
+
+async def test_a_card_that_goes_is_told() -> None:
+    card = FakeCard()
+
+    async def unplugged() -> None:
+        async with Loudspeaker(card) as loudspeaker:
+            loudspeaker._stream.active = False
+            await loudspeaker.play(np.ones(10 * 24_000, np.float32))
+
+    with pytest.raises(AudioDeviceError, match="connect it again"):
+        await unplugged()

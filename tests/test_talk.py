@@ -225,3 +225,15 @@ async def test_a_microphone_that_goes_ends_the_talk_with_one_error(sounddevice: 
     async with place(sounddevice, FakeLlm(), lambda _: "") as here:
         with pytest.raises(AudioDeviceError, match="unplugged"):
             await here.talk.run(microphone())
+
+
+async def test_a_loudspeaker_that_goes_ends_the_talk_with_one_error(
+    sounddevice: Any, lines: dict[str, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(samples: Samples) -> None:
+        raise AudioDeviceError("unplugged")
+
+    async with place(sounddevice, FakeLlm(), lambda _: "hello") as here:
+        monkeypatch.setattr(here.speaker, "play", gone)
+        with pytest.raises(AudioDeviceError, match="unplugged"):
+            await here.talk.run(blocks(np.concatenate([silence(0.3), lines[QUESTION], silence(1)])))

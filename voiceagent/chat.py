@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.answering import Answering, Speaker
-from voiceagent.errors import VoiceAgentError
+from voiceagent.errors import AudioDeviceError, VoiceAgentError
 
 if TYPE_CHECKING:
     from voiceagent.agent_session import AgentSession
@@ -112,3 +112,5 @@ class Chat:
         else:
             self._dialogue.answered(answering.heard)
         self._screen.end(answering.text, answering.heard, error)
+        if isinstance(error, AudioDeviceError):
+            raise error  # nobody would hear the next answer either

@@ -47,7 +47,7 @@ class TerminalScreen:
             self._console.print()
         self._printed = 0
         if error is not None:
-            self._console.print(Text(f"voiceagent: {printable(str(error))}", style="red"))
+            self._console.print(Text(f"voiceagent: {printable(str(error))}", style="red"), soft_wrap=True)
 
 
 class TalkScreen:
@@ -57,14 +57,17 @@ class TalkScreen:
         self._console = console
 
     def said(self, text: str) -> None:
-        self._console.print(Text(f"you: {text}" if text else "(no words recognised)", style="bold" if text else "dim"))
+        shown = Text(f"you: {printable(text)}", style="bold") if text else Text("(no words recognised)", style="dim")
+        self._console.print(shown, soft_wrap=True)
 
     def answered(self, heard: str, *, interrupted: bool) -> None:
         if heard or not interrupted:
-            self._console.print(Text(f"agent: {printable(heard.strip())}{' ...' if interrupted else ''}"))
+            self._console.print(
+                Text(f"agent: {printable(heard.strip())}{' ...' if interrupted else ''}"), soft_wrap=True
+            )
 
     def failed(self, error: VoiceAgentError) -> None:
-        self._console.print(Text(f"voiceagent: {printable(str(error))}", style="red"))
+        self._console.print(Text(f"voiceagent: {printable(str(error))}", style="red"), soft_wrap=True)
 
 
 def printable(text: str) -> str:

@@ -158,8 +158,8 @@ def _model(url: str, name: str | None, api_key: str | None, vllm: str | None) ->
         from voiceagent.adapters.llm import ChatServer
 
         return ChatServer(url, name, api_key=api_key)
-    if url != LOCAL_SERVER or name is not None:
-        raise InputError("--vllm runs a model here: leave --llm-url and --model out")
+    if name is not None:
+        raise InputError("--vllm names the model itself: leave --model out")
     from voiceagent.adapters.vllm_model import VllmModel
 
     return VllmModel(vllm)

@@ -71,9 +71,7 @@ def _whisper(model: str) -> Recogniser:
 
     def recognise(samples: Samples) -> str:
         # Greedy and without memory: a turn is short, and a wrong guess must not breed others.
-        segments, _ = whisper.transcribe(
-            samples, beam_size=1, condition_on_previous_text=False, without_timestamps=True
-        )
+        segments, _ = whisper.transcribe(samples, beam_size=1, language="en", condition_on_previous_text=False)
         return " ".join(segment.text.strip() for segment in segments)
 
     return recognise

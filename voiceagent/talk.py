@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.answering import Answering, Speaker
 from voiceagent.conversation import Action, Ask, Conversation, Recognise, StopAnswer
-from voiceagent.errors import VoiceAgentError
+from voiceagent.errors import AudioDeviceError, VoiceAgentError
 from voiceagent.turns import Windows
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ class Talk:
         answering = self._answering = Answering(parts.model, parts.session, parts.speaker)
         try:
             await answering.speak(messages)
+        except AudioDeviceError:
+            raise  # nobody would hear the next one either
         except VoiceAgentError as error:
             parts.conversation.failed(answering.heard)
             parts.show.failed(error)
