@@ -8,6 +8,8 @@ Streams speak without end, each at a step of its own, as fast as they can: nothi
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import gc
 import inspect
 from collections.abc import Sequence
@@ -100,14 +102,20 @@ def operations(rig: SpeakingRig | RandomRig, streams: Sequence[Any]) -> int:
     return count_operations(lambda: inspect.unwrap(decoding.tick)(rig.model, blocks)) if blocks else 0
 
 
+def resident_bytes() -> int:
+    """Memory of the process, without what is free but kept for later."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # glibc has this, others may not
+        ctypes.CDLL(None).malloc_trim(0)
+    return int(psutil.Process().memory_info().rss)
+
+
 def measure_rows(
     rig: SpeakingRig | RandomRig, texts: Sequence[str], machine: Machine, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Every number of rows, one after the other."""
     found = []
     for rows in track(options.rows, "ticks", console=CONSOLE):
-        gc.collect()
-        before = psutil.Process().memory_info().rss
         if isinstance(rig, SpeakingRig):
             streams: list[Any] = [rig.stream(endless_chunks(texts, 7 * i), options.voice) for i in range(rows)]
         else:
@@ -116,7 +124,9 @@ def measure_rows(
         figures = figures_of(rig, rows, Model.of(rig.model), machine)
         figures["operations_per_tick"] = operations(rig, streams)
         figures["bytes_per_stream"] = {name: size // rows for name, size in held.items()}
-        figures["bytes_per_stream"]["resident"] = max(0, psutil.Process().memory_info().rss - before) // rows
+        with_streams = resident_bytes()
+        streams.clear()
+        figures["bytes_per_stream"]["freed"] = max(0, with_streams - resident_bytes()) // rows
         found.append(figures)
         rig.clock.ticks.clear()
     return found
@@ -197,14 +207,13 @@ def show_all(results: dict[str, Any]) -> None:
     figures = results["figures"]
     show(
         "a tick, ms",
-        ["rows", "p50", "p95", "front", "plan", "LM", "codec", "out", "block", "audio s/s", "streams"],
-        [
-            [
-                *(f["rows"], *f["tick_ms"].values(), *(round(part, 1) for part in f["parts_ms"].values())),
-                *(f["ms_per_block"], f["audio_seconds_per_second"], f["streams_possible"]),
-            ]
-            for f in figures
-        ],
+        ["rows", "p50", "p95", "front", "plan", "LM", "codec", "out"],
+        [[f["rows"], *f["tick_ms"].values(), *(round(part, 1) for part in f["parts_ms"].values())] for f in figures],
+    )
+    show(
+        "what that makes",
+        ["rows", "block, ms", "audio s/s", "real-time streams"],
+        [[f[key] for key in ("rows", "ms_per_block", "audio_seconds_per_second", "streams_possible")] for f in figures],
     )
     show(
         f"the language model and its floor, ms ({results['weight_mb']} MB of weights read at {results['read_gb_per_s']} GB/s, "
@@ -219,8 +228,8 @@ def show_all(results: dict[str, Any]) -> None:
         ],
     )
     show(
-        "memory of a stream, KB (process: growth while the streams ran, work space included)",
-        ["rows", "keys, values", "codec", "all tensors", "process"],
+        "memory of a stream, KB (freed: what the process gives back when the streams are dropped)",
+        ["rows", "keys, values", "codec", "all tensors", "freed"],
         [[f["rows"], *(round(size / 1000) for size in f["bytes_per_stream"].values())] for f in figures],
     )
     if company := results.get("company"):

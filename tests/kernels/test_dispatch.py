@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -112,3 +114,10 @@ def test_kernels_make_the_pass_of_the_packed_model(kernels: Kernels) -> None:
             if place.pending:
                 caches[index] = caches[index].append(keys[:, :, :, done], values[:, :, :, done], keep=pool.context)
             start += place.pending + place.open
+
+
+def test_the_program_on_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
+    (program,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    exec(compile(program, page.name, "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out.split()[0] in ("torch", "triton")
