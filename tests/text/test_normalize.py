@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voiceagent.text import Chunker, ChunkLimits, Lexicon, LexiconError, Span, spans_of
 from voiceagent.text import number_words as numbers
@@ -68,6 +71,23 @@ def test_every_word_of_the_table_has_a_place() -> None:
         found = spans(written)
         assert all(0 <= span.start <= span.end <= len(written) for span in found)
         assert [span.start for span in found] == sorted(span.start for span in found)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from(ROWS), min_size=1, max_size=6), st.lists(st.integers(0, 1000), max_size=20))
+def test_spans_and_cutting(rows: list[list[str]], marks: list[int]) -> None:
+    """Spans are in order, inside the text and of its words, however the text is cut."""
+    text = "\n".join(row[1] for row in rows)
+    places = [0, *sorted({mark % (len(text) + 1) for mark in marks}), len(text)]
+    whole, pieces = Chunker(), Chunker()
+    chunks = whole.feed(text) + whole.end()
+    assert [chunk for a, b in pairwise(places) for chunk in pieces.feed(text[a:b])] + pieces.end() == chunks
+    found = [span for chunk in chunks for span in spans_of(chunk)]
+    assert [span.start for span in found] == sorted(span.start for span in found)
+    for span in found:
+        assert 0 <= span.start <= span.end <= len(text)
+        assert span.word == "—" or text[span.start : span.end].strip()
+    assert [span.word for span in found] == " ".join(chunk.spoken for chunk in chunks).split()
 
 
 def test_plain_text_is_left_alone() -> None:
