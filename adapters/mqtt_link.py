@@ -22,6 +22,7 @@ from voiceagent.errors import ConfigError
 
 KEPT = 256
 KEEPALIVE_S = 15
+ANSWER_S = 5.0
 ONLINE, OFFLINE = b"online", b"offline"
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ def client_of(settings: MqttConfig, agent: str) -> aiomqtt.Client:
         tls_context=_tls(settings),
         protocol=aiomqtt.ProtocolVersion.V5,
         keepalive=KEEPALIVE_S,
+        timeout=ANSWER_S,
         clean_start=True,  # what was asked while we were away is not spoken late
         # An event after a frame of audio would wait 45 ms for the acknowledgement of the frame (0.3 ms with this).
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],

@@ -148,7 +148,7 @@ async def test_two_agents_of_one_name_are_told_apart(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         async with agent_at(broker, FakeEngine(threaded=True)), agent_at(broker, FakeEngine(threaded=True)):
-            await eventually(lambda: "give it a name of its own" in caplog.text)
+            await eventually(lambda: "give it a name of its own" in caplog.text, 60)
 
 
 def _passwords(folder: Path, **of: str) -> Path:
