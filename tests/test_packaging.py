@@ -96,7 +96,8 @@ def declared(*extras: str) -> set[str]:
 def test_what_is_imported_is_declared() -> None:
     component = third_party_imports("voiceagent", "adapters", "kernels")
     assert (
-        component - declared("gpu", "local", "echo", "whisper", "mqtt", "wyoming", "files", "tls", "llm") - {"click"} == set()
+        component - declared("gpu", "local", "echo", "whisper", "mqtt", "wyoming", "files", "tls", "llm") - {"click"}
+        == set()
     )  # click: for types alone
     training = third_party_imports("voiceagent/training")
     assert training - declared("train", "eval") - {"resemblyzer"} == set()  # resemblyzer: asked for where it is wanted

@@ -24,7 +24,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default"), pytest.ma
 
 QUESTION = [Message("system", "Be brief."), Message("user", "Who are you?")]
 TEMPLATE = "{% for m in messages %}{{ m.role }} says {{ m.content }} . {% endfor %}"
-WORDS = "the a cat dog sees hears is was big small and then . , system user assistant says Be Who are you brief ?".split()
+WORDS = (
+    "the a cat dog sees hears is was big small and then . , system user assistant says Be Who are you brief ?".split()
+)
 CONTEXT = 256
 
 

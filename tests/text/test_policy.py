@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from fakes import FakeEngine
 from typer.testing import CliRunner
 
-from tests.fakes import FakeEngine
 from voiceagent import events
 from voiceagent.agent import VoiceAgent
 from voiceagent.cli import app
