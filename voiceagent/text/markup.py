@@ -44,7 +44,7 @@ _FOLDED: Final = {
     "\u202f": " ", "\u2009": " ", "。": ".", "，": ",", "、": ",", "！": "!", "？": "?", "：": ":", "；": ";",
 }  # fmt: skip
 # Symbols that normalisation reads aloud; every other symbol is decoration.
-_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔∈⇒≡∝∪∩⊂^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹№‰∆∂")
+_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔∈⇒≡∝∪∩⊂^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹⁻⁺№‰∆∂")
 _GREEK: Final = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",

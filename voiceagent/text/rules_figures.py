@@ -89,8 +89,10 @@ def _vulgar(match: re.Match[str]) -> str:
     above, below = _VULGAR[match[2]]
     if match[1]:
         said = "a half" if below == 2 else "a quarter" if (above, below) == (1, 4) else _fraction(above, below)
-        return f"{N.count(match[1])} and {said}"
-    return _fraction(above, below)
+        said = f"{N.count(match[1])} and {said}"
+    else:
+        said = _fraction(above, below)
+    return said + (" " if match.string[match.end() : match.end() + 1].isalpha() else "")
 
 
 def _range(match: re.Match[str]) -> str:
@@ -132,6 +134,8 @@ def _plain(match: re.Match[str]) -> str:
 def _scaled(match: re.Match[str]) -> str | None:
     if _NAMED.search(match.string, 0, match.start()):
         return f"{N.count(match[1])} {match[2].upper()}"
+    if match[2] == "K" and match.string[: match.start()].endswith("-"):
+        return f"{N.count(match[1])} K"  # "i9-13900K"
     if match[2] == "K" and not _PLURAL.match(match.string, match.end()) and match[1] in _SCREENS:
         return None
     if match[2] == "k" and match[1] in ("5", "10") and match.string.startswith((" run", " race"), match.end()):
@@ -196,6 +200,9 @@ def _letters(part: str, text: str) -> str:
 _BEFORE: Final = r"(?<![\w.,])"
 _SIDE: Final = r"(?<=[\w)%°.']) ?"
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<![\w.,])(\d{3,5})×(?=\d{3,5}(?!\w))"), lambda m: f"{m[1]} by "),
+    (re.compile(r"(?<![\w.,:-])50-50(?![\w-])"), lambda m: "fifty fifty"),
+    (re.compile(r"(?<![\w.:])(\d{1,2}):(?=\d{1,3}(?:,\d{3})+(?!\d))"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?i)(\b(?:BP|blood pressure)(?: of| is| was| at)?:? (?:of |is )?\d{2,3})/(?=\d{2,3}\b)"), lambda m: f"{m[1]} over "),
     (re.compile(r"(?<![\w.,])(\d{1,4})([a-z])(?= [+=*/<>≤≥≈−-] ?[\w(]|[²³^])"), lambda m: f"{N.count(m[1])} {m[2]}"),
     (re.compile(r"(?i)\b((?:on|by|until|since|from|before|after|due) )(\d{1,2})/(\d{1,2})(?![\w/])"), _month_slash),

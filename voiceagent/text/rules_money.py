@@ -188,6 +188,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(rf"(?<![\w.,])R\$ ?({_NUMBER})"), lambda m: f"{N.count(m[1])} {'real' if m[1] == '1' else 'reais'}"),
     (re.compile(rf"(?<![\w.,])({_NUMBER})[\"″] ?[x×] ?(?=\d)"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' else 'es'} by "),
     (re.compile(r"(?<=[A-Za-z\"'°]) [x×] (?=\d{1,5}(?:\.\d+)?(?: ?[A-Za-z]{1,3}\b|[\"']))"), lambda m: " by "),
+    (re.compile(rf"(?:(?<=[⁰¹²³⁴⁵⁶⁷⁸⁹])|(?<=\^\d)|(?<=\^\d\d)|(?<=\^-\d)|(?<=\^-\d\d)) (?P<unit>{_UNIT})(?![\w²³/^])"), lambda m: f" {UNITS[m['unit']][1]}"),
     (re.compile(rf"(?P<whole>\d{{1,3}}[ -])?(?<![\w./])(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in|[\"″])(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
     (re.compile(r"(?<=\d )(sq|cu|fl)\. ?(ft|in|mi|m|km|yd|oz)\b(?:\.(?! [A-Z]|$))?"), lambda m: f"{m[1]} {m[2]}"),
     (re.compile(r"(?<=\d) c\.(?= [a-z])"), lambda m: " cups"),
@@ -203,7 +204,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<=\d%) ?[-–] ?(?=\d)"), lambda m: " to "),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−±]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?%"), _percent),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?°(?: ?(?P<scale>[CFK](?!\w)))?"), _degrees),
-    (re.compile(r"(?<![\w.,])(\d{1,2})(?:'|′| ?ft\.? ) ?(\d{1,2})(?:\"|″|''| ?in\b\.?)"), _height),
+    (re.compile(r"(?<![\w.,])(\d{1,2})(?:'|′| ?ft\.? ) ?(\d{1,2})(?:\"|″|''| ?in\b(?:\.(?= [a-z]))?)"), _height),
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\"?(?![\w'])"), _height),
     (re.compile(r"(?<![\w.,\"])(\d{1,3}(?:\.\d)?)(?:\"|″)(?=[ .,;)]|$)(?![^\"]*\")"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' or _modifies(m) else 'es'}"),
     (re.compile(

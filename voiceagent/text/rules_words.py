@@ -17,7 +17,7 @@ _TITLES: Final = {
     "Cpl": "Corporal", "Maj": "Major", "Adm": "Admiral", "Fr": "Father", "Msgr": "Monsignor", "Supt": "Superintendent",
 }  # fmt: skip
 _ABBREVIATIONS: Final = {
-    "e.g.": "for example", "i.e.": "that is", "eg.": "for example", "ie.": "that is", "etc.": "et cetera", "etc": "et cetera",
+    "e.g.": "for example", "E.g.": "For example", "I.e.": "That is", "c/o": "care of", "i.e.": "that is", "eg.": "for example", "ie.": "that is", "etc.": "et cetera", "etc": "et cetera",
     "vs.": "versus", "vs": "versus", "v.": "versus", "approx.": "approximately", "approx": "approximately", "Jr.": "Junior",
     "Jr": "Junior", "Sr.": "Senior", "Sr": "Senior", "Inc.": "Incorporated", "Ltd.": "Limited", "Co.": "Company",
     "Corp.": "Corporation", "Bros.": "Brothers", "Dept.": "Department", "dept.": "department", "Univ.": "University",
@@ -47,7 +47,7 @@ _BEFORE_FIGURES: Final = {
     "ver": "version", "ed": "edition", "tab": "table", "ex": "exercise", "q": "question", "ref": "reference",
 }  # fmt: skip
 _COUNTED: Final = (
-    "World War|Chapter|Part|Act|Scene|Book|Volume|Section|Article|Phase|Type|Class|Level|Rocky|Rambo|Final Fantasy|Super Bowl|"
+    "World War|Amendment|Chapter|Part|Act|Scene|Book|Volume|Section|Article|Phase|Type|Class|Level|Rocky|Rambo|Final Fantasy|Super Bowl|"
     "Episode|Grade|Stage|Title|Appendix|Figure|Table|Mark|Unit|Season|Round|Vatican|Generation|Division|Tier|Category|Step|"
     "Quake|Civilization|Diablo|Saturn|Apollo|Schedule|Lesson|Module|chapter|part|volume|section|phase|type|level|stage|appendix"
 )
@@ -133,6 +133,7 @@ BEFORE: Final[tuple[Rule, ...]] = (
     (re.compile(rf"\b({'|'.join(key for key in _TITLES if key != 'St')})\.? (?=[A-Z][A-Za-z.])"), lambda m: _TITLES[m[1]] + " " if m[1] not in ("Rep", "Hon", "Pres", "Col", "Gen", "Fr", "Maj", "Adm") or "." in m.group() else None),
     (re.compile(rf"(?i)(?<![\w.])({'|'.join(_BEFORE_FIGURES)})\. ?(?=\d)"), lambda m: (_BEFORE_FIGURES[m[1].lower()].capitalize() if m[1][0].isupper() else _BEFORE_FIGURES[m[1].lower()]) + " "),
     (re.compile(r"\bNo\.? (?=\d)(?<=No\. )"), lambda m: "Number "),
+    (re.compile(r"\bArt\. (?=[IVX]{1,5}\b)"), lambda m: "Article "),
     (re.compile(rf"\b({_COUNTED}) ({_ROMAN})\b(?!['’.]\w)"), _counted),
     (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’.]\w)"), _king),
     (re.compile(rf"(?<![\w.])(?<!slash )(?:{_ALL})(?![\w])"), _abbreviation),
