@@ -117,6 +117,12 @@ def open_stream(sounddevice: Any, direction: Direction, device: Device, rate_hz:
         raise AudioDeviceError(f"{device.name!r} does not {_PURPOSE[direction]}: {error}") from error
 
 
+def _end(stream: Any) -> None:
+    """Closes a stream. Stopped first: closing one that runs cancels its thread wherever that may be, in Python for example."""
+    stream.stop()
+    stream.close()
+
+
 class Loudspeaker:
     """Plays samples as they come; leave it to wait for the end, or by an error to stop at once.
 
@@ -185,7 +191,7 @@ class Loudspeaker:
                 self.stop()
                 await self._until_empty()
         finally:
-            self._stream.close()
+            _end(self._stream)
 
     async def play(self, samples: Samples) -> None:
         """Queues samples, (n,) float32 at 24 kHz; waits while two seconds wait to be played.
@@ -277,7 +283,7 @@ class Microphone:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self._stream.close)
+        _end(self._stream)
 
     async def __aiter__(self) -> AsyncIterator[Samples]:
         """Blocks as they are recorded.

@@ -56,7 +56,9 @@ class FakeCard:
             stop.set()
             thread.join()
 
-        return SimpleNamespace(start=thread.start, close=close, latency=0.05, samplerate=samplerate, active=True)
+        return SimpleNamespace(
+            start=thread.start, stop=lambda: None, close=close, latency=0.05, samplerate=samplerate, active=True
+        )
 
 
 def test_a_buffer_gives_back_what_was_put_in_and_silence_after() -> None:
