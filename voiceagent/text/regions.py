@@ -29,7 +29,7 @@ _OPEN: Final = re.compile(
     r"|(?P<header><\|channel\|>|<\|start_header_id\|>|<\|im_start\|>)"
     rf"|(?P<stray>(?<!`)</(?:{_THINKERS}|{_CALLERS})>)"
     r"|(?P<role>\[/?INST\]|<\|start\|>[a-z]{0,20}|<\|\w{1,40}\|>|<｜[^｜<>]{0,40}｜>)"
-    r"|(?P<inline>(?<!`)(?:\b[\w.]{1,80}\()?(?:\[\s{0,4})?\{\s{0,8}[\"'](?=[A-Za-z_$]))"
+    r"|(?P<inline>(?<!`)(?:\[\s{0,4})?\{\s{0,8}[\"'](?=[A-Za-z_$]))"
     r"|(?P<comment><!--)|(?P<hidden><(?P<hider>script|style|svg)\b[^>]*>)|(?P<entity><!(?:DOCTYPE|ENTITY)\b|<!\[CDATA\[)"
     r"|(?P<display>(?<![$\w])\$\$(?!\$)|\\\[)|(?P<definition>\[(?:\^[^\]\s]{1,40}|\d{1,3})\]:)",
     re.I,
@@ -48,6 +48,8 @@ _CLOSERS: Final = {
     "<｜tool▁outputs▁begin｜>": ("<｜tool▁outputs▁end｜>",),
 }  # fmt: skip
 _DATA: Final = re.compile(r"\{(?=[\"'\n ]|$)|\[(?=[{\"]|$)")
+_HINT: Final = re.compile(r"[`~<\[{$\\◁]")  # no region opens without one of these
+_CALLEE: Final = re.compile(r"\b[\w.]{1,80}\($")
 _BRACKETS: Final = re.compile(r"\\.|[\"{}\[\]]", re.S)
 _DECLARED: Final = re.compile(r"[\[\]>]")
 _DATA_LIMIT: Final = 20_000  # more is no tool call but an open bracket: go on reading
@@ -175,6 +177,8 @@ def find_region(buffer: str, position: int, end: int, *, line_start: bool, polic
             return Region("data", position, position, (), policy.data_phrase if policy.data == "phrase" else "")
     if line_start and buffer[position] == "|" and policy.table != "speak":
         return Region("table", position, position, ("\n",), policy.table_phrase if policy.table == "phrase" else "")
+    if _HINT.search(buffer, position, end) is None:
+        return None
     at = position
     while (match := _OPEN.search(buffer, at, end)) is not None:
         kind = next(name for name in _KINDS if match[name] is not None)
@@ -212,8 +216,8 @@ def _region(kind: str, match: re.Match[str], policy: SpeechPolicy) -> Region | N
         region.silent_markers = True
         return region
     if kind == "inline":
-        brace = start + max(mark.find("["), 0) if "[" in mark else start + mark.index("{")
-        return Region("data", start, brace, (), data_phrase)
+        callee = _CALLEE.search(match.string, max(match.pos, start - 81), start)  # of "get_weather({...})"
+        return Region("data", callee.start() if callee else start, start, (), data_phrase)
     if kind == "hidden":
         return Region(kind, start, end, (f"</{match['hider']}>",))
     if kind == "comment":
