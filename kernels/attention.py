@@ -120,7 +120,8 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, rows: PackedRows, contex
     tiles = blocks(rows.longest * group, BLOCK_QUERIES)
     if not len(rows.pending) or not slots:
         return query.flatten(1)
-    # Values that were bfloat16 lose nothing in tf32, which multiplies 11 bits and sums in float32; float32 needs full products.
+    # What was bfloat16 loses nothing in tf32, which multiplies 11 bits and sums in float32, and weights of the softmax keep more
+    # than bfloat16 would leave them. float32 needs full products.
     exact = torch.float32 in (query.dtype, keys.dtype)
     attention_kernel[(len(rows.pending), kv_heads, tiles)](
         query,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor
@@ -43,27 +44,30 @@ class PackedRows:
     def of(
         cls, places: Sequence[RowPlace], device: torch.device, *, rows: int = 0, slots: int = 0, longest: int = 0
     ) -> PackedRows:
-        """Rows as they come, padded to `rows` rows and `slots` slots; `longest` is the bucket that a graph was made for."""
+        """Rows as they come, padded to `rows` rows and `slots` slots; `longest` is the bucket that a graph was made for.
+
+        Everything goes to the device in one copy.
+        """
         lengths = [place.pending + place.open for place in places] + [0] * (rows - len(places))
-        starts = [0]
-        for length in lengths:
-            starts.append(starts[-1] + length)
-        slot_positions = [p.position + i for p, n in zip(places, lengths, strict=False) for i in range(n)]
-        slot_rings = [p.ring for p, n in zip(places, lengths, strict=False) for _ in range(n)]
-        missing = slots - starts[-1]
-
-        def column(values: list[int], padding: int, count: int) -> Tensor:
-            return torch.tensor([*values, *[padding] * count], dtype=torch.int32, device=device)
-
-        return cls(
-            starts=column(starts, 0, 0),
-            pending=column([place.pending for place in places], 0, rows - len(places)),
-            positions=column([place.position for place in places], 0, rows - len(places)),
-            rings=column([place.ring for place in places], 0, rows - len(places)),
-            slot_positions=column(slot_positions, 0, missing),
-            slot_rings=column(slot_rings, -1, missing),
-            longest=max(longest, *lengths, 1),
+        no_rows, starts = [0] * (rows - len(places)), [0, *accumulate(lengths)]
+        no_slots = slots - starts[-1]
+        each = [(place, i) for place in places for i in range(place.pending + place.open)]
+        columns = (
+            starts,
+            [place.pending for place in places] + no_rows,
+            [place.position for place in places] + no_rows,
+            [place.ring for place in places] + no_rows,
+            [place.position + i for place, i in each] + [0] * no_slots,
+            [place.ring for place, _ in each] + [-1] * no_slots,
         )
+        # Pointers that are multiples of 16 bytes: Triton would compile again for others.
+        padded = [[*column, *[0] * (-len(column) % 4)] for column in columns]
+        together = torch.tensor(list(chain.from_iterable(padded)), dtype=torch.int32).to(device, non_blocking=True)
+        parts = together.split([len(column) for column in padded])
+        on_device = [part[: len(column)] for part, column in zip(parts, columns, strict=True)]
+        starts_at, pending, positions, rings, slot_positions, slot_rings = on_device
+        most = max(longest, *lengths, 1)
+        return cls(starts_at, pending, positions, rings, slot_positions, slot_rings, most)
 
 
 @dataclass(frozen=True, slots=True)

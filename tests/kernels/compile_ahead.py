@@ -61,6 +61,18 @@ def jobs(width: int, heads: int, kv_heads: int, head_dim: int) -> dict[str, tupl
                 "PRECISION": "tf32",
             },
         ),
+        "attention in float32": (
+            attention_kernel,
+            "*fp32 *fp32 *fp32 *i32 *i32 *i32 *i32 fp32 i32 i32 i32",
+            {
+                "GROUP": heads // kv_heads,
+                "D": head_dim,
+                "BLOCK_D": power(head_dim),
+                "BLOCK_QUERIES": BLOCK_QUERIES,
+                "BLOCK_KEYS": BLOCK_KEYS,
+                "PRECISION": "ieee",
+            },
+        ),
         "norm_rotary": (
             norm_rotary_kernel,
             "*bf16 *fp32 *fp32 *fp32 *fp32 *bf16 *bf16 *bf16 *i32 *i32 i32",

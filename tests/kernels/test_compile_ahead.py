@@ -21,8 +21,11 @@ def test_kernels_become_machine_code_without_spilling(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, program, "90"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert {name.partition(",")[0] for name in found} == {"unmask", "attention", "norm_rotary", "swiglu"}
+    assert {name.partition(",")[0] for name in found} == {
+        *("unmask", "attention", "attention in float32", "norm_rotary", "swiglu")
+    }
     for name, needs in found.items():
-        assert needs["stack_bytes"] == 0, f"{name} spills registers"
+        most = 256 if "float32" in name else 0  # that one is for comparisons, not for speed
+        assert needs["stack_bytes"] <= most, f"{name} spills registers"
         assert needs["registers"] <= 255
         assert needs["shared_bytes"] <= 100_000

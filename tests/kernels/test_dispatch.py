@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +66,19 @@ def test_a_kernel_without_triton_says_what_to_install(monkeypatch: pytest.Monkey
 
     with pytest.raises(RuntimeError, match=r"some_kernel needs Triton: pip install"):
         some_kernel[(1,)]()
+
+
+def test_references_need_no_triton() -> None:
+    program = """
+import sys
+sys.modules["triton"] = None  # as if it were not installed
+import torch
+from voiceagent.kernels.dispatch import choose
+kernels = choose(torch.device("cpu"))
+print(kernels.name, tuple(kernels.swiglu(torch.ones(2, 6), torch.ones(2, 4)).shape))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "torch (2, 3)\n", done.stderr
 
 
 def forward(model: PackedModel, kernels: Kernels, slots: Tensor, pool: RingPool, rows: PackedRows) -> Tensor:
