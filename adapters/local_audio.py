@@ -293,7 +293,9 @@ class Microphone:
         """
         while True:
             try:
-                block = await asyncio.wait_for(self._blocks.get(), SILENCE_S)
+                # Not wait_for: that of Python 3.11 loses a cancellation that comes together with a block.
+                async with asyncio.timeout(SILENCE_S):
+                    block = await self._blocks.get()
             except TimeoutError:
                 if self._stream.active:
                     continue
