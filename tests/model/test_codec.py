@@ -9,6 +9,7 @@ from tiny_voice import tiny_codec
 from voiceagent.model import source
 from voiceagent.model.codec import SAMPLES_PER_TOKEN
 from voiceagent.model.quantizer import FiniteScalarQuantizer
+from voiceagent.model.speaker import prepare_decoder
 
 
 def test_digits_and_values_are_inverse() -> None:
@@ -21,9 +22,12 @@ def test_digits_and_values_are_inverse() -> None:
 
 
 @pytest.mark.parametrize("cuts", [[1] * 30, [3, 0, 7, 20], [2, 28], [30, 0]])
-def test_streamed_speech_is_the_whole_speech(cuts: list[int]) -> None:
+@pytest.mark.parametrize("dtype", [None, torch.float32, torch.bfloat16], ids=["reference", "float32", "bfloat16"])
+def test_streamed_speech_is_the_whole_speech(cuts: list[int], dtype: torch.dtype | None) -> None:
     torch.manual_seed(0)
     codec = tiny_codec()
+    if dtype is not None:
+        prepare_decoder(codec.decoder, dtype)
     digits = torch.stack([torch.randint(level, (1, 30)) for level in codec.config.levels], dim=-1)
     whole = codec.decode(digits, "heart")
     state, parts, at = None, [], 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from voiceagent.model.projection import Norm, Projection, normalize, prepare
+from voiceagent.model.projection import Norm, Projection, RowProjection, normalize, prepare
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
@@ -24,19 +24,32 @@ def test_prepared_modules_compute_the_same(dtype: torch.dtype, tolerance: float)
     assert torch.allclose(made, expected, atol=tolerance * expected.abs().max().item())
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(6, 320), (256, 2)])
+def test_rows_summed_one_by_one_have_the_same_bits(inputs: int, outputs: int) -> None:
+    torch.manual_seed(2)
+    linear, x = nn.Linear(inputs, outputs), torch.randn(1, 130, inputs)
+    rows = RowProjection(linear)
+    whole = rows(x)
+    assert torch.allclose(whole, linear(x), atol=1e-5)
+    for start, stop in ((0, 1), (3, 5), (7, 40), (64, 130)):
+        assert torch.equal(rows(x[:, start:stop]), whole[:, start:stop])
+
+
 def test_norm_has_unit_mean_square() -> None:
     x = torch.randn(5, 64) * 7
     assert torch.allclose(normalize(x).square().mean(-1), torch.ones(5), atol=1e-4)
     assert torch.allclose(Norm(torch.full((64,), 2.0))(x), 2 * normalize(x))
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(320, 448), (320, 1536), (768, 320), (960, 640), (1280, 640)])
+@pytest.mark.parametrize(
+    ("inputs", "outputs"), [(320, 448), (320, 1536), (512, 256), (640, 320), (768, 320), (960, 640), (1280, 640)]
+)
 def test_a_row_does_not_depend_on_the_others(inputs: int, outputs: int) -> None:
     torch.manual_seed(1)
     projection = Projection(torch.randn(outputs, inputs), torch.randn(outputs), torch.bfloat16)
-    x = torch.randn(320, inputs)
+    x = torch.randn(400, inputs)
     with torch.inference_mode():
-        alone = projection(x[:16])
-        for rows in (17, 31, 32, 33, 48, 64, 65, 128, 300):
-            assert torch.equal(projection(x[:rows])[:16], alone)
-            assert torch.equal(projection(torch.cat((x[-rows:], x[:16])))[rows:], alone)
+        alone = torch.cat([projection(row[None]) for row in x])
+        for rows in (2, 16, 17, 31, 32, 33, 48, 64, 65, 120, 128, 300, 400):
+            assert torch.equal(projection(x[:rows]), alone[:rows])
+            assert torch.equal(projection(x[-rows:][None])[0], alone[-rows:])

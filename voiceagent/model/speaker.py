@@ -19,7 +19,7 @@ from voiceagent.model import decoding, stretch
 from voiceagent.model.codec import Decoder, DecoderState, StreamPart
 from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
 from voiceagent.model.packed import PackedModel
-from voiceagent.model.projection import prepare
+from voiceagent.model.projection import Projection, RowProjection, prepare
 from voiceagent.model.stretch import Script, Stretch
 from voiceagent.model.weights import Voices, voice_index
 
@@ -65,9 +65,14 @@ def leading_silence(samples: Samples) -> int:
 
 
 def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
-    """Make the decoder fast, in place: its stacks, not its heads, because pitch in bfloat16 would jitter."""
+    """Make the decoder fast, in place: its stacks and what joins them, not its heads, because pitch in bfloat16 would jitter.
+
+    What the pitch is made of has the same bits however a stream is cut: its phase would add up the smallest difference.
+    """
     for part in (decoder.tokens, decoder.frames):
         prepare(part, dtype)
+    decoder.up = Projection(decoder.up.weight, decoder.up.bias, dtype, out_dtype=torch.float32)  # type: ignore[assignment]
+    decoder.into, decoder.pitch = RowProjection(decoder.into), RowProjection(decoder.pitch)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
