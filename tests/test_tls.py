@@ -115,13 +115,18 @@ def test_serve_says_how_clients_come_to_trust_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(Path(__file__).parent), "serve", "--port", "0", "--tls-self-signed"]
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stdout is not None
-        address = re.search(r"wss://(127\.0\.0\.1:\d+)/", process.stdout.readline())
-        certificate = process.stdout.readline().strip().partition("SSL_CERT_FILE=")[2]
-        assert address is not None
-        assert certificate == str(tmp_path / "voiceagent" / "tls" / "cert.pem")
-        trusting = ssl.create_default_context(cafile=certificate)
-        assert httpx.get(f"https://{address[1]}/healthz", verify=trusting, timeout=10).json()["status"] == "ok"
-        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.stdout is not None
+            said = ""
+            while "SSL_CERT_FILE=" not in said and (line := process.stdout.readline()):
+                said += line
+            address = re.search(r"wss://(127\.0\.0\.1:\d+)/", said)
+            certificate = said.partition("SSL_CERT_FILE=")[2].strip()
+            assert address is not None
+            assert certificate == str(tmp_path / "voiceagent" / "tls" / "cert.pem")
+            trusting = ssl.create_default_context(cafile=certificate)
+            assert httpx.get(f"https://{address[1]}/healthz", verify=trusting, timeout=10).json()["status"] == "ok"
+        finally:  # leaving the block waits for its end
+            process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     assert process.returncode == 0
