@@ -71,7 +71,8 @@ async def test_a_line_cut_again_and_again_while_tokens_are_sent(server: Server) 
     assert line.connections > 3
     assert "".join(server.fake.spoken) == TEXT
     assert b"".join(frame.payload for frame in frames) == said(server)
-    assert [word.text for frame in frames for word in frame.words] == WORDS
+    words = "".join(word.text for frame in frames for word in frame.words)
+    assert words == "".join(WORDS)  # a deadline may cut a word in two where a token came late
 
 
 async def test_two_utterances_both_go_on(server: Server) -> None:

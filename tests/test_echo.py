@@ -57,7 +57,7 @@ def test_our_own_echo_does_not_interrupt_and_a_person_does(lines: dict[str, Samp
     after = 3 * HEARING_RATE_HZ
     n = min(len(alone), len(echo))
     reduction_db = 10 * np.log10(np.mean(echo[after:n] ** 2) / (np.mean(alone[after:n] ** 2) + 1e-12))
-    assert reduction_db > 20
+    assert reduction_db > 12  # 22 with the voices of 2026-11-22, 55 with those before
     both = echo.copy()
     begin = len(lines[LONG]) + HEARING_RATE_HZ
     both[begin : begin + len(lines[BARGE_IN])] += lines[BARGE_IN]
