@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from voiceagent.model.projection import Norm, Projection, RowProjection, normalize, prepare
+from voiceagent.model.projection import Norm, Projection, RowProjection, bucket, normalize, prepare
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
@@ -53,3 +53,10 @@ def test_a_row_does_not_depend_on_the_others(inputs: int, outputs: int) -> None:
         for rows in (2, 16, 17, 31, 32, 33, 48, 64, 65, 120, 128, 300, 400):
             assert torch.equal(projection(x[:rows]), alone[:rows])
             assert torch.equal(projection(x[-rows:][None])[0], alone[-rows:])
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 8), (8, 8), (9, 16), (17, 32), (33, 64), (64, 64), (65, 128), (300, 320)]
+)
+def test_products_come_in_few_sizes(rows: int, size: int) -> None:
+    assert bucket(rows) == size

@@ -20,6 +20,11 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def bucket(rows: int) -> int:
+    """8, 16, 32, 64, and then multiples of 64."""
+    return next((size for size in (8, 16, 32) if rows <= size), -(-rows // 64) * 64)
+
+
 def normalize(x: Tensor) -> Tensor:
     """RMSNorm without weight, (..., C)."""
     width = x.shape[-1]
@@ -51,16 +56,20 @@ class Projection(nn.Module):
         x = x.to(self.dtype)
         if self.reordered is None:
             return F.linear(x, self.weight, self.bias).to(self.out_dtype)
-        if x.shape[-1] <= INVARIANT_INPUTS:
-            return self._product(x).to(self.out_dtype)
         rows = x.reshape(-1, x.shape[-1])
-        made = [self._product(part) for part in rows.split(INVARIANT_ROWS)]
-        joined: Tensor = torch.cat(made).to(self.out_dtype).unflatten(0, x.shape[:-1])
-        return joined
+        step = len(rows) if x.shape[-1] <= INVARIANT_INPUTS else INVARIANT_ROWS
+        made = [self._product(part) for part in rows.split(max(1, step))]
+        joined: Tensor = made[0] if len(made) == 1 else torch.cat(made)
+        shaped: Tensor = joined.to(self.out_dtype).unflatten(0, x.shape[:-1])
+        return shaped
 
-    def _product(self, x: Tensor) -> Tensor:
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.reordered, self.bias, "none", [], "")
-        return made
+    def _product(self, rows: Tensor) -> Tensor:
+        """Padded to one of few numbers of rows: the library compiles and keeps a kernel for each that it meets."""
+        count = len(rows)
+        padded = F.pad(rows, (0, 0, 0, bucket(count) - count))
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(padded, self.reordered, self.bias, "none", [], "")
+        kept: Tensor = made[:count]
+        return kept
 
 
 class RowProjection(nn.Module):
