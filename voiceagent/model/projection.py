@@ -65,11 +65,10 @@ class Projection(nn.Module):
 
     def _product(self, rows: Tensor) -> Tensor:
         """Padded to one of few numbers of rows: the library compiles and keeps a kernel for each that it meets."""
-        count = len(rows)
-        padded = F.pad(rows, (0, 0, 0, bucket(count) - count))
+        missing = bucket(len(rows)) - len(rows)
+        padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
         made: Tensor = torch.ops.mkldnn._linear_pointwise(padded, self.reordered, self.bias, "none", [], "")
-        kept: Tensor = made[:count]
-        return kept
+        return made[: len(rows)] if missing else made
 
 
 class RowProjection(nn.Module):
