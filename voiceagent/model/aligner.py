@@ -54,9 +54,12 @@ class Aligner(nn.Module):
 
     @torch.no_grad()
     def log_probabilities(self, values: Tensor) -> FloatArray:
-        """Quantised values (1, T, 6) -> (T * 2, symbols)."""
-        logits: FloatArray = self(values)[0].float().log_softmax(-1).numpy()
-        return logits
+        """Quantised values (1, T, 6) -> (T * 2, symbols). All silent symbols share one probability: silence sounds alike."""
+        log_p = self(values)[0].float().log_softmax(-1)
+        silent = sorted(SILENT)
+        log_p[:, silent] = log_p[:, silent].logsumexp(-1, keepdim=True)
+        shared: FloatArray = log_p.numpy()
+        return shared
 
 
 def best_path(log_p: FloatArray, symbols: list[int]) -> npt.NDArray[np.int64]:

@@ -34,7 +34,7 @@ Samples = npt.NDArray[np.float32]
 MARGIN_TOKENS = 2  # regenerated on both sides of a change, because a sound leans on its neighbours
 WINDOW_TOKENS = 320  # what the language model was trained to see at once
 OPTIONS = DecodingOptions(steps=12, alpha=0.0)
-FIT = -4.0  # a word whose phonemes agree less than this with the sound (nats a label) was not said
+FIT = -3.0  # a word whose phonemes agree less than this with the sound (nats a label) was not said
 
 
 @dataclass(frozen=True, slots=True)
