@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -52,7 +53,7 @@ async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], Con
         service.metrics.connections.dec()
 
 
-class Connection:
+class Connection(ABC):
     """The two tasks of a client; how messages are obeyed is up to the protocol."""
 
     paced: bool
@@ -149,15 +150,17 @@ class Connection:
             self._touched_at = self._now
             return messages.decode_message(message)
 
+    @abstractmethod
     async def _take(self, message: ClientMessage) -> None:
-        raise NotImplementedError
+        """Obeys a message."""
 
+    @abstractmethod
     def _idle_at(self) -> float | None:
         """When `_expire` is to be asked what has been left alone too long; None is never."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _expire(self) -> None:
-        raise NotImplementedError
+        """Lets go of what has been left alone too long."""
 
     @property
     def _now(self) -> float:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
+from required import skip_or_fail
 
 Samples = NDArray[np.float32]
 
@@ -33,7 +33,7 @@ def require_portaudio() -> None:
     try:
         importlib.import_module("sounddevice")
     except OSError:
-        pytest.skip("no PortAudio: make portaudio", allow_module_level=True)
+        skip_or_fail("no PortAudio: make portaudio", whole_module=True)
 
 
 @contextmanager

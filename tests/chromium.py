@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from required import skip_or_fail
 from waiting import eventually
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -122,7 +122,7 @@ async def browser_page(*, before: str = "") -> AsyncIterator[Page]:
     """
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+        skip_or_fail("Chromium is not installed: apt-get install chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             program,

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
+from required import skip_or_fail
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ROOT / "tests" / "clients" / "programs"
@@ -23,10 +23,7 @@ def client_python(venv: str = ".venv-clients") -> Path:
     """The interpreter of an environment with clients; skips the test where there is none, or fails if there must be."""
     python = ROOT / venv / "bin" / "python"
     if not python.exists():
-        missing = f"{venv} is not installed: make clients"
-        if os.environ.get("VOICEAGENT_CLIENTS") == "required":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        skip_or_fail(f"{venv} is not installed: make clients", variable="VOICEAGENT_CLIENTS")
     return python
 
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
+from required import skip_or_fail
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -41,7 +41,7 @@ class Broker:
 
     def start(self) -> None:
         if PROGRAM is None:
-            pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+            skip_or_fail("mosquitto is not installed: apt-get install mosquitto")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([PROGRAM, "-c", self._settings], stdout=log, stderr=log)
         deadline = time.monotonic() + 30
