@@ -36,8 +36,6 @@ CLOSE_IDLE = 4009
 GOODBYES = (CLOSE_NORMAL, CLOSE_GOING_AWAY, 1005)
 CLOSE_TIMEOUT_S = 1.0
 
-PIECE_CHARS = 2_000  # of text that the event loop reads at once: a few milliseconds
-
 log = logging.getLogger(__name__)
 
 
@@ -201,20 +199,10 @@ class _Connection:
                     return
             case events.Text():
                 # Not reading is what tells the client to wait; TCP does the rest.
-                fits = await self._conversation.live.wait_for_room(command, self._service.config.text_wait_s)
-                known = any(one.id == command.id for one in self._conversation.live.received)
-                if fits and known and len(command.text) > PIECE_CHARS:  # else it is refused once, as a whole
-                    await self._feed_in_pieces(command)
-                    return
+                await self._conversation.live.wait_for_room(command, self._service.config.text_wait_s)
             case _:
                 pass
         self._conversation.feed(command)
-
-    async def _feed_in_pieces(self, text: events.Text) -> None:
-        """A long text, so that others get their turn while chunks are found in it."""
-        for begin in range(0, len(text.text), PIECE_CHARS):
-            self._conversation.feed(events.Text(text.id, text.text[begin : begin + PIECE_CHARS]))
-            await asyncio.sleep(0)
 
     async def _check(self, start: events.Start) -> None:
         if self._service.draining.is_set():

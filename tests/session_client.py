@@ -39,7 +39,7 @@ class Client:
                 continue
             event = self.session.next_event(self.now)
             if event is None:
-                if self.late and not self.hold:
+                if (self.late and not self.hold) or self.session.wait_s(self.now) == 0.0:
                     continue
                 return taken
             taken.append(event)

@@ -14,12 +14,10 @@ from voiceagent import events
 from voiceagent.errors import InputError, NoCapacity, SynthesisError, UnknownVoice, VoiceAgentError
 from voiceagent.live import LiveSession
 from voiceagent.policy import Setting
+from voiceagent.utterance import PIECE_CHARS
 
 if TYPE_CHECKING:
     from voiceagent.events import Samples
-
-# A long text is fed in pieces, so that the event loop gets its turn and room can be waited for.
-PIECE_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +72,7 @@ class AgentSession:
                     raise NoCapacity("the text buffer is full: iterate over the session while you send")
                 await self._live.wait_for_room(piece)
             self._live.feed(piece)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # others get their turn
 
     async def flush(self) -> None:
         """Speaks what waits for the rest of its sentence; the utterance stays open."""

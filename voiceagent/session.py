@@ -269,6 +269,7 @@ class Session:
         if self._control:
             return self._control.popleft()
         for id_, utterance in list(self._open.items()):
+            utterance.work(now)
             utterance.poll(now)
             self._hand_over(utterance)
             event = utterance.take(now)

@@ -7,8 +7,9 @@ engine, other utterances, or how a frame looks on the wire.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
@@ -43,6 +44,7 @@ class Chunker(Protocol):
 # Where this much audio is still to be heard, text may wait for the rest of its sentence.
 COMFORT_S = 1.0
 POLL_S = 0.05
+PIECE_CHARS = 2_000  # of text that are cut into chunks in one call: a few milliseconds
 
 
 class Utterance:
@@ -65,6 +67,7 @@ class Utterance:
         self._chunker = chunker
         self._limits = limits
         self._pacer = Pacer(start.max_ahead_ms / 1000 if paced else None)
+        self._inbox: deque[Callable[[float], None]] = deque()  # what is to be done with text that came, in order
         self._parts: list[str] = []
         self._fed_chars = 0
         self._closed_chars = 0
@@ -105,20 +108,41 @@ class Utterance:
             self._waiting_since = now
         self._parts.append(text)
         self._fed_chars += len(text)
+        pieces = (text[begin : begin + PIECE_CHARS] for begin in range(0, len(text), PIECE_CHARS))
+        self._obey(now, *(partial(self._cut, piece) for piece in pieces))
+
+    def flush(self, now: float) -> None:
+        """Closes what waits and promises a `Flushed` when all of it has been spoken."""
+        self._obey(now, self._flush)
+
+    def end(self, now: float) -> None:
+        """Closes what waits; no text may follow."""
+        self.ended = True
+        self._obey(now, self._end)
+
+    def work(self, now: float) -> None:
+        """Does one piece of what a long text left to do, so that no call takes long."""
+        if self._inbox:
+            self._inbox.popleft()(now)
+
+    def _obey(self, now: float, *steps: Callable[[float], None]) -> None:
+        idle = not self._inbox
+        self._inbox.extend(steps)
+        if idle:
+            self.work(now)
+
+    def _cut(self, text: str, now: float) -> None:
         self._close(self._chunker.feed(text), now)
         if self.start.buffering == "none":
             self._close(self._chunker.flush(), now)
 
-    def flush(self, now: float) -> None:
-        """Closes what waits and promises a `Flushed` when all of it has been spoken."""
+    def _flush(self, now: float) -> None:
         self._close(self._chunker.flush(), now)
         self._waiting_since = None
         self._flushes.append(self._chunks_made)
         self._answer_flushes()
 
-    def end(self, now: float) -> None:
-        """Closes what waits; no text may follow."""
-        self.ended = True
+    def _end(self, now: float) -> None:
         self._close(self._chunker.end(), now)
         self._waiting_since = None
 
@@ -243,6 +267,8 @@ class Utterance:
 
     def wait_s(self, now: float) -> float | None:
         """Seconds until time alone brings something; None is never."""
+        if self._inbox:
+            return 0.0
         waits = []
         if (poll_in_s := self._poll_in_s(now)) is not None:
             waits.append(max(poll_in_s, POLL_S))
@@ -251,7 +277,7 @@ class Utterance:
         return min(waits, default=None)
 
     def _poll_in_s(self, now: float) -> float | None:
-        if self._waiting_since is None or self.start.buffering != "auto" or self.ended:
+        if self._inbox or self._waiting_since is None or self.start.buffering != "auto" or self.ended:
             return None
         if self._chunks or self._chunks_handed > self._chunks_done:
             return None  # the engine has work, and its next output wakes us
@@ -269,6 +295,7 @@ class Utterance:
     def cancel(self, now: float, played_ms: int | None) -> events.Cancelled:
         """Drops everything and says what was heard."""
         self.finished = True
+        self._inbox.clear()
         self._outbox.clear()
         self._chunks.clear()
         if played_ms is not None:
