@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from voiceagent.model.symbols import INDEX
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
-from voiceagent.training.loop import spend
+from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
-from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import descend, optimizers, set_learning_rate, warm_up_then_decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class AdversarialTraining:
     compiled: bool = True
 
 
-class AdversarialTrainer:
-    """One run as a value that can be saved and resumed."""
+class AdversarialTrainer(Trainer[Crop]):
+    """The decoder against its discriminators."""
 
     def __init__(self, config: CodecConfig, training: AdversarialTraining) -> None:
         torch.manual_seed(training.seed)
@@ -55,9 +55,7 @@ class AdversarialTrainer:
         judges = torch.optim.AdamW(self.judges.parameters(), lr=training.judge_lr, betas=(0.8, 0.99), weight_decay=0.0)
         judges.param_groups[0]["base_lr"] = training.judge_lr
         decoder = optimizers([self.codec.decoder], muon_lr=training.muon_lr, adamw_lr=training.adamw_lr)
-        self.optimizers = [judges, *decoder]
-        self.average = Average(self.codec, decay=0.998)
-        self.step, self.seconds = 0, 0.0
+        super().__init__({"codec": self.codec, "judges": self.judges}, config, [judges, *decoder], decay=0.998)
         self.features: Callable[..., Any] = self.codec.decoder.features
         self.synthesize: Callable[..., Any] = source.synthesize
         self.encode: Callable[..., Any] = self.codec.encoder.forward
@@ -106,32 +104,6 @@ class AdversarialTrainer:
         self.average.update(self.step + 1000)
         return values | {"against": float(against.detach())}
 
-    def state(self) -> dict[str, object]:
-        """Everything a later run needs to go on."""
-        return {
-            "config": asdict(self.codec.config),
-            "codec": self.codec.state_dict(),
-            "average": self.average.shadow,
-            "judges": self.judges.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of this stage, or begin from the average of the one before."""
-        saved = torch.load(path, map_location="cpu", weights_only=False)
-        if "judges" not in saved:
-            self.codec.load_state_dict(saved["average"])
-            self.average = Average(self.codec, decay=0.998)
-            return
-        self.codec.load_state_dict(saved["codec"])
-        self.judges.load_state_dict(saved["judges"])
-        self.average.restore(saved["average"])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        self.step, self.seconds = saved["step"], saved["seconds"]
-
 
 def train_adversarially(
     corpus: Path, run: Path, config: CodecConfig, training: AdversarialTraining, *, start: Path
@@ -139,7 +111,6 @@ def train_adversarially(
     """Train the decoder until `minutes` are spent, beginning with the codec in `start`; resumes by itself."""
     use_device(training.threads)
     trainer = AdversarialTrainer(config, training)
-    checkpoint = run / "last.pt"
-    trainer.resume(checkpoint if checkpoint.exists() else start)
+    trainer.begin(run, start)
     crops = CropSource(corpus, config.voices, INDEX, hours=training.hours, seed=training.seed + trainer.step)
     spend(training.minutes, trainer, lambda: crops.batch(training.batch, training.tokens), run)

@@ -8,7 +8,7 @@ are frozen and the decoder goes on alone, so that a language model can be traine
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from voiceagent.model.layers import ContextBlock
 from voiceagent.model.symbols import INDEX, SYMBOLS
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.device import autocast, use_device
-from voiceagent.training.loop import spend
+from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
-from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
+from voiceagent.training.optim import optimizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class PhonemeProbe(nn.Module):
         return logits.flatten(1, 2)
 
 
-class CodecTrainer:
-    """One training run as a value that can be saved and resumed."""
+class CodecTrainer(Trainer[Crop]):
+    """Encoder, quantiser and decoder together, or the decoder alone."""
 
     def __init__(self, config: CodecConfig, training: CodecTraining) -> None:
         torch.manual_seed(training.seed)
@@ -83,9 +83,11 @@ class CodecTrainer:
             self.codec.encoder.requires_grad_(False)
         else:
             trained += [self.codec.encoder, self.probe]
-        self.optimizers = optimizers(trained, muon_lr=training.muon_lr, adamw_lr=training.adamw_lr)
-        self.average = Average(self.codec)
-        self.step, self.seconds = 0, 0.0
+        super().__init__(
+            {"codec": self.codec, "probe": self.probe},
+            config,
+            optimizers(trained, muon_lr=training.muon_lr, adamw_lr=training.adamw_lr),
+        )
 
     def losses(self, crop: Crop) -> dict[str, Tensor]:
         """Forward pass on a batch; the sum of the values is what is minimised."""
@@ -116,46 +118,18 @@ class CodecTrainer:
 
     def update(self, crop: Crop, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""
-        set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
-        losses = descend(self.losses(crop), self.optimizers, clip=5.0)
-        self.step += 1
-        self.average.update(self.step)
-        return losses
-
-    def state(self) -> dict[str, object]:
-        """Everything a later run needs to go on."""
-        return {
-            "config": asdict(self.codec.config),
-            "codec": self.codec.state_dict(),
-            "average": self.average.shadow,
-            "probe": self.probe.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint; a change of phase keeps the weights and starts the optimisers afresh."""
-        saved = torch.load(path, map_location="cpu", weights_only=False)
-        self.codec.load_state_dict(saved["codec"])
-        self.probe.load_state_dict(saved["probe"])
-        self.average.restore(saved["average"])
-        if [len(o["param_groups"][0]["params"]) for o in saved["optimizers"]] == [
-            len(o.param_groups[0]["params"]) for o in self.optimizers
-        ]:
-            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
-            self.step, self.seconds = saved["step"], saved["seconds"]
+        return self.descend(self.losses(crop), share_done, clip=5.0)
 
 
 def train_codec(
     corpus: Path, run: Path, config: CodecConfig, training: CodecTraining, *, start: Path | None = None
 ) -> None:
-    """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself."""
+    """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself.
+
+    `start` is a checkpoint whose averaged weights a new run begins with: so the decoder goes on alone.
+    """
     use_device(training.threads)
     trainer = CodecTrainer(config, training)
-    checkpoint = run / "last.pt"
-    if checkpoint.exists() or start:
-        trainer.resume(checkpoint if checkpoint.exists() else start)  # type: ignore[arg-type]
+    trainer.begin(run, start)
     crops = CropSource(corpus, config.voices, INDEX, hours=training.hours, seed=training.seed + trainer.step)
     spend(training.minutes, trainer, lambda: crops.batch(training.batch, training.tokens), run)

@@ -8,7 +8,7 @@ part of a window, because a stream knows no more.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -20,8 +20,8 @@ from voiceagent.model import transformer
 from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.device import autocast, use_device
-from voiceagent.training.loop import spend
-from voiceagent.training.optim import Average, descend, optimizers, set_learning_rate, warm_up_then_decay
+from voiceagent.training.loop import Trainer, spend
+from voiceagent.training.optim import optimizers
 from voiceagent.training.tokens import TokenSource, Window
 
 Mask: TypeAlias = Literal["offline", "streaming", "causal"]
@@ -61,23 +61,24 @@ def block_causal(blocks: Tensor) -> Tensor:
     return torch.cat((torch.cat((same, before), 1), torch.cat((torch.zeros_like(same), same | before), 1)), 0)
 
 
-class LanguageModelTrainer:
-    """One training run as a value that can be saved and resumed."""
+class LanguageModelTrainer(Trainer[Window]):
+    """Causal or masked, one mask after the other."""
 
     def __init__(self, config: LanguageModelConfig, training: LanguageModelTraining) -> None:
         torch.manual_seed(training.seed)
         self.training = training
         self.model = SpeechLanguageModel(config)
-        self.optimizers = optimizers([self.model], muon_lr=training.muon_lr, adamw_lr=training.adamw_lr)
-        self.average = Average(self.model)
-        self.step, self.seconds = 0, 0.0
+        super().__init__(
+            {"model": self.model},
+            config,
+            optimizers([self.model], muon_lr=training.muon_lr, adamw_lr=training.adamw_lr),
+        )
         self.encode, self.predict = self.model.text.forward, self.model.forward
         if training.compiled:
             # compiled for a CPU, the backward pass of attention returned NaN (torch 2.13); said here, because it loads the compiler
             if torch.get_default_device().type == "cpu":
                 transformer.attend = torch.compiler.disable(transformer.attend)
             self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
-        self.tokens_in_corpus: dict[str, int] = {}
 
     def conditioned(self, window: Window) -> tuple[Tensor, Tensor]:
         """What tokens -1 .. T - 1 say (B, T + 1, C), and the loss of the durations.
@@ -170,38 +171,7 @@ class LanguageModelTrainer:
 
     def update(self, window: Window, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""
-        set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
-        losses = descend(self.losses(window), self.optimizers, clip=2.0)
-        self.step += 1
-        self.average.update(self.step)
-        return losses
-
-    def state(self) -> dict[str, object]:
-        """Everything a later run needs to go on."""
-        return {
-            "config": asdict(self.model.config),
-            "model": self.model.state_dict(),
-            "average": self.average.shadow,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-
-    def begin_with(self, path: Path) -> None:
-        """Take the averaged weights of another run."""
-        saved = torch.load(path, map_location="cpu", weights_only=False)
-        self.model.load_state_dict(saved["average"])
-        self.average = Average(self.model)
-
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        saved = torch.load(path, map_location="cpu", weights_only=False)
-        self.model.load_state_dict(saved["model"])
-        self.average.restore(saved["average"])
-        if saved["optimizers"]:  # none when the checkpoint was made of weights that ship
-            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
-        self.step, self.seconds = saved["step"], saved["seconds"]
+        return self.descend(self.losses(window), share_done, clip=2.0)
 
 
 def digit_prior(source: TokenSource, levels: tuple[int, ...]) -> Tensor:
@@ -227,11 +197,7 @@ def train_language_model(
     """
     use_device(training.threads)
     trainer = LanguageModelTrainer(config, training)
-    checkpoint = run / "last.pt"
-    if checkpoint.exists():
-        trainer.resume(checkpoint)
-    elif start is not None:
-        trainer.begin_with(start)
+    trainer.begin(run, start)
     source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
     trainer.model.log_prior.copy_(digit_prior(source, config.levels))
     trainer.average.shadow["log_prior"].copy_(trainer.model.log_prior)

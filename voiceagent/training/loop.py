@@ -4,31 +4,87 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic
 
+import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
 
 from voiceagent.training.device import Batch, batches
-from voiceagent.training.optim import save
+from voiceagent.training.optim import Average, descend, save, set_learning_rate, warm_up_then_decay
 
-BatchIn = TypeVar("BatchIn", contravariant=True)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
-class Trainer(Protocol[BatchIn]):
-    """A training run as a value that can be saved."""
+class Trainer(ABC, Generic[Batch]):
+    """A training run as a value that can be saved and resumed.
 
-    step: int
-    seconds: float
+    `modules` are saved under their names; the first, whose shape is `config`, is averaged over the steps.
+    """
 
-    def update(self, batch: BatchIn, share_done: float) -> dict[str, float]:
+    def __init__(
+        self,
+        modules: dict[str, nn.Module],
+        config: DataclassInstance,
+        optimizers: list[torch.optim.Optimizer],
+        *,
+        decay: float = 0.999,
+    ) -> None:
+        self._modules, self._config, self._decay = modules, config, decay
+        self.optimizers = optimizers
+        self.average = Average(next(iter(modules.values())), decay)
+        self.step, self.seconds = 0, 0.0
+
+    @abstractmethod
+    def update(self, batch: Batch, share_done: float) -> dict[str, float]:
         """One step; returns the losses."""
-        ...
+
+    def descend(self, losses: dict[str, Tensor], share_done: float, *, clip: float) -> dict[str, float]:
+        """One step down the sum of the losses, at the rate that suits the share of the time that is gone."""
+        set_learning_rate(self.optimizers, warm_up_then_decay(share_done))
+        values = descend(losses, self.optimizers, clip=clip)
+        self.step += 1
+        self.average.update(self.step)
+        return values
 
     def state(self) -> dict[str, object]:
         """Everything a later run needs to go on."""
-        ...
+        return {name: module.state_dict() for name, module in self._modules.items()} | {
+            "config": asdict(self._config),
+            "average": self.average.shadow,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint; one that was made of weights that ship has no optimisers, which then begin afresh."""
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+        for name, module in self._modules.items():
+            module.load_state_dict(saved[name])
+        self.average.restore(saved["average"])
+        if saved["optimizers"]:
+            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+        self.step, self.seconds = saved["step"], saved["seconds"]
+
+    def begin_with(self, checkpoint: Path) -> None:
+        """Take the averaged weights of another run."""
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+        self.average.module.load_state_dict(saved["average"])
+        self.average = Average(self.average.module, self._decay)
+
+    def begin(self, run: Path, start: Path | None = None) -> None:
+        """Go on with a run where it stopped; a new one takes the averaged weights of `start`, if there is one."""
+        if (run / "last.pt").exists():
+            self.resume(run / "last.pt")
+        elif start is not None:
+            self.begin_with(start)
 
 
 def spend(
