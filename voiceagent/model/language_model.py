@@ -80,17 +80,41 @@ class TextEncoder(nn.Module):
         return log_durations.clamp(-5.0, 4.0).exp() * 0.04
 
 
-class SpeechLanguageModel(nn.Module):
-    """Predicts every masked token from the tokens and the text around it."""
+class TokenModel(nn.Module):
+    """What models over speech tokens share: embeddings and heads factored by digit, around a transformer."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.speech.width
         codes = sum(config.levels)
         self.mask_row, self.begin_row = codes, codes + 1
         self.register_buffer("offsets", torch.tensor([0, *config.levels[:-1]]).cumsum(0), persistent=False)
         self.register_buffer("log_prior", torch.zeros(codes))
+
+    offsets: Tensor
+    log_prior: Tensor  # (codes,) log marginal of each digit in the training speech
+    digit: nn.Embedding  # a row a level of each digit, then [MASK] and [BOS]
+    transformer: Transformer
+    out: nn.Linear
+
+    def embed(self, held: Tensor, masked: Tensor, begin: Tensor) -> Tensor:
+        """What slots hold: digits (B, S, 6), masked (B, S), begin (B, S) where there is nothing before -> (B, S, C)."""
+        rows: Tensor = self.digit(held + self.offsets).sum(2)
+        rows = torch.where(masked[..., None], self.digit.weight[self.mask_row], rows)
+        return torch.where(begin[..., None], self.digit.weight[self.begin_row], rows)
+
+    def logits(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        """(B, S, C) -> one tensor (B, S, levels[d]) a digit."""
+        digits: tuple[Tensor, ...] = self.out(hidden).float().split(self.config.levels, dim=-1)
+        return digits
+
+
+class SpeechLanguageModel(TokenModel):
+    """Predicts every masked token from the tokens and the text around it."""
+
+    def __init__(self, config: LanguageModelConfig) -> None:
+        super().__init__(config)
+        width, codes = config.speech.width, sum(config.levels)
         self.text = TextEncoder(config)
         self.digit = nn.Embedding(codes + 2, width)
         self.voice = nn.Embedding(len(config.voices), width)
@@ -100,21 +124,12 @@ class SpeechLanguageModel(nn.Module):
         self.transformer = Transformer(config.speech)
         self.out = nn.Linear(width, codes)
 
-    offsets: Tensor
-    log_prior: Tensor  # (codes,) log marginal of each digit in the training speech
-
     def condition(self, encodings: Tensor, alignment: Alignment) -> Tensor:
         """Phoneme encodings (B, P, C) spread over tokens -> (B, T, C)."""
         index = alignment.phoneme.flatten(1)[..., None].expand(-1, -1, encodings.shape[-1])
         spread = encodings.gather(1, index).unflatten(1, (-1, LABELS_PER_TOKEN)).flatten(2)
         labels: Tensor = self.labels(torch.cat((spread, alignment.timing.to(spread.dtype) * 5), dim=-1))
         return labels
-
-    def embed(self, held: Tensor, masked: Tensor, begin: Tensor) -> Tensor:
-        """What slots hold: digits (B, S, 6), masked (B, S), begin (B, S) where there is nothing before -> (B, S, C)."""
-        rows: Tensor = self.digit(held + self.offsets).sum(2)
-        rows = torch.where(masked[..., None], self.digit.weight[self.mask_row], rows)
-        return torch.where(begin[..., None], self.digit.weight[self.begin_row], rows)
 
     def slots(self, embedded: Tensor, said: Tensor, saying: Tensor, voice: Tensor) -> Tensor:
         """Inputs of the transformer: what is held, what the token before says, what this token says; (B, S, C) each."""
@@ -124,11 +139,6 @@ class SpeechLanguageModel(nn.Module):
         """What a slot hears of the text: the token before it and its own, (B, S, C) each, and the voice (B,) -> (B, S, C)."""
         heard: Tensor = self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
         return heard
-
-    def logits(self, hidden: Tensor) -> tuple[Tensor, ...]:
-        """(B, S, C) -> one tensor (B, S, levels[d]) a digit."""
-        digits: tuple[Tensor, ...] = self.out(hidden).float().split(self.config.levels, dim=-1)
-        return digits
 
     def forward(
         self, slots: Tensor, positions: Tensor, mask: Tensor | None = None, past: KeysValues | None = None

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from voiceagent.model.language_model import SpeechLanguageModel
+from voiceagent.model.language_model import TokenModel
 from voiceagent.model.projection import Projection, fastest_dtype, normalize
 from voiceagent.model.transformer import Block, KeysValues, rotary
 
@@ -59,7 +59,7 @@ def _fuse(block: Block, dtype: torch.dtype) -> _Layer:
 class PackedModel:
     """The language model's inner part, for decoding: slots -> logits. Text encoder and conditioning stay with the reference."""
 
-    def __init__(self, model: SpeechLanguageModel, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, model: TokenModel, dtype: torch.dtype | None = None) -> None:
         self.device = model.log_prior.device
         self.dtype = dtype or fastest_dtype(self.device)
         self.config, speech = model.config, model.config.speech

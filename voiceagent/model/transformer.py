@@ -42,9 +42,9 @@ class KeysValues:
 
 
 def rotary(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines for positions (S,) -> (S, head_dim) each."""
+    """Cosines and sines for positions (..., S) -> (..., S, head_dim) each."""
     inverse = base ** (-torch.arange(0, head_dim, 2, device=positions.device).double() / head_dim)
-    angles = positions[:, None].double() * inverse  # an hour of speech is 90,000 positions
+    angles = positions[..., None].double() * inverse  # an hour of speech is 90,000 positions
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos().float(), angles.sin().float()
 
@@ -61,14 +61,20 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> 
     Written out, because on a CPU the large products run on matrix units and the rest fuses; PyTorch's fused kernel is several times
     slower there when training.
     """
+    weights = attention_weights(query, keys, mask).to(values.dtype)
+    mixed: Tensor = (weights.flatten(2, 3) @ values).unflatten(2, (-1, query.shape[2]))
+    return mixed.flatten(1, 2)
+
+
+def attention_weights(query: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+    """How much every slot looks at every other, (B, KV, H / KV, S, P); arguments as of `attend`."""
     slots, head_dim = query.shape[2:]
     grouped = (query * head_dim**-0.5).unflatten(1, (keys.shape[1], -1))  # (B, KV, G, S, D)
     scores = (grouped.flatten(2, 3) @ keys.transpose(-1, -2)).unflatten(2, (-1, slots)).float()
     if mask is not None:
         scores = scores + (mask[:, :, None].float() - 1) * 1e4
-    weights = scores.softmax(-1).to(values.dtype)
-    mixed: Tensor = (weights.flatten(2, 3) @ values).unflatten(2, (-1, slots))
-    return mixed.flatten(1, 2)
+    weights: Tensor = scores.softmax(-1)
+    return weights
 
 
 class Block(nn.Module):
@@ -90,10 +96,8 @@ class Block(nn.Module):
         for last in (self.o_proj, self.down_proj):
             nn.init.normal_(last.weight, std=0.02 / (2 * config.layers) ** 0.5)
 
-    def forward(
-        self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, past: tuple[Tensor, Tensor] | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, S, C), visible (B or 1, 1, S, P + S) -> (B, S, C) and this layer's own keys and values (B, kv_heads, S, head_dim)."""
+    def project(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, S, C) -> queries (B, heads, S, head_dim), keys and values (B, kv_heads, S, head_dim); the first two rotated."""
 
         def split(projected: Tensor, heads: int) -> Tensor:
             apart: Tensor = projected.unflatten(2, (heads, self.head_dim))
@@ -102,9 +106,15 @@ class Block(nn.Module):
         h = self.input_layernorm(x)
         query = rotate(split(self.q_proj(h), self.heads), *rope)
         key = rotate(split(self.k_proj(h), self.kv_heads), *rope)
-        value = split(self.v_proj(h), self.kv_heads).to(key.dtype)
+        return query.to(h.dtype), key, split(self.v_proj(h), self.kv_heads).to(key.dtype)
+
+    def forward(
+        self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, past: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, S, C), visible (B or 1, 1, S, P + S) -> (B, S, C) and this layer's own keys and values (B, kv_heads, S, head_dim)."""
+        query, key, value = self.project(x, rope)
         keys, values = (key, value) if past is None else (torch.cat((past[0], key), 2), torch.cat((past[1], value), 2))
-        attended = attend(query.to(h.dtype), keys.to(h.dtype), values.to(h.dtype), mask)
+        attended = attend(query, keys.to(query.dtype), values.to(query.dtype), mask)
         x = x + self.o_proj(attended.transpose(1, 2).flatten(2))
         h = self.post_attention_layernorm(x)
         return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h)), key, value
@@ -122,7 +132,7 @@ class Transformer(nn.Module):
     def forward(
         self, x: Tensor, positions: Tensor, mask: Tensor | None = None, past: KeysValues | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, S, C), positions (S,), mask True where visible -> hidden (B, S, C), new keys and values.
+        """(B, S, C), positions (S,) or (B, 1, S), mask True where visible -> hidden (B, S, C), new keys and values.
 
         Keys and values are (layers, B, kv_heads, S, head_dim) each.
         """
