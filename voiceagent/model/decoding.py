@@ -79,12 +79,16 @@ def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
     return counts
 
 
+def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Noise that makes the largest of logits a sample of their distribution."""
+    uniform = torch.rand(shape, generator=generator, device=generator.device).clamp_min(1e-9)
+    return -torch.log(-torch.log(uniform))
+
+
 def _gumbel(shape: tuple[int, ...], block: Block, purpose: int) -> Tensor:
     """Gumbel noise that depends on the seed, the position and the step alone: a stream sounds the same in any company."""
     number = ((block.seed * 1_000_003 + block.state.position) * 64 + block.step) * 2 + purpose
-    generator = torch.Generator(block.tokens.device).manual_seed(number % 2**63)
-    uniform = torch.rand(shape, generator=generator, device=block.tokens.device).clamp_min(1e-9)
-    return -torch.log(-torch.log(uniform))
+    return gumbel(shape, torch.Generator(block.tokens.device).manual_seed(number % 2**63))
 
 
 def propose(logits: Tensor, log_prior: Tensor, levels: Sequence[int], prior_weight: Tensor) -> tuple[Tensor, Tensor]:
