@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from voiceagent.model.packed import PackedModel, Row
+from voiceagent.model.transformer import KeysValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +62,24 @@ def draw(
 
 
 @torch.inference_mode()
-def generate(model: PackedModel, conditioning: Tensor, sampling: Sampling, *, seed: int = 0) -> tuple[Tensor, int]:
-    """What the slots of T tokens hear (T, C) -> the tokens (T, 6) and the number of forward passes."""
+def generate(
+    model: PackedModel, conditioning: Tensor, sampling: Sampling, *, seed: int = 0, text: KeysValues | None = None
+) -> tuple[Tensor, int]:
+    """What the slots of T tokens hear (T, C) -> the tokens (T, 6) and the number of forward passes.
+
+    `text` is what stands before the speech and is never forgotten, in the layout that has its text there.
+    """
     generator = torch.Generator(conditioning.device).manual_seed(seed)
     recent: deque[Tensor] = deque(maxlen=sampling.window)
-    cache, tokens = model.empty_cache(), list[Tensor]()
+    cache, tokens = text or model.empty_cache(), list[Tensor]()
+    keep = model.config.context_tokens if text is None else len(text) + len(conditioning)
     nothing = torch.zeros(1, 6, dtype=torch.long, device=conditioning.device)
     open_ = torch.zeros(1, dtype=torch.bool, device=conditioning.device)
     for position in range(len(conditioning)):
         held = model.begin_row[None] if not tokens else model.embed(tokens[-1][None], open_)
         slot = held + conditioning[position : position + 1]
         logits, keys, values = model(slot, [Row(cache, position, pending=1, open=0)])
-        cache = cache.append(keys, values, keep=model.config.context_tokens)
+        cache = cache.append(keys, values, keep=keep)
         tokens.append(draw(logits[0], model.config.levels, recent, sampling, generator))
         recent.append(tokens[-1])
     return (torch.stack(tokens) if tokens else nothing[:0]), len(tokens)
