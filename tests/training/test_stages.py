@@ -19,13 +19,13 @@ from voiceagent.training import corpus
 from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
 from voiceagent.training.aligner import AlignerTraining, train_aligner
 from voiceagent.training.codec import CodecTraining, train_codec
-from voiceagent.training.export import codec_of, export_aligner, unpack
+from voiceagent.training.export import codec_of, export_aligner, language_model_of, unpack
 from voiceagent.training.language_model import (
     LanguageModelTrainer,
     LanguageModelTraining,
-    block_causal,
     train_language_model,
 )
+from voiceagent.training.masking import block_causal
 from voiceagent.training.pitch import track
 from voiceagent.training.sentences import sentences, split_of
 from voiceagent.training.teachers import Utterance
@@ -167,9 +167,14 @@ def test_a_parent_and_ablations_train_and_are_converted(spoken: Path, tmp_path: 
     weights = trainer.model.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in before["average"].items())
     start = tmp_path / "parent" / "last.pt"
-    train_language_model(tmp_path / "tokens", tmp_path / "converted", config, shape, start=start)
+    train_language_model(tmp_path / "tokens", tmp_path / "converted", config, replace(shape, keep=(1, 2)), start=start)
     after = torch.load(tmp_path / "converted" / "last.pt", weights_only=False)
-    assert after["step"] > 0
+    assert after["step"] >= 2
+    kept = torch.load(tmp_path / "converted" / "step-000002.pt", weights_only=False)
+    assert kept["step"] == 2
+    assert {"model", "optimizers"} & set(kept) == set()
+    assert before["training"]["shift"] is options.get("shift", True)
+    language_model_of(tmp_path / "converted" / "step-000001.pt", config)
     assert not torch.equal(after["model"]["out.weight"], before["average"]["out.weight"])
 
 

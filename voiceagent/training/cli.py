@@ -133,17 +133,44 @@ def parent(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, thread
 
 @app.command()
 def convert(
-    data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 35.0, threads: Threads = 1, rate: Rate = 1.0
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    minutes: Minutes = 35.0,
+    threads: Threads = 1,
+    rate: Rate = 1.0,
+    scratch: Annotated[bool, typer.Option(help="Begin with random weights instead of the parent's.")] = False,
+    shift: Annotated[bool, typer.Option(help="Slot i holds token i - 1, as in the parent; else token i.")] = True,
+    offline: Annotated[bool, typer.Option(help="The bidirectional mask alone, as in the paper.")] = False,
+    keep: Annotated[str, typer.Option(help="Steps whose averaged weights stay, as 50,100,200.")] = "",
 ) -> None:
-    """Turn the parent into a masked diffusion model: its weights, a [MASK] row, both masks, 1/t loss."""
+    """Turn the parent into a masked diffusion model: its weights, a [MASK] row, both masks, 1/t loss.
+
+    The run is `converted`; with --scratch it is `scratch`, with --no-shift `unshifted`: what the conversion is compared with.
+    """
     from voiceagent.training.language_model import LanguageModelTraining
 
-    _need(runs / "parent" / "last.pt", "parent")
+    if not shift and not offline:
+        raise typer.BadParameter("a block needs the token before it in its first slot: --no-shift goes with --offline")
+    if scratch and not shift:
+        raise typer.BadParameter("one ablation at a time: --scratch or --no-shift")
+    if not all(step.isdecimal() for step in keep.split(",") if keep):
+        raise typer.BadParameter(f"--keep {keep!r}: whole numbers with commas between them, as 50,100,200")
+    start = None if scratch else runs / "parent" / "last.pt"
+    if start:
+        _need(start, "parent")
     shape = LanguageModelTraining()
     options = replace(
-        shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
+        shape,
+        minutes=minutes,
+        threads=threads,
+        muon_lr=rate * shape.muon_lr,
+        adamw_lr=rate * shape.adamw_lr,
+        masks=("offline",) if offline else shape.masks,
+        shift=shift,
+        keep=tuple(int(step) for step in keep.split(",") if keep),
     )
-    _train_lm(data, runs / "converted", options, start=runs / "parent" / "last.pt")
+    name = "scratch" if scratch else "converted" if shift else "unshifted"
+    _train_lm(data, runs / name, options, start)
 
 
 def _train_lm(data: Path, run: Path, options: LanguageModelTraining, start: Path | None = None) -> None:

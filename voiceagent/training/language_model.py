@@ -8,23 +8,21 @@ part of a window, because a stream knows no more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from voiceagent.model import transformer
-from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, align
+from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, TokenModel, align
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import Trainer, spend
-from voiceagent.training.optim import optimizers
+from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, hidden_slots
+from voiceagent.training.optim import Average, optimizers
 from voiceagent.training.tokens import TokenSource, Window
-
-Mask: TypeAlias = Literal["offline", "streaming", "causal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,7 @@ class LanguageModelTraining:
     seed: int = 0
     threads: int = 1
     compiled: bool = True
-
-
-def block_causal(blocks: Tensor) -> Tensor:
-    """Block numbers (T,) -> who sees whom among [noisy ; clean] copies, (2T, 2T) bool.
-
-    Noisy slots see their own block and clean blocks before it; clean slots see clean blocks up to their own.
-    """
-    same = blocks[:, None] == blocks[None, :]
-    before = blocks[:, None] > blocks[None, :]
-    return torch.cat((torch.cat((same, before), 1), torch.cat((torch.zeros_like(same), same | before), 1)), 0)
+    keep: tuple[int, ...] = ()  # steps whose averaged weights stay
 
 
 class LanguageModelTrainer(Trainer[Window]):
@@ -79,6 +68,10 @@ class LanguageModelTrainer(Trainer[Window]):
             if torch.get_default_device().type == "cpu":
                 transformer.attend = torch.compiler.disable(transformer.attend)
             self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
+
+    def state(self) -> dict[str, object]:
+        """Everything a later run needs to go on, and how this one was made."""
+        return super().state() | {"training": asdict(self.training)}
 
     def conditioned(self, window: Window) -> tuple[Tensor, Tensor]:
         """What tokens -1 .. T - 1 say (B, T + 1, C), and the loss of the durations.
@@ -119,12 +112,7 @@ class LanguageModelTrainer(Trainer[Window]):
         with autocast():
             said, duration_loss = self.conditioned(window)
             logits, masked, weight = self._noisy(window, said.float(), name)
-        true = window.digits
-        parts = [
-            F.cross_entropy(digit.flatten(0, 1), true[..., d].flatten(), reduction="none")
-            for d, digit in enumerate(logits)
-        ]
-        per_token = torch.stack(parts).sum(0).view_as(masked) * masked
+        per_token = cross_entropy(logits, window.digits) * masked
         return {name: (per_token * weight).mean(), "durations": duration_loss}
 
     def _noisy(self, window: Window, said: Tensor, mask: Mask) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
@@ -139,30 +127,20 @@ class LanguageModelTrainer(Trainer[Window]):
             logits, _, _ = self.predict(slots, positions, seen[None, None])
             everything = torch.ones_like(begin)
             return logits, everything, everything.float()
-        if mask == "streaming":
-            size = self.training.blocks[int(torch.randint(len(self.training.blocks), (), device="cpu"))]
-            skipped = int(torch.randint(size, (), device="cpu"))
-            blocks = (positions + skipped) // size
-            t = torch.rand(batch, (tokens - 1 + skipped) // size + 1).clamp_min(self.training.min_t)[:, blocks]
-        else:
-            t = torch.rand(batch, 1).clamp_min(self.training.min_t).expand(-1, tokens)
-        masked = torch.rand(batch, tokens) < t
-        hidden = torch.cat((torch.zeros(batch, 1, dtype=torch.bool), masked[:, :-1]), 1)
-        if (
-            mask == "streaming"
-        ):  # the slot that opens a block holds the last token of the block before, which is committed
-            hidden = hidden & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
+        blocks = torch.zeros_like(positions) if mask == "offline" else draw_blocks(tokens, self.training.blocks)
+        masked, weight = draw_masked(batch, blocks, self.training.min_t)
+        hidden = hidden_slots(masked, blocks)
         if not self.training.shift:
             slots = self._slots(window, said, window.digits, masked, torch.zeros_like(begin))
             logits, _, _ = self.predict(slots, positions)
-            return logits, masked, 1 / t
+            return logits, masked, weight
         if mask == "offline":
             logits, _, _ = self.predict(self._slots(window, said, shifted, hidden, begin), positions)
-            return logits, masked, 1 / t
+            return logits, masked, weight
         copies = [self._slots(window, said, shifted, which, begin) for which in (hidden, torch.zeros_like(hidden))]
         both = torch.cat(copies, 1)
         logits, _, _ = self.predict(both, positions.repeat(2), block_causal(blocks)[None, None])
-        return tuple(digit[:, :tokens] for digit in logits), masked, 1 / t
+        return tuple(digit[:, :tokens] for digit in logits), masked, weight
 
     def _slots(self, window: Window, said: Tensor, held: Tensor, masked: Tensor, begin: Tensor) -> Tensor:
         """Inputs of the transformer."""
@@ -174,13 +152,15 @@ class LanguageModelTrainer(Trainer[Window]):
         return self.descend(self.losses(window), share_done, clip=2.0)
 
 
-def digit_prior(source: TokenSource, levels: tuple[int, ...]) -> Tensor:
-    """Log marginal of every digit in the corpus, (sum(levels),)."""
-    counts = [torch.ones(level, device="cpu") for level in levels]
+def set_prior(model: TokenModel, average: Average, source: TokenSource) -> None:
+    """Measure the log marginal of every digit in the corpus."""
+    counts = [torch.ones(level, device="cpu") for level in model.config.levels]
     for sentence in (s for sentences in source.sentences for s in sentences[:4000]):
-        for d, level in enumerate(levels):
-            counts[d] += torch.bincount(torch.from_numpy(sentence.digits[:, d].astype("int64")), minlength=level)
-    return torch.cat([torch.log(c / c.sum()) for c in counts])
+        for d, count in enumerate(counts):
+            count += torch.bincount(torch.from_numpy(sentence.digits[:, d].astype("int64")), minlength=len(count))
+    prior = torch.cat([torch.log(count / count.sum()) for count in counts])
+    model.log_prior.copy_(prior)
+    average.shadow["log_prior"].copy_(prior)
 
 
 def train_language_model(
@@ -199,12 +179,12 @@ def train_language_model(
     trainer = LanguageModelTrainer(config, training)
     trainer.begin(run, start)
     source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
-    trainer.model.log_prior.copy_(digit_prior(source, config.levels))
-    trainer.average.shadow["log_prior"].copy_(trainer.model.log_prior)
+    set_prior(trainer.model, trainer.average, source)
     spend(
         training.minutes,
         trainer,
         lambda: source.batch(training.batch, training.tokens, training.phonemes),
         run,
         saved=source.refresh,
+        keep=training.keep,
     )

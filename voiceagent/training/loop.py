@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic
@@ -62,6 +62,10 @@ class Trainer(ABC, Generic[Batch]):
             "seconds": self.seconds,
         }
 
+    def weights(self) -> dict[str, object]:
+        """What is needed to use the averaged weights and no more: a third of the size."""
+        return {k: v for k, v in self.state().items() if k not in self._modules and k != "optimizers"}
+
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint; one that was made of weights that ship has no optimisers, which then begin afresh."""
         saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
@@ -94,11 +98,13 @@ def spend(
     run: Path,
     *,
     saved: Callable[[], None] = lambda: None,
+    keep: Container[int] = (),
     log_every: int = 20,
     save_every_s: float = 120.0,
 ) -> None:
     """Train until `minutes` are spent in all; writes run/log.jsonl and run/last.pt, and calls `saved` after each checkpoint.
 
+    Of the steps in `keep` the averaged weights stay, as run/step-NNNNNN.pt.
     Two steps of every `log_every` are logged, because some trainings alternate between two kinds.
     """
     run.mkdir(parents=True, exist_ok=True)
@@ -121,6 +127,8 @@ def spend(
             if trainer.step % log_every < 2:
                 row = {"step": trainer.step, "seconds": round(trainer.seconds, 1)}
                 print(json.dumps(row | {k: round(v, 4) for k, v in losses.items()}), file=log, flush=True)
+            if trainer.step in keep:
+                save(run / f"step-{trainer.step:06d}.pt", trainer.weights)
             if time.monotonic() - saved_at > save_every_s or trainer.seconds >= budget_s:
                 save(run / "last.pt", trainer.state)
                 saved()
