@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from voiceagent.model.layers import ContextBlock, FrameStack
 from voiceagent.model.projection import Norm, Projection, RowProjection, bucket, normalize, prepare
 
 
@@ -20,6 +21,21 @@ def test_prepared_modules_compute_the_same(dtype: torch.dtype, tolerance: float)
         prepare(module, dtype)
         made = module(x)
     assert not any(isinstance(m, nn.Linear | nn.RMSNorm) for m in module.modules())
+    assert made.dtype == torch.float32
+    assert torch.allclose(made, expected, atol=tolerance * expected.abs().max().item())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_a_prepared_block_computes_the_same(dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(3)
+    stack = FrameStack(ContextBlock(48, 700, left=2, right=1))
+    nn.init.normal_(stack.blocks[0].down.weight, std=0.1)  # type: ignore[union-attr, arg-type]
+    x = torch.randn(2, 37, 48)
+    with torch.inference_mode():
+        expected, _ = stack(x)
+        prepare(stack, dtype)
+        made, _ = stack(x)
+    assert (expected - x).abs().max() > 1
     assert made.dtype == torch.float32
     assert torch.allclose(made, expected, atol=tolerance * expected.abs().max().item())
 
@@ -44,9 +60,10 @@ def test_norm_has_unit_mean_square() -> None:
 @pytest.mark.parametrize(
     ("inputs", "outputs"), [(320, 448), (320, 1536), (512, 256), (640, 320), (768, 320), (960, 640), (1280, 640)]
 )
-def test_a_row_does_not_depend_on_the_others(inputs: int, outputs: int) -> None:
+@pytest.mark.parametrize("gelu", [False, True])
+def test_a_row_does_not_depend_on_the_others(inputs: int, outputs: int, gelu: bool) -> None:
     torch.manual_seed(1)
-    projection = Projection(torch.randn(outputs, inputs), torch.randn(outputs), torch.bfloat16)
+    projection = Projection(torch.randn(outputs, inputs), torch.randn(outputs), torch.bfloat16, gelu=gelu)
     x = torch.randn(400, inputs)
     with torch.inference_mode():
         alone = torch.cat([projection(row[None]) for row in x])

@@ -20,6 +20,7 @@ class ContextBlock(nn.Module):
         self.left, self.right, self.dilation = left, right, dilation
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.up = nn.Linear((left + 1 + right) * width, hidden)
+        self.activation: nn.Module = nn.GELU(approximate="tanh")
         self.down = nn.Linear(hidden, width)
         nn.init.zeros_(self.down.weight)
         nn.init.zeros_(self.down.bias)
@@ -41,7 +42,7 @@ class ContextBlock(nn.Module):
             return x[:, :0], x
         h = self.norm(padded)
         taps = [h[:, i * self.dilation : i * self.dilation + ready] for i in range(self.left + 1 + self.right)]
-        y = self.down(F.gelu(self.up(torch.cat(taps, dim=-1)), approximate="tanh"))
+        y = self.down(self.activation(self.up(torch.cat(taps, dim=-1))))
         start = self.left * self.dilation
         return x[:, start : start + ready] + y, x[:, ready:]
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from voiceagent.model.layers import ContextBlock
+
 EPSILON = 1e-6
 TYPICAL_ROWS = 32  # rows of a product that weights are laid out for; other numbers work as well
 # Products with more inputs are summed in another order when they have more than 32 rows. In pieces of 32, a row's result does not
@@ -33,17 +35,23 @@ def normalize(x: Tensor) -> Tensor:
 
 
 class Projection(nn.Module):
-    """`x W^T + b` in a given precision.
+    """`x W^T + b` in a given precision; with `gelu`, GELU (tanh approximation) of that, in the same operation where there is one.
 
     On a CPU the weight is reordered once for the matrix units; `torch.nn.functional.linear` would do that again in every call,
     which for a few rows takes longer than the product.
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, *, out_dtype: torch.dtype | None = None
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        dtype: torch.dtype,
+        *,
+        out_dtype: torch.dtype | None = None,
+        gelu: bool = False,
     ) -> None:
         super().__init__()
-        self.dtype, self.out_dtype = dtype, out_dtype or dtype
+        self.dtype, self.out_dtype, self.gelu = dtype, out_dtype or dtype, gelu
         self.weight = weight.detach().to(dtype).contiguous()
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.reordered = None
@@ -55,7 +63,8 @@ class Projection(nn.Module):
         """(..., inputs) -> (..., outputs) in `out_dtype`."""
         x = x.to(self.dtype)
         if self.reordered is None:
-            return F.linear(x, self.weight, self.bias).to(self.out_dtype)
+            y = F.linear(x, self.weight, self.bias)
+            return (F.gelu(y, approximate="tanh") if self.gelu else y).to(self.out_dtype)
         rows = x.reshape(-1, x.shape[-1])
         step = len(rows) if x.shape[-1] <= INVARIANT_INPUTS else INVARIANT_ROWS
         made = [self._product(part) for part in rows.split(max(1, step))]
@@ -67,7 +76,8 @@ class Projection(nn.Module):
         """Padded to one of few numbers of rows: the library compiles and keeps a kernel for each that it meets."""
         missing = bucket(len(rows)) - len(rows)
         padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(padded, self.reordered, self.bias, "none", [], "")
+        name, kind = ("gelu", "tanh") if self.gelu else ("none", "")
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(padded, self.reordered, self.bias, name, [], kind)
         return made[: len(rows)] if missing else made
 
 
@@ -97,6 +107,9 @@ class Norm(nn.Module):
 
 def prepare(module: nn.Module, dtype: torch.dtype) -> None:
     """Replace every linear layer and norm below `module`; results stay in float32."""
+    if isinstance(module, ContextBlock):
+        module.up = Projection(module.up.weight, module.up.bias, dtype, gelu=True)  # type: ignore[assignment]
+        module.activation = nn.Identity()
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, Projection(child.weight, child.bias, dtype, out_dtype=torch.float32))

@@ -28,7 +28,7 @@ Samples = npt.NDArray[np.float32]
 FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
 BLOCK = 16
 TRIM = 1_440  # samples of silence that an utterance may lose at its beginning, 60 ms: it sounds so much sooner
-LEAD = 360  # samples that stay before the first sound
+LEAD = 120  # samples that stay before the first sound, 5 ms
 SILENCE = 0.004
 CRUMBS = 3  # so few tokens at the end of a stretch join the block before
 
@@ -94,10 +94,11 @@ class Speaker:
         prepare(voices.model.text, self.model.dtype)
         del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
 
-    def options(self, manner: Manner) -> DecodingOptions:
-        """The voice's own decoding options, with the steps that were asked for."""
+    def options(self, manner: Manner, tokens: int = BLOCK) -> DecodingOptions:
+        """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner done."""
         options = self.voices.decoding[manner.voice]
-        return options if manner.steps is None else replace(options, steps=manner.steps)
+        steps = options.steps if manner.steps is None else manner.steps
+        return replace(options, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
 
     def plan(
         self,
@@ -142,7 +143,7 @@ class Speaker:
             return None
         conditioning = state.stretch.conditioning[state.offset : state.offset + count]
         speech = state.speech or decoding.begin(self.model)
-        return decoding.open_block(speech, conditioning, self.options(manner), seed=manner.seed)
+        return decoding.open_block(speech, conditioning, self.options(manner, count), seed=manner.seed)
 
     def close(self, state: SpeakerState, manner: Manner, block: Block | None) -> Said:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
