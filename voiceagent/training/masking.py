@@ -1,0 +1,49 @@
+"""What masked diffusion hides and who then sees whom, for both layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Mask: TypeAlias = Literal["offline", "streaming", "causal"]
+
+
+def block_causal(blocks: Tensor) -> Tensor:
+    """Block numbers (T,) -> who sees whom among [noisy ; clean] copies, (2T, 2T) bool (BD3-LM, arXiv 2503.09573).
+
+    Noisy slots see their own block and clean blocks before it; clean slots see clean blocks up to their own.
+    """
+    same = blocks[:, None] == blocks[None, :]
+    before = blocks[:, None] > blocks[None, :]
+    return torch.cat((torch.cat((same, before), 1), torch.cat((torch.zeros_like(same), same | before), 1)), 0)
+
+
+def draw_blocks(tokens: int, sizes: Sequence[int]) -> Tensor:
+    """Cut tokens into blocks of one of the sizes, the first of which may be shorter -> block numbers (T,)."""
+    size = sizes[int(torch.randint(len(sizes), (), device="cpu"))]
+    skipped = int(torch.randint(size, (), device="cpu"))
+    return (torch.arange(tokens) + skipped) // size
+
+
+def draw_masked(rows: int, blocks: Tensor, min_t: float) -> tuple[Tensor, Tensor]:
+    """For each row and block (T,) t ~ U(min_t, 1); tokens are masked with probability t -> masked and 1/t, (B, T) each."""
+    t = torch.rand(rows, int(blocks[-1]) + 1).clamp_min(min_t)[:, blocks]
+    return torch.rand(t.shape) < t, 1 / t
+
+
+def hidden_slots(masked: Tensor, blocks: Tensor) -> Tensor:
+    """Slots that hold [MASK], one after the token that they hold: (B, T), block numbers (T,) -> (B, T).
+
+    The slot that opens a block holds the last token of the block before, which is committed.
+    """
+    return F.pad(masked[:, :-1], (1, 0)) & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
+
+
+def cross_entropy(logits: Sequence[Tensor], digits: Tensor) -> Tensor:
+    """One tensor (B, T, levels) a digit, the truth (B, T, digits) -> nats a token (B, T), summed over digits."""
+    parts = [F.cross_entropy(part.transpose(1, 2), digits[..., d], reduction="none") for d, part in enumerate(logits)]
+    return torch.stack(parts).sum(0)
