@@ -26,6 +26,7 @@ from rich.progress import track
 from ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chunks_of, endless_chunks
 
 from voiceagent.model import decoding
+from voiceagent.model.block_decoder import PackedDecoder
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.packed import PackedModel
@@ -184,7 +185,7 @@ def measure_big(options: argparse.Namespace) -> dict[str, Any]:
     """The 0.5B shape."""
     dtype = None if options.precision is None else getattr(torch, options.precision)
     model = PackedModel(big_model(options.device), dtype)
-    rig = RandomRig(model, DecodingOptions(steps=options.steps))
+    rig = RandomRig(PackedDecoder(model), DecodingOptions(steps=options.steps))
     machine = measure(model)
     return results_of(model, machine, measure_rows(rig, (), machine, options))
 

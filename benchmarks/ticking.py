@@ -11,17 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from voiceagent.events import Speech
-from voiceagent.model import decoding
+from voiceagent.model.block_decoder import BlockDecoder, OpenBlock
 from voiceagent.model.codec import TOKEN_RATE_HZ
-from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
-from voiceagent.model.packed import PackedModel
+from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.speaker import Manner, Speaker, SpeakerState
 from voiceagent.policy import SpeechPolicy
 from voiceagent.text.chunker import Chunker
@@ -67,12 +66,11 @@ class Work:
     blocks: int = 0  # that were finished
     audio_s: float = 0.0
 
-    def add(self, blocks: Iterable[Block]) -> None:
+    def add(self, blocks: Iterable[OpenBlock]) -> None:
         """Count the slots of a pass."""
         for block in blocks:
-            pending = block.state.pending if block.step == 0 else None
-            done, under_way = (0 if pending is None else len(pending)), len(block.tokens)
-            seen = len(block.state.cache) + done
+            done, under_way, stored = block.load
+            seen = stored + done
             self.slots += done + under_way
             self.scores += done * seen + under_way * (seen + under_way)
 
@@ -99,7 +97,7 @@ class SpokenStream:
     manner: Manner
     state: SpeakerState = field(default_factory=SpeakerState)
     speaking: bool = False
-    block: Block | None = None
+    block: OpenBlock | None = None
     digits: list[Tensor] = field(default_factory=list)
     over: bool = False
 
@@ -108,8 +106,7 @@ class SpeakingRig:
     """Streams that speak text with a voice."""
 
     def __init__(self, speaker: Speaker, phonemize: Phonemizer) -> None:
-        self.speaker = speaker
-        self.model = speaker.model
+        self.speaker, self.decoder, self.model = speaker, speaker.decoder, speaker.model
         self.clock = Clock(speaker.model.device)
         self.work = Work()
         self._phonemize = phonemize
@@ -129,7 +126,7 @@ class SpeakingRig:
         self.work.add(block for _, block in moving)
         with self.clock.part("language model"):
             if moving:
-                after = decoding.tick(self.model, [block for _, block in moving])
+                after = self.decoder.tick([block for _, block in moving])
                 for (stream, _), block in zip(moving, after, strict=True):
                     stream.block = block
             done = [stream for stream in live if stream.block is None or stream.block.done]
@@ -188,24 +185,24 @@ class SpeakingRig:
 class RandomStream:
     """A stream without text and without sound: blocks on random conditioning."""
 
-    state: SpeechState
-    block: Block | None = None
+    state: Any
+    block: OpenBlock | None = None
 
 
 class RandomRig:
     """The language model alone, of any shape and on any device; speed does not depend on what the weights say."""
 
-    def __init__(self, model: PackedModel, options: DecodingOptions, block_tokens: int = 16) -> None:
-        self.model = model
-        self.clock = Clock(model.device)
+    def __init__(self, decoder: BlockDecoder[Any, Any], options: DecodingOptions, block_tokens: int = 16) -> None:
+        self.decoder, self.model = decoder, decoder.model
+        self.clock = Clock(self.model.device)
         self.work = Work()
         self._options = options
         self._tokens = block_tokens
-        self._generator = torch.Generator(model.device).manual_seed(0)
+        self._generator = torch.Generator(self.model.device).manual_seed(0)
 
     def stream(self) -> RandomStream:
         """A stream that has not begun."""
-        return RandomStream(decoding.begin(self.model))
+        return RandomStream(self.decoder.begin())
 
     def tick(self, streams: Sequence[RandomStream]) -> None:
         """Move every stream a step on."""
@@ -215,14 +212,14 @@ class RandomRig:
             if stream.block is None:
                 size = (self._tokens, self.model.config.speech.width)
                 conditioning = torch.randn(size, generator=self._generator, device=self.model.device)
-                stream.block = decoding.open_block(stream.state, conditioning, self._options)
+                stream.block = self.decoder.open(stream.state, conditioning, self._options)
             blocks.append(stream.block)
         self.work.add(blocks)
         with self.clock.part("language model"):
-            for stream, block in zip(streams, decoding.tick(self.model, blocks), strict=True):
+            for stream, block in zip(streams, self.decoder.tick(blocks), strict=True):
                 stream.block = block
                 if block.done:
-                    _, stream.state = decoding.close_block(self.model, block)
+                    _, stream.state = self.decoder.close(block)
                     stream.block = None
                     self.work.blocks += 1
                     self.work.audio_s += self._tokens / TOKEN_RATE_HZ

@@ -18,6 +18,7 @@ import ticking
 from tiny_voice import tiny_model, tiny_voices
 
 from voiceagent.model import decoding
+from voiceagent.model.block_decoder import PackedDecoder
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.speaker import Speaker
@@ -121,8 +122,8 @@ def test_company_that_changes_tokens_is_noticed(rig: ticking.SpeakingRig, monkey
 
 
 def test_work_is_counted() -> None:
-    model = PackedModel(tiny_model(), torch.float32)
-    rig = ticking.RandomRig(model, DecodingOptions(steps=2), block_tokens=4)
+    decoder = PackedDecoder(PackedModel(tiny_model(), torch.float32))
+    rig = ticking.RandomRig(decoder, DecodingOptions(steps=2), block_tokens=4)
     stream = rig.stream()
     rig.tick([stream])
     rig.tick([stream])

@@ -22,8 +22,7 @@ import torch
 
 from voiceagent.errors import InputError, NoCapacity
 from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech, WordTime
-from voiceagent.model import decoding
-from voiceagent.model.decoding import Block
+from voiceagent.model.block_decoder import OpenBlock
 from voiceagent.model.speaker import Manner, Samples, Speaker, SpeakerState
 from voiceagent.model.weights import load, voice_index
 from voiceagent.scheduler import Scheduler
@@ -42,7 +41,7 @@ class Stream:
     chunks: deque[Chunk] = field(default_factory=deque)
     state: SpeakerState = field(default_factory=SpeakerState)
     speaking: bool = False  # a chunk is being spoken
-    block: Block | None = None  # under way
+    block: OpenBlock | None = None  # under way
     words: deque[WordTime] = field(default_factory=deque)  # of the chunk, not yet delivered
     samples_sent: int = 0
     cancelled: bool = False
@@ -203,7 +202,7 @@ class Engine:
         """One forward pass for the blocks of these streams."""
         if numbers:
             blocks = [block for number in numbers if (block := self._streams[number].block) is not None]
-            for number, block in zip(numbers, decoding.tick(self._speaker.model, blocks), strict=True):
+            for number, block in zip(numbers, self._speaker.decoder.tick(blocks), strict=True):
                 self._streams[number].block = block
 
     def _hear(self, number: int, stream: Stream, samples: Samples, state: SpeakerState) -> None:

@@ -64,6 +64,12 @@ class Block:
         """Every token is committed."""
         return self.step == len(self.counts)
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """What its next tick moves: pending slots, slots of its own, and slots of the cache."""
+        pending = self.state.pending if self.step == 0 else None
+        return (0 if pending is None else len(pending)), len(self.tokens), len(self.state.cache)
+
 
 def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
     """How many tokens each step commits; the last one commits what is left, steps that would commit nothing are dropped."""

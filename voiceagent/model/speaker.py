@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from voiceagent.model import decoding, stretch
+from voiceagent.model import stretch
+from voiceagent.model.block_decoder import BlockDecoder, OpenBlock, PackedDecoder
 from voiceagent.model.codec import Decoder, DecoderState, StreamPart
-from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
+from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.projection import Projection, RowProjection, prepare
 from voiceagent.model.stretch import Script, Stretch
@@ -48,7 +50,7 @@ class SpeakerState:
     """Everything that a stream carries from block to block."""
 
     script: Script = field(default_factory=Script)
-    speech: SpeechState | None = None
+    speech: Any = None  # the decoder's own, None before the first token
     decoder: DecoderState | None = None
     tokens: int = 0  # spoken so far
     stretch: Stretch | None = None  # being spoken
@@ -87,9 +89,12 @@ class Said:
 class Speaker:
     """The voices and the operations on a `SpeakerState`; it takes the voices over and makes them fast (projection.py)."""
 
-    def __init__(self, voices: Voices, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, voices: Voices, dtype: torch.dtype | None = None, *, decoder: BlockDecoder[Any, Any] | None = None
+    ) -> None:
         self.voices = voices
-        self.model = PackedModel(voices.model, dtype)
+        self.decoder: BlockDecoder[Any, Any] = decoder or PackedDecoder(PackedModel(voices.model, dtype))
+        self.model = self.decoder.model
         prepare_decoder(voices.codec.decoder, self.model.dtype)
         prepare(voices.model.text, self.model.dtype)
         del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
@@ -133,7 +138,7 @@ class Speaker:
         """Tokens of the stretch that are still to be spoken."""
         return 0 if state.stretch is None else len(state.stretch.conditioning) - state.offset
 
-    def open(self, state: SpeakerState, manner: Manner) -> Block | None:
+    def open(self, state: SpeakerState, manner: Manner) -> OpenBlock | None:
         """The next block to decode, or None: what is left needs no tokens."""
         left = self.remaining(state)
         count = min(left, BLOCK if state.tokens else FIRST_BLOCK)
@@ -142,14 +147,14 @@ class Speaker:
         if not count or state.stretch is None:
             return None
         conditioning = state.stretch.conditioning[state.offset : state.offset + count]
-        speech = state.speech or decoding.begin(self.model)
-        return decoding.open_block(speech, conditioning, self.options(manner, count), seed=manner.seed)
+        speech = state.speech or self.decoder.begin()
+        return self.decoder.open(speech, conditioning, self.options(manner, count), seed=manner.seed)
 
-    def close(self, state: SpeakerState, manner: Manner, block: Block | None) -> Said:
+    def close(self, state: SpeakerState, manner: Manner, block: OpenBlock | None) -> Said:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
         if block is None:
             return Said(state, manner, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
-        digits, speech = decoding.close_block(self.model, block)
+        digits, speech = self.decoder.close(block)
         count = len(digits)
         state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
         return Said(state, manner, digits)
@@ -178,5 +183,5 @@ class Speaker:
         """One block, alone, from text to samples (m,), and the next state."""
         block = self.open(state, manner)
         while block is not None and not block.done:
-            (block,) = decoding.tick(self.model, [block])
+            (block,) = self.decoder.tick([block])
         return self.sound([self.close(state, manner, block)])[0]
