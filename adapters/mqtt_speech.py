@@ -22,7 +22,6 @@ from voiceagent.adapters.mqtt_messages import (
     event_messages,
     site_topic,
 )
-from voiceagent.adapters.pieces import pieces
 from voiceagent.config import MqttConfig
 from voiceagent.errors import ProtocolError
 from voiceagent.live import LiveSession
@@ -141,10 +140,7 @@ class Speech:
 
     async def _feed(self) -> None:
         """The text that came with the request, as there is room for it."""
-        for text in pieces(self.request.text, self._service.config.limits.max_text_buffer):
-            piece = events.Text(self.id, text)
-            await self._live.wait_for_room(piece)
-            self._live.feed(piece)
+        await self._live.write(self.id, self.request.text)
         if self.request.end:
             self._live.feed(events.End(self.id))
 

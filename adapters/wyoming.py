@@ -28,7 +28,6 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from voiceagent import events
 from voiceagent.adapters.mdns import announced
-from voiceagent.adapters.pieces import pieces
 from voiceagent.adapters.wyoming_messages import describe, read_event, read_request, start_of
 from voiceagent.config import WyomingConfig
 from voiceagent.encoders import StreamEncoder
@@ -168,7 +167,7 @@ class _Client:
                 if not self._streaming:
                     whole = read_request(Synthesize, event)
                     await self._open(whole, streaming=False)
-                    await self._write(whole.text)
+                    await self._live.write(str(self._count), whole.text)
                     self._live.feed(events.End(str(self._count)))
             elif SynthesizeStart.is_type(event.type):
                 if self._streaming:
@@ -176,7 +175,7 @@ class _Client:
                 await self._open(read_request(SynthesizeStart, event), streaming=True)
             elif SynthesizeChunk.is_type(event.type):
                 self._require_start(event)
-                await self._write(read_request(SynthesizeChunk, event).text)
+                await self._live.write(str(self._count), read_request(SynthesizeChunk, event).text)
             elif SynthesizeStop.is_type(event.type):
                 self._require_start(event)
                 self._streaming = False
@@ -194,12 +193,6 @@ class _Client:
         self._spoken.clear()
         self._streaming = self._stopped_owed = streaming
         self._live.feed(start)
-
-    async def _write(self, text: str) -> None:
-        for part in pieces(text, self._service.config.limits.max_text_buffer):
-            piece = events.Text(str(self._count), part)
-            await self._live.wait_for_room(piece)
-            self._live.feed(piece)
 
     # Events of the session.
 

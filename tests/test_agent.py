@@ -139,9 +139,10 @@ async def test_stopping_speak_early_stops_the_writer() -> None:
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_a_text_longer_than_the_buffer_is_spoken_whole() -> None:
+@pytest.mark.parametrize("room", [40, 5_000])
+async def test_a_text_longer_than_the_buffer_is_spoken_whole(room: int) -> None:
     engine = FakeEngine(threaded=True, word_s=0.02)
-    async with agent_of(engine, Limits(max_text_buffer=5_000)) as agent:
+    async with agent_of(engine, Limits(max_text_buffer=room)) as agent:
         clip = await agent.say("word. " * 2_000)
     assert len(clip.words) == 2_000
 

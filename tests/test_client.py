@@ -14,7 +14,7 @@ from loopback import Server, running
 from noise import NoiseEngine
 from waiting import eventually
 
-from voiceagent import events
+from voiceagent import client_utterance, events
 from voiceagent.client import Frame, Utterance, connect
 from voiceagent.config import Limits, ServeConfig
 from voiceagent.errors import (
@@ -211,13 +211,15 @@ async def test_a_long_text_waits_until_there_is_room() -> None:
     assert text[words[-1].char_start : words[-1].char_end] == "39"
 
 
-async def test_text_that_the_server_refuses_ends_the_utterance_on_both_sides() -> None:
+async def test_text_that_the_server_refuses_ends_the_utterance_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_utterance, "IDLE_S", 0.05)
     limits = Limits(max_text_buffer=20)
     with running(FakeEngine(threaded=True), ServeConfig(limits=limits, text_wait_s=0)) as server:
         async with connect(server.ws) as client:
             async with client.utterance() as utterance:
                 await utterance.send("One. ")
-                await utterance.send("two " * 100)
+                with pytest.raises(NoCapacity, match="more than 20 characters"):
+                    await utterance.send("two " * 100)
                 with pytest.raises(NoCapacity, match="more than 20 characters"):
                     await hear(utterance)
             await eventually(lambda: not server.fake.live)

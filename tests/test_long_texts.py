@@ -9,9 +9,9 @@ from fakes import FakeChunker
 from session_client import Client, of
 
 from voiceagent import events
+from voiceagent.pieces import PIECE_CHARS
 from voiceagent.session import Session
 from voiceagent.text.chunks import Chunk
-from voiceagent.utterance import PIECE_CHARS
 
 LONG = "Yes. " * 2_000
 
@@ -80,3 +80,18 @@ def test_others_are_served_between_the_pieces(client: Client, diary: Diary) -> N
     client.feed(events.Text("u", LONG), events.Ping(7))
     assert of(events.Pong, [event for event in (client.session.next_event(client.now) for _ in range(2)) if event])
     assert len(diary.calls) < len(LONG) // PIECE_CHARS
+
+
+def test_text_behind_a_flush_is_not_left_waiting(client: Client, diary: Diary) -> None:
+    client.feed(events.Text("u", LONG), events.Flush("u"), events.Text("u", "No full stop"))
+    client.take()
+    client.now += 600
+    client.take()
+    assert client.engine.spoken[-1].strip() == "No full stop"
+
+
+def test_without_buffering_what_is_spoken_ends_where_a_text_ends(client: Client, diary: Diary) -> None:
+    client.feed(events.Start("v", buffering="none"), events.Text("v", LONG + "No full stop"))
+    client.take()
+    assert [call for call in diary.calls if call == "flush"] == ["flush"]
+    assert client.engine.spoken[-1].strip() == "No full stop"

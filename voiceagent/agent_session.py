@@ -5,16 +5,16 @@ Knows the live session, not the engine behind it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceagent import events
-from voiceagent.errors import InputError, NoCapacity, SynthesisError, UnknownVoice, VoiceAgentError
+from voiceagent.errors import InputError, NoCapacity
 from voiceagent.live import LiveSession
 from voiceagent.policy import Setting
-from voiceagent.utterance import PIECE_CHARS
+from voiceagent.speaking import exception_of, writing
 
 if TYPE_CHECKING:
     from voiceagent.events import Samples
@@ -65,14 +65,9 @@ class AgentSession:
             NoCapacity: that many characters wait and nobody iterates, so that waiting would never end.
         """
         utterance = self._writable()
-        for begin in range(0, len(text), PIECE_CHARS):
-            piece = events.Text(utterance, text[begin : begin + PIECE_CHARS])
-            if not self._live.has_room(piece):
-                if not self._iterating:
-                    raise NoCapacity("the text buffer is full: iterate over the session while you send")
-                await self._live.wait_for_room(piece)
-            self._live.feed(piece)
-            await asyncio.sleep(0)  # others get their turn
+        if not self._iterating and not self._live.has_room(events.Text(utterance, text)):
+            raise NoCapacity("the text buffer is full: iterate over the session while you send")
+        await self._live.write(utterance, text)
 
     async def flush(self) -> None:
         """Speaks what waits for the rest of its sentence; the utterance stays open."""
@@ -115,7 +110,7 @@ class AgentSession:
                     case events.Warning_():
                         self.warnings.append(event.message)
                     case events.Error():
-                        raise _raised(event, self._options)
+                        raise exception_of(event, self._options.voice)
                     case events.Done() | events.Cancelled():
                         over = True
                     case _:
@@ -164,40 +159,6 @@ class AgentSession:
 
 async def speak(session: AgentSession, text: str | AsyncIterable[str]) -> AsyncGenerator[Frame, None]:
     """Sends a text, or pieces of one as they come, and yields the frames meanwhile; stopping early cancels."""
-
-    async def write() -> None:
-        if isinstance(text, str):
-            await session.send(text)
-        else:
-            async for piece in text:
-                await session.send(piece)
-        await session.end()
-
-    def stop_if_failed(task: asyncio.Task[None]) -> None:
-        # Without an end of the text nothing would end the iteration.
-        if task.cancelled() or task.exception() is not None:
-            session.stop()
-
-    writer = asyncio.create_task(write(), name="speak.write")
-    writer.add_done_callback(stop_if_failed)
-    frames = session.__aiter__()
-    try:
+    async with aclosing(session.__aiter__()) as frames, writing(session, text):
         async for frame in frames:
             yield frame
-        await writer
-    finally:
-        writer.cancel()
-        await asyncio.gather(writer, return_exceptions=True)
-        await frames.aclose()
-
-
-def _raised(event: events.Error, options: events.SpeakOptions) -> VoiceAgentError:
-    match event.code:
-        case "unknown_voice":
-            return UnknownVoice(options.voice)
-        case "no_capacity":
-            return NoCapacity(event.message)
-        case "synthesis_failed":
-            return SynthesisError(event.message)
-        case _:
-            return InputError(event.message)

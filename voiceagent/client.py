@@ -13,7 +13,6 @@ Several utterances may be open at once. Knows neither the engine nor torch.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from voiceagent.client_frame import Frame
 from voiceagent.client_utterance import Utterance
 from voiceagent.errors import InputError
 from voiceagent.policy import Setting
+from voiceagent.speaking import writing
 
 __all__ = ["Client", "Frame", "Options", "Utterance", "connect"]
 
@@ -114,15 +114,9 @@ class Client:
         Raises:
             VoiceAgentError: it could not be spoken, or not to its end.
         """
-        async with self.utterance(**options) as utterance:
-            writer = asyncio.create_task(_write(utterance, text), name="client.speak.write")
-            try:
-                async for frame in utterance:
-                    yield frame
-                await writer
-            finally:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
+        async with self.utterance(**options) as utterance, writing(utterance, text):
+            async for frame in utterance:
+                yield frame
 
 
 def _start(utterance: str, options: Options) -> events.Start:
@@ -130,16 +124,3 @@ def _start(utterance: str, options: Options) -> events.Start:
         return events.Start(utterance, **options)
     except ValueError as error:
         raise InputError(str(error)) from error
-
-
-async def _write(utterance: Utterance, text: str | AsyncIterable[str]) -> None:
-    try:
-        if isinstance(text, str):
-            await utterance.send(text)
-        else:
-            async for piece in text:
-                await utterance.send(piece)
-        await utterance.end()
-    except BaseException:
-        utterance.stop()  # without an end of the text nothing would end the iteration
-        raise

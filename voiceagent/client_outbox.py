@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from voiceagent import events
-
-# A long text goes out in pieces, so that others get their turn.
-PIECE_CHARS = 2_000
+from voiceagent.pieces import pieces
 
 
 class Outbox:
@@ -80,8 +78,7 @@ class Outbox:
         # A flush that asked for nothing more than what arrived may be on its way: asking twice does no harm.
         for at in [*(at for at in self._flushes_at if at >= begin), None]:
             stop = len(text) if at is None else at
-            for piece in range(begin, stop, PIECE_CHARS):
-                self._waiting.append(events.Text(self._start.id, text[piece : min(piece + PIECE_CHARS, stop)]))
+            self._waiting.extend(events.Text(self._start.id, piece) for piece in pieces(text[begin:stop]))
             if at is not None:
                 self._waiting.append(events.Flush(self._start.id))
             begin = max(begin, stop)

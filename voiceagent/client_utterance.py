@@ -11,16 +11,16 @@ from typing import Protocol
 
 from voiceagent import events, wire
 from voiceagent.client_frame import Frame
-from voiceagent.client_outbox import PIECE_CHARS, Outbox
+from voiceagent.client_outbox import Outbox
 from voiceagent.config import Limits
 from voiceagent.errors import (
     InputError,
     NoCapacity,
     ProtocolError,
-    SynthesisError,
-    UnknownVoice,
     VoiceAgentError,
 )
+from voiceagent.pieces import pieces
+from voiceagent.speaking import exception_of
 
 # Frames that may wait to be iterated over, some five minutes; then the connection is read no further.
 UNREAD_FRAMES = 4_096
@@ -93,8 +93,7 @@ class Utterance:
             NoCapacity: nobody iterates, so that waiting would never end.
             VoiceAgentError: what ended the utterance early.
         """
-        for begin in range(0, len(text), PIECE_CHARS):
-            piece = text[begin : begin + PIECE_CHARS]
+        for piece in pieces(text, self._max_text_buffer):
             self._check_writable()
             await self._wait_for_room(len(piece))
             self._check_writable()
@@ -252,7 +251,7 @@ class Utterance:
                 self._cancelled = event
                 self._drop_unread()
             case events.Error():
-                self.fail(_raised(event, self._start.voice, self._voices))
+                self.fail(exception_of(event, self._start.voice, self._voices))
             case _:
                 pass
         self._changed.set()
@@ -275,15 +274,3 @@ class Utterance:
     def _drop_unread(self) -> None:
         self._frames.clear()
         self._changed.set()
-
-
-def _raised(event: events.Error, voice: str, voices: tuple[str, ...]) -> VoiceAgentError:
-    """The exception for an error that the server tells."""
-    if event.code == UnknownVoice.code:
-        return UnknownVoice(voice, voices)
-    for kind in (InputError, NoCapacity, SynthesisError):
-        if event.code == kind.code:
-            return kind(event.message)
-    if event.code == "text_buffer_full":
-        return NoCapacity(event.message)
-    return ProtocolError(event.message, utterance=event.id, code=event.code)

@@ -12,9 +12,10 @@ from pathlib import Path
 from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.errors import InputError, VoiceAgentError
+from voiceagent.pieces import pieces
 from voiceagent.policy import Setting, SpeechPolicy
+from voiceagent.reading import Chunker
 from voiceagent.session import MakeChunker, Session, SpeechEngine
-from voiceagent.utterance import Chunker
 
 
 def default_chunker(speech: Mapping[str, Setting] | None = None, /) -> Chunker:
@@ -119,6 +120,14 @@ class LiveSession:
         except TimeoutError:
             return False
         return True
+
+    async def write(self, utterance: str, text: str) -> None:
+        """Feeds a text of any length, piece by piece as there is room for it."""
+        for piece in pieces(text, self._session.limits.max_text_buffer):
+            command = events.Text(utterance, piece)
+            await self.wait_for_room(command)
+            self.feed(command)
+            await asyncio.sleep(0)  # others get their turn
 
     async def wait_for_calm(self) -> None:
         """Waits while more answers are queued than a well-behaved client can cause."""

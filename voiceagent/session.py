@@ -20,7 +20,8 @@ from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.errors import ProtocolError, VoiceAgentError
 from voiceagent.policy import Setting
-from voiceagent.utterance import Chunker, Utterance
+from voiceagent.reading import Chunker
+from voiceagent.utterance import Utterance
 
 if TYPE_CHECKING:
     from voiceagent.text.chunks import Chunk
@@ -84,7 +85,7 @@ class Session:
         self._engine = engine
         self._post = post
         self._make_chunker = make_chunker
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._paced = paced
         self._last_stream = 0
         self._open: OrderedDict[str, Utterance] = OrderedDict()
@@ -92,7 +93,7 @@ class Session:
         self._over: OrderedDict[str, Utterance] = OrderedDict()
         self._ignored: OrderedDict[str, None] = OrderedDict()
         self._control: deque[events.Event] = deque()
-        limits_sent = {"max_text_buffer": self._limits.max_text_buffer, "max_open": self._limits.max_open}
+        limits_sent = {"max_text_buffer": self.limits.max_text_buffer, "max_open": self.limits.max_open}
         self._control.append(events.Ready(self.id, limits_sent, engine.voices))
 
     # Commands in.
@@ -128,7 +129,7 @@ class Session:
     def has_room(self, utterance_id: str, chars: int) -> bool:
         """Whether an utterance can take this many characters more; one that is not open always can."""
         utterance = self._open.get(utterance_id)
-        return utterance is None or utterance.buffered_chars + chars <= self._limits.max_text_buffer
+        return utterance is None or utterance.buffered_chars + chars <= self.limits.max_text_buffer
 
     @property
     def congested(self) -> bool:
@@ -162,8 +163,8 @@ class Session:
             return
         if start.preempt:
             self._cancel_all(now)
-        if len(self._open) >= self._limits.max_open:
-            message = f"{self._limits.max_open} utterances are open already; end or cancel one"
+        if len(self._open) >= self.limits.max_open:
+            message = f"{self.limits.max_open} utterances are open already; end or cancel one"
             self._control.append(events.Error(start.id, "no_capacity", message, retryable=True))
             self._ignore(start.id)
             return
@@ -177,7 +178,7 @@ class Session:
         self._engine_streams[stream] = engine_stream
         self._ignored.pop(start.id, None)
         self._over.pop(start.id, None)
-        self._open[start.id] = Utterance(start, stream, chunker, self._limits, paced=self._paced)
+        self._open[start.id] = Utterance(start, stream, chunker, self.limits, paced=self._paced)
         self._control.append(events.Started(start.id, stream, start.format))
 
     def _next_stream(self) -> int:
@@ -201,7 +202,7 @@ class Session:
         match command:
             case events.Text(text=text):
                 if not self.has_room(command.id, len(text)):
-                    limit = self._limits.max_text_buffer
+                    limit = self.limits.max_text_buffer
                     message = f"more than {limit} characters wait to be spoken; these {len(text)} were not taken"
                     self._control.append(events.Error(command.id, "text_buffer_full", message, retryable=True))
                     return
@@ -270,7 +271,6 @@ class Session:
             return self._control.popleft()
         for id_, utterance in list(self._open.items()):
             utterance.work(now)
-            utterance.poll(now)
             self._hand_over(utterance)
             event = utterance.take(now)
             if event is None:

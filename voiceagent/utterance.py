@@ -7,44 +7,23 @@ engine, other utterances, or how a frame looks on the wire.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.pacing import Pacer
+from voiceagent.reading import Chunker, Reader
 from voiceagent.word_times import heard_chars, with_characters
 
 if TYPE_CHECKING:
     from voiceagent.text.chunks import Chunk
 
 
-class Chunker(Protocol):
-    """Cuts text into stretches that are spoken in one go; `voiceagent.text.chunker` has the real one."""
-
-    def feed(self, text: str) -> list[Chunk]:
-        """More text."""
-        ...
-
-    def flush(self) -> list[Chunk]:
-        """Closes what waits."""
-        ...
-
-    def end(self) -> list[Chunk]:
-        """Closes what waits; the last chunk is final."""
-        ...
-
-    def poll(self, waited_s: float) -> list[Chunk]:
-        """Closes what has waited too long."""
-        ...
-
-
 # Where this much audio is still to be heard, text may wait for the rest of its sentence.
 COMFORT_S = 1.0
 POLL_S = 0.05
-PIECE_CHARS = 2_000  # of text that are cut into chunks in one call: a few milliseconds
 
 
 class Utterance:
@@ -64,21 +43,12 @@ class Utterance:
         """The engine is done with it; frames may still wait to be taken."""
         self.ended = False
         """No more text will come."""
-        self._chunker = chunker
         self._limits = limits
+        self._reader = Reader(chunker, start, lambda warning: self._warn("text", warning))
         self._pacer = Pacer(start.max_ahead_ms / 1000 if paced else None)
-        self._inbox: deque[Callable[[float], None]] = deque()  # what is to be done with text that came, in order
-        self._parts: list[str] = []
-        self._fed_chars = 0
-        self._closed_chars = 0
-        self._handed_chars = 0
         self._first_text_at: float | None = None
-        self._waiting_since: float | None = None
-        self._chunks: deque[Chunk] = deque()
-        self._chunks_made = 0
         self._chunks_handed = 0
         self._chunks_done = 0
-        self._flushes: deque[int] = deque()
         self._outbox: deque[events.Event] = deque()
         self._words: list[events.WordTime] = []
         self._samples_made = 0
@@ -91,12 +61,12 @@ class Utterance:
     @property
     def received(self) -> events.Received:
         """What of it has arrived here."""
-        return events.Received(self.id, self._fed_chars, self.ended)
+        return events.Received(self.id, self._reader.chars, self.ended)
 
     @property
     def buffered_chars(self) -> int:
         """Characters accepted that the engine has not been given yet."""
-        return self._fed_chars - self._handed_chars
+        return self._reader.buffered_chars
 
     def feed(self, text: str, now: float) -> None:
         """Takes more text."""
@@ -104,80 +74,35 @@ class Utterance:
             return
         if self._first_text_at is None:
             self._first_text_at = now
-        if self._waiting_since is None:
-            self._waiting_since = now
-        self._parts.append(text)
-        self._fed_chars += len(text)
-        pieces = (text[begin : begin + PIECE_CHARS] for begin in range(0, len(text), PIECE_CHARS))
-        self._obey(now, *(partial(self._cut, piece) for piece in pieces))
+        self._reader.feed(text, now)
 
     def flush(self, now: float) -> None:
         """Closes what waits and promises a `Flushed` when all of it has been spoken."""
-        self._obey(now, self._flush)
+        self._reader.flush(now)
+        self._answer_flushes()
 
     def end(self, now: float) -> None:
         """Closes what waits; no text may follow."""
         self.ended = True
-        self._obey(now, self._end)
+        self._reader.end(now)
 
     def work(self, now: float) -> None:
-        """Does one piece of what a long text left to do, so that no call takes long."""
-        if self._inbox:
-            self._inbox.popleft()(now)
-
-    def _obey(self, now: float, *steps: Callable[[float], None]) -> None:
-        idle = not self._inbox
-        self._inbox.extend(steps)
-        if idle:
-            self.work(now)
-
-    def _cut(self, text: str, now: float) -> None:
-        self._close(self._chunker.feed(text), now)
-        if self.start.buffering == "none":
-            self._close(self._chunker.flush(), now)
-
-    def _flush(self, now: float) -> None:
-        self._close(self._chunker.flush(), now)
-        self._waiting_since = None
-        self._flushes.append(self._chunks_made)
-        self._answer_flushes()
-
-    def _end(self, now: float) -> None:
-        self._close(self._chunker.end(), now)
-        self._waiting_since = None
-
-    def poll(self, now: float) -> None:
-        """Closes text that has waited too long, where the listener would otherwise fall silent."""
-        if self._poll_in_s(now) != 0.0 or self._waiting_since is None:
-            return
-        waited_s = now - self._waiting_since
-        limit_ms = self.start.max_buffer_ms
-        if limit_ms is None:
-            self._close(self._chunker.poll(waited_s), now)
-        elif waited_s * 1000 >= limit_ms:
-            self._close(self._chunker.poll(float("inf")), now)
-
-    def _close(self, chunks: list[Chunk], now: float) -> None:
-        if not chunks:
-            return
-        for chunk in chunks:
-            self._outbox.extend(events.Warning_(self.id, "text", warning) for warning in chunk.warnings)
-        self._chunks.extend(chunks)
-        self._chunks_made += len(chunks)
-        self._closed_chars = max(self._closed_chars, chunks[-1].start + len(chunks[-1].text))
-        self._waiting_since = now if self._closed_chars < self._fed_chars else None
+        """Cuts one piece of a long text that is left to be cut, or text that has waited too long."""
+        if self._reader.busy:
+            self._reader.work(now)
+            self._answer_flushes()
+        elif self._late_in_s(now) == 0.0:
+            self._reader.close_late(now)
 
     def next_chunk(self) -> Chunk | None:
         """The next chunk for the engine, or None: nothing waits, or it has enough to do."""
-        if not self._chunks or self._chunks_handed - self._chunks_done >= self._limits.chunks_ahead:
+        if not self._reader.chunks or self._chunks_handed - self._chunks_done >= self._limits.chunks_ahead:
             return None
         backlog_samples = self._samples_made - self._samples_taken
         if backlog_samples * 1000 > self._limits.backlog_ms * events.SAMPLE_RATE_HZ:
             return None
-        chunk = self._chunks.popleft()
         self._chunks_handed += 1
-        self._handed_chars = max(self._handed_chars, chunk.start + len(chunk.text))
-        return chunk
+        return self._reader.next_chunk()
 
     # Speech in.
 
@@ -191,7 +116,7 @@ class Utterance:
                 self._chunks_done += 1
                 self._answer_flushes()
         elif isinstance(output, events.Notice):
-            self._outbox.append(events.Warning_(self.id, "notice", output.message))
+            self._warn("notice", output.message)
         else:
             self._finish(output)
 
@@ -220,26 +145,30 @@ class Utterance:
         self._seq += 1
 
     def _answer_flushes(self, *, all_of_them: bool = False) -> None:
-        while self._flushes and (all_of_them or self._flushes[0] <= self._chunks_done):
-            self._flushes.popleft()
+        flushes = self._reader.flushes
+        while flushes and (all_of_them or flushes[0] <= self._chunks_done):
+            flushes.popleft()
             self._outbox.append(events.Flushed(self.id, self._seq - 1))
+
+    def _warn(self, code: str, message: str) -> None:
+        self._outbox.append(events.Warning_(self.id, code, message))
 
     def _finish(self, output: events.Finished) -> None:
         self.finished = True
         if output.error is not None or output.cancelled:
+            self._reader.drop()
             reason = output.error or "the engine stopped"
             self._outbox.append(events.Error(self.id, "synthesis_failed", reason, retryable=True))
             return
         self._answer_flushes(all_of_them=True)
         if not self._samples_made:
-            warning = events.Warning_(self.id, "nothing_to_say", "nothing in this text can be spoken")
-            self._outbox.append(warning)
+            self._warn("nothing_to_say", "nothing in this text can be spoken")
         import numpy as np
 
         # What a resampler still holds leaves with this frame, hence it may have no samples of its own.
         self._add_audio(np.zeros(0, np.float32), pts=self._samples_made, last=True)
         audio_ms = self._samples_made * 1000 // events.SAMPLE_RATE_HZ
-        self._outbox.append(events.Done(self.id, audio_ms, self._fed_chars, None, self._seq - 1))
+        self._outbox.append(events.Done(self.id, audio_ms, self._reader.chars, None, self._seq - 1))
 
     # Events out.
 
@@ -267,19 +196,20 @@ class Utterance:
 
     def wait_s(self, now: float) -> float | None:
         """Seconds until time alone brings something; None is never."""
-        if self._inbox:
+        if self._reader.busy:
             return 0.0
         waits = []
-        if (poll_in_s := self._poll_in_s(now)) is not None:
-            waits.append(max(poll_in_s, POLL_S))
+        if (late_in_s := self._late_in_s(now)) is not None:
+            waits.append(max(late_in_s, POLL_S))
         if self._outbox:
             waits.append(self._pacer.wait_s(now))
         return min(waits, default=None)
 
-    def _poll_in_s(self, now: float) -> float | None:
-        if self._inbox or self._waiting_since is None or self.start.buffering != "auto" or self.ended:
+    def _late_in_s(self, now: float) -> float | None:
+        """Seconds until the listener would fall silent for want of text that waits; None is never."""
+        if self._reader.waiting_since is None or self.start.buffering != "auto" or self.ended:
             return None
-        if self._chunks or self._chunks_handed > self._chunks_done:
+        if self._reader.chunks or self._chunks_handed > self._chunks_done:
             return None  # the engine has work, and its next output wakes us
         left_s = self._samples_made / events.SAMPLE_RATE_HZ - self._pacer.heard_s(now)
         return max(0.0, left_s - COMFORT_S)
@@ -295,13 +225,12 @@ class Utterance:
     def cancel(self, now: float, played_ms: int | None) -> events.Cancelled:
         """Drops everything and says what was heard."""
         self.finished = True
-        self._inbox.clear()
+        self._reader.drop()
         self._outbox.clear()
-        self._chunks.clear()
         if played_ms is not None:
             self.acknowledge(played_ms)
         heard_s = self._pacer.heard_s(now)
-        text = "".join(self._parts)
+        text = self._reader.text
         cut = heard_chars(text, self._words, heard_s)
         return events.Cancelled(
             self.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voiceagent.adapters.pieces import PIECE_CHARS, pieces
+from voiceagent.pieces import PIECE_CHARS, pieces
 
 
 @pytest.mark.parametrize("text", ["", "short", "words " * 500, "x" * 2_000, " " * 1_001, "line\nline\n" * 200])
