@@ -6,6 +6,7 @@ corpus -> codec -> decoder -> tokens -> lm -> aligner -> export; `all` runs them
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from voiceagent.training.language_model import LanguageModelTraining
+    from voiceagent.training.prefix import PrefixTraining
 
 app = typer.Typer(help="Make voices: corpus, codec, tokens, lm, export.", no_args_is_help=True)
 
@@ -26,6 +28,22 @@ Minutes = Annotated[float, typer.Option(help="Time to train for, in all; a later
 Threads = Annotated[int, typer.Option(help="Threads of the tensor library.")]
 
 Rate = Annotated[float, typer.Option(help="Learning rates times this; 0.5 suits a training that goes on.")]
+
+
+class Layout(StrEnum):
+    """Where the text of the language model stands."""
+
+    ALIGNED = "aligned"
+    PREFIX = "prefix"
+
+    def name_of(self, run: str) -> str:
+        """The folder of a run: that of the layout that ships has the plain name."""
+        return run if self is Layout.ALIGNED else f"{run}-{self}"
+
+
+Where = Annotated[
+    Layout, typer.Option("--layout", help="Text aligned with the speech, as it ships, or before it, as in the paper.")
+]
 
 DATA, RUNS = Path("data"), Path("runs")
 VOICES = ("heart", "joe")
@@ -114,21 +132,21 @@ def tokens(data: Data = DATA, runs: Runs = RUNS) -> None:
 @app.command()
 def lm(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1, rate: Rate = 1.0) -> None:
     """Train the speech language model."""
-    from voiceagent.training.language_model import LanguageModelTraining
-
-    shape = LanguageModelTraining()
-    options = replace(
-        shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
-    )
-    _train_lm(data, runs / "lm", options)
+    _train_lm(data, runs / "lm", _options(Layout.ALIGNED, minutes, threads, rate))
 
 
 @app.command()
-def parent(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 70.0, threads: Threads = 1) -> None:
-    """Train the autoregressive parent: the same network under a causal mask."""
-    from voiceagent.training.language_model import LanguageModelTraining
-
-    _train_lm(data, runs / "parent", LanguageModelTraining(minutes=minutes, threads=threads, masks=("causal",)))
+def parent(
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    minutes: Minutes = 70.0,
+    threads: Threads = 1,
+    rate: Rate = 1.0,
+    layout: Where = Layout.ALIGNED,
+) -> None:
+    """Train the autoregressive parent: the same network under a causal mask. The run is `parent` or `parent-prefix`."""
+    options = replace(_options(layout, minutes, threads, rate), masks=("causal",))
+    _train_lm(data, runs / layout.name_of("parent"), options)
 
 
 @app.command()
@@ -142,44 +160,57 @@ def convert(
     shift: Annotated[bool, typer.Option(help="Slot i holds token i - 1, as in the parent; else token i.")] = True,
     offline: Annotated[bool, typer.Option(help="The bidirectional mask alone, as in the paper.")] = False,
     keep: Annotated[str, typer.Option(help="Steps whose averaged weights stay, as 50,100,200.")] = "",
+    layout: Where = Layout.ALIGNED,
 ) -> None:
     """Turn the parent into a masked diffusion model: its weights, a [MASK] row, both masks, 1/t loss.
 
     The run is `converted`; with --scratch it is `scratch`, with --no-shift `unshifted`: what the conversion is compared with.
+    With --layout prefix, `-prefix` follows the name.
     """
-    from voiceagent.training.language_model import LanguageModelTraining
-
     if not shift and not offline:
         raise typer.BadParameter("a block needs the token before it in its first slot: --no-shift goes with --offline")
     if scratch and not shift:
         raise typer.BadParameter("one ablation at a time: --scratch or --no-shift")
     if not all(step.isdecimal() for step in keep.split(",") if keep):
         raise typer.BadParameter(f"--keep {keep!r}: whole numbers with commas between them, as 50,100,200")
-    start = None if scratch else runs / "parent" / "last.pt"
+    if layout is Layout.PREFIX and not shift:
+        raise typer.BadParameter("the voice's slot predicts the first token: --no-shift goes with --layout aligned")
+    start = None if scratch else runs / layout.name_of("parent") / "last.pt"
     if start:
-        _need(start, "parent")
-    shape = LanguageModelTraining()
-    options = replace(
-        shape,
-        minutes=minutes,
-        threads=threads,
-        muon_lr=rate * shape.muon_lr,
-        adamw_lr=rate * shape.adamw_lr,
-        masks=("offline",) if offline else shape.masks,
-        shift=shift,
-        keep=tuple(int(step) for step in keep.split(",") if keep),
-    )
+        _need(start, "parent" if layout is Layout.ALIGNED else f"parent --layout {layout}")
+    options = _options(layout, minutes, threads, rate, shift=shift)
+    options = replace(options, keep=tuple(int(step) for step in keep.split(",") if keep))
+    if offline:
+        options = replace(options, masks=("offline",))
     name = "scratch" if scratch else "converted" if shift else "unshifted"
-    _train_lm(data, runs / name, options, start)
+    _train_lm(data, runs / layout.name_of(name), options, start)
 
 
-def _train_lm(data: Path, run: Path, options: LanguageModelTraining, start: Path | None = None) -> None:
+def _options(
+    layout: Layout, minutes: float, threads: int, rate: float, *, shift: bool = True
+) -> LanguageModelTraining | PrefixTraining:
+    from voiceagent.training.language_model import LanguageModelTraining
+    from voiceagent.training.prefix import PrefixTraining
+
+    shape = LanguageModelTraining(shift=shift) if layout is Layout.ALIGNED else PrefixTraining()
+    return replace(
+        shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
+    )
+
+
+def _train_lm(
+    data: Path, run: Path, options: LanguageModelTraining | PrefixTraining, start: Path | None = None
+) -> None:
     from voiceagent.model.language_model import LanguageModelConfig
     from voiceagent.training.language_model import train_language_model
     from voiceagent.training.plots import draw_curves
+    from voiceagent.training.prefix import PrefixTraining, train_prefix
 
     _need(data / "tokens" / VOICES[0], "tokens")
-    train_language_model(data / "tokens", run, LanguageModelConfig(), options, start=start)
+    if isinstance(options, PrefixTraining):
+        train_prefix(data / "tokens", run, LanguageModelConfig(), options, start=start)
+    else:
+        train_language_model(data / "tokens", run, LanguageModelConfig(), options, start=start)
     draw_curves([run], run / "curves.png")
 
 

@@ -11,7 +11,9 @@ from voiceagent.model.aligner import Aligner, AlignerConfig
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.prefix import PrefixLanguageModel
 from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.transformer import TransformerConfig
 from voiceagent.model.weights import Voices, load, save, save_aligner
 from voiceagent.training.codec import PhonemeProbe
 from voiceagent.training.optim import save as save_checkpoint
@@ -29,6 +31,16 @@ def language_model_of(checkpoint: Path, config: LanguageModelConfig) -> SpeechLa
     """The averaged language model of a checkpoint."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
     model = SpeechLanguageModel(config)
+    model.load_state_dict(saved["average"])
+    return model.eval().requires_grad_(False)
+
+
+def prefix_model_of(checkpoint: Path) -> PrefixLanguageModel:
+    """The averaged language model of a checkpoint of the layout with the text in the sequence."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    shape = saved["config"]
+    transformers = {name: TransformerConfig(**shape[name]) for name in ("speech", "text")}
+    model = PrefixLanguageModel(LanguageModelConfig(**(shape | transformers)))
     model.load_state_dict(saved["average"])
     return model.eval().requires_grad_(False)
 

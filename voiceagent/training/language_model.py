@@ -8,8 +8,10 @@ part of a window, because a stream knows no more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,9 @@ from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, hidden_slots
 from voiceagent.training.optim import Average, optimizers
 from voiceagent.training.tokens import TokenSource, Window
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,16 @@ class LanguageModelTraining:
     keep: tuple[int, ...] = ()  # steps whose averaged weights stay
 
 
+def compiled(forward: Callable[P, R], *, dynamic: bool | None = None) -> Callable[P, R]:
+    """A forward pass, compiled; `dynamic` where shapes differ from call to call.
+
+    Compiled for a CPU, the backward pass of attention returned NaN (torch 2.13), so there it stays as it is.
+    """
+    if torch.get_default_device().type == "cpu":
+        transformer.attend = torch.compiler.disable(transformer.attend)
+    return torch.compile(forward, dynamic=dynamic)
+
+
 class LanguageModelTrainer(Trainer[Window]):
     """Causal or masked, one mask after the other."""
 
@@ -64,10 +79,7 @@ class LanguageModelTrainer(Trainer[Window]):
         )
         self.encode, self.predict = self.model.text.forward, self.model.forward
         if training.compiled:
-            # compiled for a CPU, the backward pass of attention returned NaN (torch 2.13); said here, because it loads the compiler
-            if torch.get_default_device().type == "cpu":
-                transformer.attend = torch.compiler.disable(transformer.attend)
-            self.encode, self.predict = torch.compile(self.encode), torch.compile(self.predict)
+            self.encode, self.predict = compiled(self.encode), compiled(self.predict)
 
     def state(self) -> dict[str, object]:
         """Everything a later run needs to go on, and how this one was made."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.symbols import INDEX
@@ -16,6 +17,7 @@ from voiceagent.training.corpus import Record, read_shard, shard_numbers
 from voiceagent.training.device import autocast
 
 TOKEN_S = 1 / TOKEN_RATE_HZ
+POOL = 256  # rows that are sorted by length at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,17 @@ class Window:
     voice: Tensor  # (B,)
 
 
+@dataclass(frozen=True, slots=True)
+class Utterances:
+    """A batch of whole sentences, padded."""
+
+    digits: Tensor  # (B, T, 6)
+    spoken: Tensor  # (B, T) True where there is a token
+    phonemes: Tensor  # (B, P)
+    present: Tensor  # (B, P) True where there is a phoneme
+    voice: Tensor  # (B,)
+
+
 class TokenSource:
     """Sentences of all voices in memory; cuts windows of `tokens` out of their endless concatenation."""
 
@@ -163,3 +176,51 @@ class TokenSource:
             padded(starts, last + 1).astype(np.float32),
             np.asarray(voice),
         )
+
+    def utterances(self, longest: int) -> tuple[int, list[Sentence]]:
+        """A voice and one or two of its sentences, at most `longest` tokens together."""
+        voice = int(self.rng.choice(len(self.voices), p=self.odds))
+        sentences = self.sentences[voice]
+        first, second = (sentences[i] for i in self.rng.integers(len(sentences), size=2))
+        while len(first.digits) > longest:
+            first = sentences[self.rng.integers(len(sentences))]
+        fits = len(first.digits) + len(second.digits) <= longest
+        return voice, [first, second] if fits and self.rng.random() < 0.5 else [first]
+
+
+class WholeSentences:
+    """Batches of sentences and of pairs of them, of similar length, so that little is padded."""
+
+    def __init__(self, source: TokenSource, *, tokens: int, longest: int) -> None:
+        self._source, self._tokens, self._longest = source, tokens, longest
+        self._ready: list[Utterances] = []
+
+    def batch(self) -> Utterances:
+        """At most `tokens` tokens, padding included, or one row."""
+        if not self._ready:
+            rows = [self._source.utterances(self._longest) for _ in range(POOL)]
+            rows.sort(key=lambda row: sum(len(sentence.digits) for sentence in row[1]))
+            groups: list[list[tuple[int, list[Sentence]]]] = [[]]
+            for row in rows:
+                length = sum(len(sentence.digits) for sentence in row[1])
+                if (len(groups[-1]) + 1) * length > self._tokens and groups[-1]:
+                    groups.append([])
+                groups[-1].append(row)
+            self._source.rng.shuffle(groups)
+            self._ready = [_padded(group) for group in groups]
+        return self._ready.pop()
+
+
+def _padded(rows: list[tuple[int, list[Sentence]]]) -> Utterances:
+    """Voices and sentences -> a batch."""
+    digits = [torch.from_numpy(np.concatenate([s.digits for s in row]).astype(np.int64)) for _, row in rows]
+    phonemes = [torch.from_numpy(np.concatenate([s.phonemes for s in row]).astype(np.int64)) for _, row in rows]
+    there = [[torch.ones(len(part), dtype=torch.bool, device="cpu") for part in parts] for parts in (digits, phonemes)]
+    spoken, present = (pad_sequence(parts, batch_first=True) for parts in there)
+    return Utterances(
+        pad_sequence(digits, batch_first=True),
+        spoken,
+        pad_sequence(phonemes, batch_first=True),
+        present,
+        torch.tensor([voice for voice, _ in rows], device="cpu"),
+    )
