@@ -1,13 +1,27 @@
-"""Kernels run in Triton's interpreter where there is no GPU.
+"""What tests in several folders share.
 
-Triton looks when a kernel is defined, so this is said before anything of ours is imported.
+Kernels run in Triton's interpreter where there is no GPU. Triton looks when a kernel is defined, so this is said before
+anything of ours is imported.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 import torch
+from mosquitto import Broker
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A Mosquitto of the test's own; the test is skipped where there is none."""
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()

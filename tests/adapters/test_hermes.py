@@ -6,8 +6,6 @@ import io
 import json
 import time
 import wave
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +19,6 @@ from waiting import eventually
 from voiceagent.adapters.hermes import FAILED, SAID, SAY
 from voiceagent.config import Limits, ServeConfig
 from voiceagent.events import AudioFormat
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 async def said(ears: Ears, number: int = 1) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +14,6 @@ from waiting import eventually
 from voiceagent.adapters.home_assistant import discovery
 
 CONFIG = "homeassistant/device/voiceagent_kitchen/config"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 def device(ears: Ears, number: int = -1) -> dict[str, Any]:

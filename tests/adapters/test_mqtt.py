@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import aiomqtt
@@ -18,14 +16,6 @@ from voiceagent.config import Limits, ServeConfig
 
 EVERYTHING = "voiceagent/#"
 LONG = "These are many words of an answer. " * 40
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 def talkative(**options: Any) -> FakeEngine:

@@ -7,7 +7,6 @@ import logging
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiomqtt
@@ -25,14 +24,6 @@ from voiceagent.service import Service
 EVERYTHING = "voiceagent/#"
 LONG = "These are many words of an answer. " * 40
 LOST = "the connection to the broker was lost"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fakes import FakeEngine
 from loopback import Server, running
 
+from voiceagent.config import ServeConfig
 from voiceagent.live import default_chunker
 
 
@@ -18,11 +20,17 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def slow_server() -> Iterator[Server]:
-    """A server whose fake engine takes 20 ms a word: long enough to be interrupted."""
-    with running(FakeEngine(threaded=True, latency_s=0.02)) as server:
+@pytest.fixture(scope="module")
+def locked_server() -> Iterator[Server]:
+    """A server that asks for a key and takes 10 ms a word of 200 ms: long enough to be interrupted."""
+    with running(FakeEngine(threaded=True, latency_s=0.01), ServeConfig(auth_tokens=("secret",))) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the programs of a module write their files."""
+    return tmp_path_factory.mktemp("spoken")
 
 
 @pytest.fixture(scope="session")

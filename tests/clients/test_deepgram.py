@@ -1,8 +1,7 @@
-"""Deepgram's own package, Pipecat's service and LiveKit's plug-in, all unmodified, against our server."""
+"""Deepgram's own package, Pipecat's service and LiveKit's plug-in, all unmodified, against our locked_server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,15 @@ import av
 import pytest
 from client_programs import run_client
 from fakes import FakeEngine
-from loopback import Server, running
+from loopback import Server
 from waiting import eventually
-
-from voiceagent.config import ServeConfig
 
 SAMPLES = 14_400  # "Hello there. Fine.": three words of 0.2 s
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One that asks for a key, and takes long enough to be interrupted."""
-    with running(FakeEngine(threaded=True, latency_s=0.01), ServeConfig(auth_tokens=("secret",))) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("spoken")
-
-
-@pytest.fixture(scope="module")
-def sdk(server: Server, folder: Path) -> dict[str, Any]:
-    return run_client("deepgram_sdk.py", server.http, str(folder))
+def sdk(locked_server: Server, folder: Path) -> dict[str, Any]:
+    return run_client("deepgram_sdk.py", locked_server.http, str(folder))
 
 
 def test_the_deepgram_package_over_the_websocket(sdk: dict[str, Any]) -> None:
@@ -61,20 +46,20 @@ def test_the_deepgram_package_understands_refusals(sdk: dict[str, Any]) -> None:
     assert refused["body"]["err_code"] == "INVALID_QUERY_PARAMETER"
 
 
-async def test_pipecat_speaks_answers_and_interrupts(server: Server) -> None:
-    heard = run_client("pipecat_deepgram.py", server.ws)
+async def test_pipecat_speaks_answers_and_interrupts(locked_server: Server) -> None:
+    heard = run_client("pipecat_deepgram.py", locked_server.ws)
     assert heard["errors"] == []
     assert heard["answered"] == 2 * SAMPLES
     assert heard["next"] == 2 * 4_800
-    last = len(server.fake.options)
+    last = len(locked_server.fake.options)
     assert heard["next_values"] == [round(FakeEngine.level(last) * 32767)]  # nothing of what was interrupted
-    assert last - 1 in server.fake.cancelled  # by Clear: Pipecat keeps its connection
-    assert server.fake.options[last].voice == "joe"
-    await eventually(lambda: not server.fake.live and server.service.connections == 0)
+    assert last - 1 in locked_server.fake.cancelled  # by Clear: Pipecat keeps its connection
+    assert locked_server.fake.options[last].voice == "joe"
+    await eventually(lambda: not locked_server.fake.live and locked_server.service.connections == 0)
 
 
-async def test_livekit_speaks_word_by_word_and_interrupts(server: Server) -> None:
-    heard = run_client("livekit_deepgram.py", server.http)
+async def test_livekit_speaks_word_by_word_and_interrupts(locked_server: Server) -> None:
+    heard = run_client("livekit_deepgram.py", locked_server.http)
     for name, samples in {"words": SAMPLES, "whole": SAMPLES, "again": 4_800}.items():
         assert abs(heard[name] - samples) <= 480, name  # it fills its last frame
-    await eventually(lambda: not server.fake.live and server.service.connections == 0)
+    await eventually(lambda: not locked_server.fake.live and locked_server.service.connections == 0)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from client_programs import client_environment, client_python
 from doors import running_door
 from fakes import FakeChunker, FakeEngine
@@ -16,14 +14,6 @@ from mosquitto import Broker
 from voiceagent.adapters import mqtt
 from voiceagent.config import MqttConfig, ServeConfig
 from voiceagent.service import Service
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 def test_rhasspy_has_a_sentence_spoken(broker: Broker) -> None:

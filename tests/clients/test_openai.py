@@ -1,9 +1,8 @@
-"""OpenAI's own package, Pipecat's service and LiveKit's plug-in, all unmodified, against our server."""
+"""OpenAI's own package, Pipecat's service and LiveKit's plug-in, all unmodified, against our locked_server."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ import numpy as np
 import pytest
 from client_programs import run_client
 from fakes import FakeEngine
-from loopback import Server, running
-
-from voiceagent.config import ServeConfig
+from loopback import Server
 
 SAMPLES = 14_400  # "Hello there. Fine.": three words of 0.2 s
 BYTES = 2 * SAMPLES
@@ -23,20 +20,8 @@ BLOCK = 2_048  # no codec here has longer ones, flac aside, which is exact
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """One that asks for a key, and takes long enough to be interrupted."""
-    with running(FakeEngine(threaded=True, latency_s=0.01), ServeConfig(auth_tokens=("secret",))) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("spoken")
-
-
-@pytest.fixture(scope="module")
-def sdk(server: Server, folder: Path) -> dict[str, Any]:
-    return run_client("openai_sdk.py", f"{server.http}/v1", str(folder))
+def sdk(locked_server: Server, folder: Path) -> dict[str, Any]:
+    return run_client("openai_sdk.py", f"{locked_server.http}/v1", str(folder))
 
 
 def samples_in(path: Path) -> int:
@@ -77,33 +62,33 @@ def test_the_openai_package_lists_models(sdk: dict[str, Any]) -> None:
     assert "tts-1" in sdk["models"]
 
 
-def test_the_openai_package_asynchronously(sdk: dict[str, Any], server: Server) -> None:
+def test_the_openai_package_asynchronously(sdk: dict[str, Any], locked_server: Server) -> None:
     heard = sdk["asynchronous"]
     assert (heard["whole"], heard["streamed"]) == (BYTES, BYTES)
     assert heard["pieces"] > 3
-    assert not server.fake.live  # the text that it left in the middle
+    assert not locked_server.fake.live  # the text that it left in the middle
 
 
-def test_pipecat_speaks_answers_and_interrupts(server: Server) -> None:
-    before = len(server.fake.options)
-    heard = run_client("pipecat_openai.py", f"{server.http}/v1")
+def test_pipecat_speaks_answers_and_interrupts(locked_server: Server) -> None:
+    before = len(locked_server.fake.options)
+    heard = run_client("pipecat_openai.py", f"{locked_server.http}/v1")
     assert heard["errors"] == []
     assert heard["answered"] == BYTES
     assert heard["next"] == 2 * 4_800
-    last = len(server.fake.options)
+    last = len(locked_server.fake.options)
     assert heard["next_values"] == [round(FakeEngine.level(last) * 32767)]  # nothing of what was interrupted
-    asked = [server.fake.options[number] for number in range(before + 1, last + 1)]
+    asked = [locked_server.fake.options[number] for number in range(before + 1, last + 1)]
     assert {(options.voice, options.speed) for options in asked} == {("joe", 1.25)}
-    assert not server.fake.live
-    assert server.service.connections == 0
+    assert not locked_server.fake.live
+    assert locked_server.service.connections == 0
 
 
-def test_livekit_speaks_every_format_and_interrupts(server: Server) -> None:
-    heard = run_client("livekit_openai.py", f"{server.http}/v1")
+def test_livekit_speaks_every_format_and_interrupts(locked_server: Server) -> None:
+    heard = run_client("livekit_openai.py", f"{locked_server.http}/v1")
     assert len(heard["samples"]) == 8
     for name, samples in heard["samples"].items():
         assert abs(samples - SAMPLES) <= 2_400, name  # its decoder leaves out half of the last block of a flac
-    assert not server.fake.live
+    assert not locked_server.fake.live
 
 
 @pytest.mark.weights
