@@ -87,7 +87,7 @@ def forward(model: PackedModel, kernels: Kernels, slots: Tensor, pool: RingPool,
     tables = rotary(rows.slot_positions, model.head_dim, model.config.speech.rope_base)
     cosines, sines = (part[:, :half].contiguous() for part in tables)
     x = slots.clone()
-    for index, layer in enumerate(model._layers):
+    for index, layer in enumerate(model.layers):
         keys, values = pool.keys[index], pool.values[index]
         assert layer.qkv.bias is not None
         query = kernels.norm_rotary(
@@ -96,7 +96,7 @@ def forward(model: PackedModel, kernels: Kernels, slots: Tensor, pool: RingPool,
         x = x + layer.o(kernels.attend(query, keys, values, rows, pool.context))
         x = x + layer.down(kernels.swiglu(F.linear(x, layer.gate_up.weight), x))
     scale = x.square().mean(1, keepdim=True).add(1e-6).rsqrt()
-    return model._out(x * scale)  # type: ignore[no-any-return]
+    return model.out(x * scale)  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("kernels", [TORCH, TRITON], ids=lambda kernels: str(kernels.name))

@@ -70,12 +70,12 @@ class PackedModel:
         self.mask_row = self.embeddings[model.mask_row]
         self.begin_row = self.embeddings[model.begin_row]
         with torch.no_grad():
-            self._layers = [_fuse(block, self.dtype) for block in model.transformer.layers]  # type: ignore[arg-type]
-            self._out = Projection(model.out.weight * model.transformer.norm.weight, model.out.bias, self.dtype)
+            self.layers = [_fuse(block, self.dtype) for block in model.transformer.layers]  # type: ignore[arg-type]
+            self.out = Projection(model.out.weight * model.transformer.norm.weight, model.out.bias, self.dtype)
 
     def empty_cache(self) -> KeysValues:
         """No slots, one row."""
-        nothing = torch.zeros(len(self._layers), 1, self.kv_heads, 0, self.head_dim, device=self.device)
+        nothing = torch.zeros(len(self.layers), 1, self.kv_heads, 0, self.head_dim, device=self.device)
         return KeysValues(nothing, nothing)
 
     def embed(self, held: Tensor, masked: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class PackedModel:
         signed = torch.cat((-sines[:, :half], sines[:, half:]), dim=1)[:, None]
         cosines = cosines[:, None]
         x, keys, values = slots, [], []
-        for index, layer in enumerate(self._layers):
+        for index, layer in enumerate(self.layers):
             qkv = layer.qkv(normalize(x)).float()
             heads = qkv.unflatten(1, (-1, self.head_dim))  # (N, H + 2 KV, D)
             turned = heads[:, : self.heads + self.kv_heads]
@@ -107,7 +107,7 @@ class PackedModel:
             x = x + layer.down(F.silu(gate).mul_(up))
             keys.append(key)
             values.append(value)
-        logits = self._out(normalize(x)).float()
+        logits = self.out(normalize(x)).float()
         return logits, torch.stack(keys)[:, None], torch.stack(values)[:, None]
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, rows: Sequence[Row], layer: int) -> Tensor:

@@ -41,10 +41,15 @@ class KeysValues:
         return KeysValues(*(part[:, :, :, -keep:] for part in joined))
 
 
+def frequencies(head_dim: int, base: float, device: torch.device) -> Tensor:
+    """How far each pair of channels turns from slot to slot, (head_dim / 2,) float64."""
+    return base ** (-torch.arange(0, head_dim, 2, device=device).double() / head_dim)
+
+
 def rotary(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
     """Cosines and sines for positions (..., S) -> (..., S, head_dim) each."""
-    inverse = base ** (-torch.arange(0, head_dim, 2, device=positions.device).double() / head_dim)
-    angles = positions[..., None].double() * inverse  # an hour of speech is 90,000 positions
+    turns = frequencies(head_dim, base, positions.device)
+    angles = positions[..., None].double() * turns  # an hour of speech is 90,000 positions
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos().float(), angles.sin().float()
 
