@@ -176,8 +176,8 @@ def test_attention_maps_show_where_speech_looks_in_the_text(model: PrefixLanguag
     sums = maps.sum(-1)
     assert float(sums.min()) > 0
     assert float(sums.max()) < 1
-    first = model.transformer.layers[0]
-    first.q_proj.weight.zero_()  # content no longer matters, and position neither where the query is zero
-    first.q_proj.bias.zero_()
+    for name, weight in model.transformer.layers[0].named_parameters():
+        if "q_proj" in name:  # a query of zero sees everything alike
+            weight.zero_()
     flat = attention_maps(model, text, VOICE, random_digits())[0]
     assert torch.allclose(flat, torch.full_like(flat, 1 / (PHONEMES + TOKENS)))
