@@ -103,6 +103,16 @@ def plan(
     return Stretch(conditioning, times), after
 
 
+def lay_out(
+    model: SpeechLanguageModel, symbols: Sequence[int], durations_s: Tensor, tokens: int, voice: Tensor
+) -> Tensor:
+    """A text whose durations (P,) are known, whole and from its beginning -> what each of `tokens` slots hears, (tokens, C)."""
+    encodings, _ = model.text(torch.tensor([list(symbols)], device=voice.device), voice)
+    ends = durations_s.cumsum(0).float()[None].to(voice.device)
+    said = model.condition(encodings, align(torch.nn.functional.pad(ends[:, :-1], (1, 0)), ends, -1, tokens + 1))
+    return model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
+
+
 def _word_times(
     symbols: Sequence[int], owners: Sequence[int], starts_s: Sequence[float], ends_s: Sequence[float], words: int
 ) -> tuple[tuple[float, float], ...]:

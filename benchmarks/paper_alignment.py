@@ -1,0 +1,227 @@
+"""Text and speech, aligned: attention heads that became monotonic by themselves, and what an alignment is good for.
+
+In the prefix layout the model must find its place in the text by attention; the paper sees heads that do it (52 ms). In the aligned
+layout no head looks at text: the plan is the alignment, and for recordings the aligner (voiceagent/model/aligner.py) finds it.
+Either can tell whether speech leaves out or repeats words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from machine import CONSOLE
+from paper_commitment import spearman
+from paper_layouts import Prefix
+from paper_results import Row, Table
+from paper_stand import Spoken, Stand
+from rich.progress import track
+from torch import Tensor
+
+from voiceagent.model.aligner import LABEL_S, Aligner, agreement, best_path
+from voiceagent.model.codec import TOKEN_RATE_HZ
+from voiceagent.model.prefix import attention_maps
+from voiceagent.model.weights import load_aligner
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+FASTEST = 3  # phonemes that a path may go forward in a token
+SHOWN = 6  # heads in the table
+FALSE_ALARMS = 0.02  # share of words that were said and are flagged all the same, on half of the speech
+
+
+def monotonic_path(attention: FloatArray) -> npt.NDArray[np.int64]:
+    """Attention (T, P) -> the phoneme at every token (T,): the best path that never goes back and ends at the end of the text."""
+    tokens, phonemes = attention.shape
+    log_a = np.log(attention + 1e-6)
+    score = np.full((tokens, phonemes), -np.inf)
+    came = np.zeros((tokens, phonemes), np.int64)
+    score[0, : FASTEST + 1] = log_a[0, : FASTEST + 1]
+    for t in range(1, tokens):
+        moves = np.stack([np.pad(score[t - 1], (m, 0), constant_values=-np.inf)[:phonemes] for m in range(FASTEST + 1)])
+        came[t] = moves.argmax(0)
+        score[t] = moves.max(0) + log_a[t]
+    path = np.zeros(tokens, np.int64)
+    path[-1] = phonemes - 1 - int(np.argmax(score[-1, ::-1][: FASTEST + 1]))
+    for t in range(tokens - 1, 0, -1):
+        path[t - 1] = path[t] - came[t, path[t]]
+    return path
+
+
+def onsets_s(path: npt.NDArray[np.int64], phonemes: int) -> FloatArray:
+    """When each phoneme begins (P,): the first token at which the path has reached it."""
+    reached: FloatArray = np.searchsorted(path, np.arange(phonemes)).astype(np.float64) / TOKEN_RATE_HZ
+    return reached
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How well a head follows the text, means over sentences."""
+
+    layer: int
+    head: int
+    forward_share: float  # steps on which the phoneme it looks at most does not go back
+    correlation: float  # rank correlation of that phoneme with the true one
+    error_ms: float  # of phoneme onsets, along the best monotonic path
+
+
+def true_onsets_s(spoken: Spoken) -> FloatArray:
+    """When each phoneme of the teacher's speech begins (P,)."""
+    ends: FloatArray = spoken.canvas.durations_s.cumsum(0).numpy()
+    return np.concatenate(([0.0], ends[:-1]))
+
+
+def true_phonemes(spoken: Spoken) -> npt.NDArray[np.int64]:
+    """The phoneme in the middle of each token (T,)."""
+    ends = spoken.canvas.durations_s.cumsum(0).numpy()
+    middle = (np.arange(len(spoken.digits)) + 0.5) / TOKEN_RATE_HZ
+    return np.minimum(np.searchsorted(ends, middle, side="right"), len(ends) - 1)
+
+
+def follow(attention: FloatArray, spoken: Spoken) -> tuple[float, float, float]:
+    """Attention (T, P) of a head -> share of steps forward, rank correlation, error of onsets in ms."""
+    looked = attention.argmax(1)
+    forward = float((np.diff(looked) >= 0).mean())
+    error_s = np.abs(onsets_s(monotonic_path(attention), attention.shape[1]) - true_onsets_s(spoken)).mean()
+    return forward, spearman(looked, true_phonemes(spoken)), 1000 * float(error_s)
+
+
+def proportional(spoken: Spoken) -> float:
+    """Error of onsets in ms if all phonemes were equally long."""
+    truth = true_onsets_s(spoken)
+    spread = np.arange(len(truth)) / len(truth) * len(spoken.digits) / TOKEN_RATE_HZ
+    return 1000 * float(np.abs(spread - truth).mean())
+
+
+class Listener:
+    """Attention of the prefix layout or the aligner, each as a judge of whether words were said."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.stand, self.head = stand, (0, 0)
+
+    @cached_property
+    def aligner(self) -> Aligner:
+        """The aligner of the voices."""
+        return load_aligner(self.stand.options.weights)
+
+    def maps(self, spoken: Spoken, digits: Tensor) -> npt.NDArray[np.float64]:
+        """Attention of all heads on the text, (layers, heads, T, P)."""
+        layout = self.stand.layout
+        assert isinstance(layout, Prefix)
+        found: FloatArray = (
+            attention_maps(layout.model, torch.tensor(spoken.canvas.symbols), layout.voice, digits).double().numpy()
+        )
+        return found
+
+    def by_attention(self, spoken: Spoken, digits: Tensor) -> FloatArray:
+        """How surely each word was said (words,): the most attention that its phonemes get at any token."""
+        attention = self.maps(spoken, digits)[self.head]
+        owners = np.asarray(spoken.canvas.owners)
+        return np.asarray([attention[:, owners == word].sum(1).max() for word in range(owners.max() + 1)])
+
+    def by_aligner(self, spoken: Spoken, digits: Tensor) -> FloatArray:
+        """How surely each word was said (words,): how well its phonemes agree with the sound where they were found, nats."""
+        log_p, symbols = self._log_p(digits), list(spoken.canvas.symbols)
+        owners = np.asarray(spoken.canvas.owners)
+        try:
+            spent = best_path(log_p, symbols)
+        except ValueError:  # too short for its text
+            return np.full(owners.max() + 1, -np.inf)
+        fit = np.nan_to_num(agreement(log_p, symbols, spent))
+        sums = [float(np.average(fit[own], weights=spent[own] + 1e-9)) for own in _by_word(owners)]
+        return np.asarray(sums)
+
+    def _log_p(self, digits: Tensor) -> npt.NDArray[np.float32]:
+        return self.aligner.log_probabilities(self.stand.voices.codec.quantizer.values(digits[None]))
+
+    def aligner_error_ms(self, spoken: Spoken) -> float:
+        """Error of onsets along the aligner's path."""
+        symbols = list(spoken.canvas.symbols)
+        spent = best_path(self._log_p(spoken.digits), symbols).astype(np.float64) * LABEL_S
+        onsets = np.concatenate(([0.0], np.cumsum(spent)[:-1]))
+        return 1000 * float(np.abs(onsets - true_onsets_s(spoken)).mean())
+
+
+def _by_word(owners: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    return [np.flatnonzero(owners == word) for word in range(owners.max() + 1)]
+
+
+def heads_of(listener: Listener, speech: list[Spoken]) -> list[Head]:
+    """Every head, the best first."""
+    sums: dict[tuple[int, int], list[tuple[float, float, float]]] = {}
+    for spoken in track(speech, "looking at attention", console=CONSOLE):
+        maps = listener.maps(spoken, spoken.digits)
+        for layer in range(maps.shape[0]):
+            for head in range(maps.shape[1]):
+                sums.setdefault((layer, head), []).append(follow(maps[layer, head], spoken))
+    found = [Head(*where, *np.mean(figures, axis=0).tolist()) for where, figures in sums.items()]
+    return sorted(found, key=lambda head: head.error_ms)
+
+
+def alignment(stand: Stand) -> Table:
+    """Which heads follow the text, and how exactly; next to the aligner and to equal lengths."""
+    listener, speech = Listener(stand), stand.teacher_speech
+    rows, data = [], {}
+    if stand.options.layout == "prefix":
+        heads = heads_of(listener, speech)
+        for head in heads[:SHOWN]:
+            figures = {
+                "forward_share": 100 * head.forward_share,
+                "correlation": head.correlation,
+                "error_ms": head.error_ms,
+            }
+            rows.append(Row(f"layer {head.layer}, head {head.head}", figures))
+        best = (heads[0].layer, heads[0].head)
+        data = {"attention": listener.maps(speech[0], speech[0].digits)[best].round(3).tolist()}
+    rows.append(Row("the aligner", {"error_ms": float(np.mean([listener.aligner_error_ms(one) for one in speech]))}))
+    rows.append(Row("all phonemes equally long", {"error_ms": float(np.mean([proportional(one) for one in speech]))}))
+    notes = [
+        f"{len(speech)} sentences by the teacher, whose phoneme times are the truth; heads are numbered from 0, "
+        "those that follow best are shown; a token is 40 ms"
+    ]
+    title = (alignment.__doc__ or "").rstrip(".")
+    return Table("alignment", title, stand.options.layout, stand.voice, rows, notes, data)
+
+
+def damaged(spoken: Spoken, word: int, *, twice: bool) -> Tensor:
+    """The tokens without those of a word, or with those of the word two times."""
+    ends = spoken.canvas.durations_s.cumsum(0)
+    own = [index for index, owner in enumerate(spoken.canvas.owners) if owner == word]
+    first = round(float(ends[own[0]] - spoken.canvas.durations_s[own[0]]) * TOKEN_RATE_HZ)
+    last = max(first + 1, round(float(ends[own[-1]]) * TOKEN_RATE_HZ))
+    middle = spoken.digits[first:last].repeat(2, 1) if twice else spoken.digits[:0]
+    return torch.cat((spoken.digits[:first], middle, spoken.digits[last:]))
+
+
+def check(stand: Stand) -> Table:
+    """Words that were left out or said twice, found by alignment."""
+    listener, speech = Listener(stand), [one for one in stand.teacher_speech if len(one.words) > 3]
+    learnt, tested = speech[::2], speech[1::2]
+    if not tested:
+        raise SystemExit("two sentences of more than three words are needed: raise --limit")
+    surely: Callable[[Spoken, Tensor], FloatArray] = listener.by_aligner
+    if stand.options.layout == "prefix":
+        best = heads_of(listener, learnt)[0]
+        listener.head, surely = (best.layer, best.head), listener.by_attention
+    threshold = float(np.quantile(np.concatenate([surely(one, one.digits) for one in learnt]), FALSE_ALARMS))
+    said = np.concatenate([surely(one, one.digits) for one in track(tested, "listening", console=CONSOLE)])
+    rows = [Row("said once", {"flagged": 100 * float((said < threshold).mean()), "words": float(len(said))})]
+    for label, twice in (("left out", False), ("said twice", True)):
+        flagged = []
+        for one in track(tested, label, console=CONSOLE):
+            for word in range(1, len(one.words) - 1, 3):
+                near = surely(one, damaged(one, word, twice=twice))[max(0, word - 1) : word + 2]
+                flagged.append(bool((near < threshold).any()))
+        rows.append(Row(label, {"flagged": 100 * float(np.mean(flagged)), "words": float(len(flagged))}))
+    by = "the best attention head" if stand.options.layout == "prefix" else "the aligner"
+    notes = [
+        f"judged by {by}; the limit lets {100 * FALSE_ALARMS:.0f}% of the words pass as false alarms on half of the "
+        "speech, the table is the other half; a word is found where it or a neighbour is flagged, so by chance three times the "
+        "first row"
+    ]
+    title = (check.__doc__ or "").rstrip(".")
+    return Table("check", title, stand.options.layout, stand.voice, rows, notes)
