@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
+from voiceagent.adapters import closing
 from voiceagent.encoders import media_type, require
-from voiceagent.errors import InputError
+from voiceagent.errors import InputError, ProtocolError
 from voiceagent.events import AudioFormat
 from voiceagent.pcm import UNKNOWN_LENGTH, wav_header
 from voiceagent.version import __version__
+from voiceagent.wire import json_object
 
 DEFAULT_MODEL = "aura-2-thalia-en"
 # Of their voices, the male ones; joe stands for these and heart for the others.
@@ -37,7 +39,6 @@ RATES_HZ = {"mulaw": 8_000, "alaw": 8_000, "mp3": 22_050, "aac": 22_050, "opus":
 CONTAINERS = {"linear16": ("wav", "none"), "mulaw": ("wav", "none"), "alaw": ("wav", "none"), "opus": ("ogg",)}
 WAV_CODES = {"mulaw": 7, "alaw": 6}
 SPEED_MIN, SPEED_MAX = 0.7, 1.5
-CLOSE_UNSUPPORTED, CLOSE_POLICY, CLOSE_INTERNAL = 1003, 1008, 1011
 _MODEL = re.compile(r"aura(?:-\d+)?-(?P<name>\w+)-(?P<language>[a-z]{2})", re.IGNORECASE | re.ASCII)
 
 MessageType: TypeAlias = Literal["Speak", "Flush", "Clear", "Close", "KeepAlive"]
@@ -47,7 +48,7 @@ MESSAGES: tuple[MessageType, ...] = ("Speak", "Flush", "Clear", "Close", "KeepAl
 class Refusal(Exception):
     """A request that is answered with a status, or a message that closes its connection."""
 
-    def __init__(self, message: str, code: str, *, status: int = 400, close_code: int = CLOSE_POLICY) -> None:
+    def __init__(self, message: str, code: str, *, status: int = 400, close_code: int = closing.POLICY) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
@@ -160,13 +161,12 @@ def decode_message(message: Mapping[str, Any]) -> ClientMessage:
     """
     text = message.get("text")
     if text is None:
-        raise Refusal("a binary message where JSON belongs", "MESSAGE-0000", close_code=CLOSE_UNSUPPORTED)
+        raise Refusal("a binary message where JSON belongs", "MESSAGE-0000", close_code=closing.UNSUPPORTED)
     try:
-        # The standard parser takes lone surrogates: a client may cut its tokens inside a character.
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(f"not JSON: {error}", "DATA-0000") from error
-    kind = fields.get("type") if isinstance(fields, dict) else None
+        fields = json_object(text)
+    except ProtocolError as error:
+        raise Refusal(str(error), "DATA-0000") from error
+    kind = fields.get("type")
     if kind not in MESSAGES:
         raise Refusal(f"a message is a JSON object whose type is one of {', '.join(MESSAGES)}", "DATA-0000")
     if kind != "Speak":

@@ -7,7 +7,6 @@ name. One task reads messages, one writes them; the session between them speaks.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
 from collections import deque
@@ -19,15 +18,13 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events
+from voiceagent.adapters import closing
 from voiceagent.adapters import deepgram_messages as messages
 from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_allowed
-from voiceagent.adapters.deepgram_messages import CLOSE_INTERNAL, Order, Refusal
+from voiceagent.adapters.deepgram_messages import Order, Refusal
 from voiceagent.encoders import StreamEncoder
 from voiceagent.service import Service
 
-CLOSE_NORMAL = 1000
-CLOSE_TIMEOUT_S = 1.0
-REASON_BYTES_MAX = 123
 # Their server sends as fast as it speaks. A minute ahead is as good for a client, and an interruption wastes no more.
 MAX_AHEAD_MS = 60_000
 
@@ -50,13 +47,8 @@ async def stream(websocket: WebSocket) -> None:
         subprotocol=answered_subprotocol(websocket),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
     )
-    service.connections += 1
-    service.metrics.connections.inc()
-    try:
+    with service.client():
         await _Connection(websocket, service, order).run(request_id)
-    finally:
-        service.connections -= 1
-        service.metrics.connections.dec()
 
 
 def _admit(websocket: WebSocket, service: Service) -> Order:
@@ -112,21 +104,18 @@ class _Connection:
         await self._hang_up(failure)
 
     async def _hang_up(self, failure: BaseException | None) -> None:
-        code, reason = CLOSE_NORMAL, ""
+        code, reason = closing.NORMAL, ""
         match failure:
             case Refusal():
                 code, reason = failure.close_code, f"{failure.code}: {failure}"
             case TimeoutError():
-                code, reason = CLOSE_INTERNAL, "NET-0001: the audio was not read in time"
+                code, reason = closing.INTERNAL, "NET-0001: the audio was not read in time"
             case WebSocketDisconnect() | None:
                 pass
             case _:
                 log.error("session %s failed", self._live.id, exc_info=failure)
-                code, reason = CLOSE_INTERNAL, "NET-0000: the service failed; reconnect"
-        reason = reason.encode("utf-8", "replace")[:REASON_BYTES_MAX].decode("utf-8", "ignore")
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # it may have gone already
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._websocket.close(code, reason)
+                code, reason = closing.INTERNAL, "NET-0000: the service failed; reconnect"
+        await closing.close(self._websocket, code, reason)
 
     # Messages in.
 
@@ -135,7 +124,7 @@ class _Connection:
             await self._live.wait_for_calm()
             received = await self._websocket.receive()
             if received["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(received.get("code", CLOSE_NORMAL))
+                raise WebSocketDisconnect(received.get("code", closing.NORMAL))
             message = messages.decode_message(received)
             match message.type:
                 case "Speak":
@@ -232,7 +221,7 @@ class _Connection:
             case events.Warning_():
                 await self._send(messages.warning(event.code.upper(), event.message))
             case events.Error():
-                raise Refusal(event.message, "NET-0000", close_code=CLOSE_INTERNAL)
+                raise Refusal(event.message, "NET-0000", close_code=closing.INTERNAL)
             case _:
                 pass
 

@@ -16,16 +16,14 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events
+from voiceagent.adapters import closing
 from voiceagent.adapters import elevenlabs_messages as messages
 from voiceagent.adapters.auth import authorized, known_token, origin_allowed
 from voiceagent.adapters.elevenlabs_context import Context
-from voiceagent.adapters.elevenlabs_messages import CLOSE_INTERNAL, ClientMessage, Refusal
+from voiceagent.adapters.elevenlabs_messages import ClientMessage, Refusal
 from voiceagent.live import LiveSession
 from voiceagent.service import Service
 
-CLOSE_NORMAL = 1000
-CLOSE_GOING_AWAY = 1001
-REASON_BYTES_MAX = 123
 # Agents play while they listen: further ahead, an interruption would only throw more away.
 MAX_AHEAD_MS = 5_000
 
@@ -44,13 +42,8 @@ async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], Con
         await websocket.send_denial_response(JSONResponse(busy, 503, headers={"Retry-After": "1"}))
         return
     await websocket.accept()
-    service.connections += 1
-    service.metrics.connections.inc()
-    try:
+    with service.client():
         await kind(websocket, service).run()
-    finally:
-        service.connections -= 1
-        service.metrics.connections.dec()
 
 
 class Connection(ABC):
@@ -99,17 +92,12 @@ class Connection(ABC):
                 refusal = Refusal("slow_consumer", "the audio was not read in time")
             case _:
                 log.error("session %s failed", self._live.id, exc_info=failure)
-                refusal = Refusal("internal_error", "the service failed; reconnect", close_code=CLOSE_INTERNAL)
-        try:
-            async with asyncio.timeout(1.0):
-                if refusal is None:
-                    await self._websocket.close(CLOSE_NORMAL if self._leaving else CLOSE_GOING_AWAY)
-                else:
-                    await self._websocket.send_text(messages.error_message(refusal, {}))
-                    reason = str(refusal).encode("utf-8", "replace")[:REASON_BYTES_MAX].decode("utf-8", "ignore")
-                    await self._websocket.close(refusal.close_code, reason)
-        except (RuntimeError, WebSocketDisconnect, TimeoutError):
-            return  # it has gone already
+                refusal = Refusal("internal_error", "the service failed; reconnect", close_code=closing.INTERNAL)
+        if refusal is None:
+            await closing.close(self._websocket, closing.NORMAL if self._leaving else closing.GOING_AWAY)
+        else:
+            told = messages.error_message(refusal, {})
+            await closing.close(self._websocket, refusal.close_code, str(refusal), last_message=told)
 
     async def _watch_drain(self) -> None:
         """Comes back when the service ends and nothing is open; with something open the writer does, or time is up."""
@@ -146,7 +134,7 @@ class Connection(ABC):
                 self._expire()
                 continue
             if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", CLOSE_NORMAL))
+                raise WebSocketDisconnect(message.get("code", closing.NORMAL))
             self._touched_at = self._now
             return messages.decode_message(message)
 
@@ -229,4 +217,4 @@ def refusal_of(error: events.Error) -> Refusal:
     """What ends an utterance, in the vendor's words."""
     if error.code == "no_capacity":
         return Refusal("too_many_concurrent_requests", error.message)
-    return Refusal("internal_error", error.message, close_code=CLOSE_INTERNAL)
+    return Refusal("internal_error", error.message, close_code=closing.INTERNAL)

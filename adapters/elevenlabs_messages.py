@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 
 from voiceagent import events
+from voiceagent.adapters import closing
 from voiceagent.adapters.elevenlabs_alignment import Alignment
 from voiceagent.encoders import require
 from voiceagent.errors import InputError
 
-CLOSE_POLICY = 1008
-CLOSE_INTERNAL = 1011
 INACTIVITY_MAX_S = 180.0
 SCHEDULE_MIN, SCHEDULE_MAX = 50, 500
 DEFAULT_FORMAT = "mp3_44100_128"
@@ -58,7 +57,7 @@ class Refusal(Exception):
         close_code: of a WebSocket.
     """
 
-    def __init__(self, reason: str, message: str, *, status: int = 400, close_code: int = CLOSE_POLICY) -> None:
+    def __init__(self, reason: str, message: str, *, status: int = 400, close_code: int = closing.POLICY) -> None:
         super().__init__(message)
         self.reason = reason
         self.status = status
@@ -193,7 +192,7 @@ def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
     if voice_id in voices:
         return voice_id
     if voice_id == "default" or voice_id in KNOWN_VOICES:
-        wanted = KNOWN_VOICES.get(voice_id, "heart")
+        wanted = KNOWN_VOICES.get(voice_id, events.DEFAULT_VOICE)
         return wanted if wanted in voices else voices[0]
     here = ", ".join(voices)
     message = f"A voice with voice_id {voice_id[:80]} does not exist. Voices here: {here}."

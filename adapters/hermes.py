@@ -31,6 +31,7 @@ from voiceagent.config import MqttConfig
 from voiceagent.encoders import StreamEncoder
 from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
 from voiceagent.service import Service
+from voiceagent.wire import json_object
 
 SAY, SAID, FAILED = "hermes/tts/say", "hermes/tts/sayFinished", "hermes/error/tts"
 GET_VOICES, VOICES = "rhasspy/tts/getVoices", "rhasspy/tts/voices"
@@ -184,11 +185,8 @@ def read_say(payload: bytes) -> Say:
     Raises:
         ProtocolError: not one.
     """
-    try:
-        fields = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"{SAY}: not JSON: {error}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
+    fields = json_object(payload, SAY)
+    if not isinstance(fields.get("text"), str):
         raise ProtocolError(f"{SAY}: a JSON object with `text` is needed")
     snake = "site_id" in fields or "session_id" in fields
     site = fields.get("site_id" if snake else "siteId") or "default"

@@ -151,7 +151,7 @@ def read_request(message: Message, reply: Reply, defaults: dict[str, Any], *, pl
     if plain:
         fields: dict[str, Any] = {"text": payload.decode("utf-8", "replace")}
     else:
-        fields = _json_object(payload)
+        fields = wire.json_object(payload)
     utterance = fields.get("id") if isinstance(fields.get("id"), str) else None
     text = fields.pop("text", None)
     end = fields.pop("end", text is not None)
@@ -171,7 +171,7 @@ def read_piece(payload: bytes) -> Piece:
     Raises:
         ProtocolError: not one.
     """
-    fields = _json_object(payload)
+    fields = wire.json_object(payload)
     utterance = fields.get("id") if isinstance(fields.get("id"), str) else None
     number = fields.pop("n", None)
     if not isinstance(number, int | None) or isinstance(number, bool):
@@ -180,16 +180,6 @@ def read_piece(payload: bytes) -> Piece:
     if not isinstance(command, events.Text | events.Flush | events.End | events.Cancel | events.Played):
         raise ProtocolError(f"{command.type} belongs elsewhere; here: text, flush, end, cancel, played")
     return Piece(command, number)
-
-
-def _json_object(payload: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ProtocolError(f"a message is a JSON object, not {type(fields).__name__}")
-    return fields
 
 
 def event_messages(event: events.Event, reply: Reply, more: dict[str, Any]) -> list[Outgoing]:

@@ -9,7 +9,7 @@ A client that goes away, or leaves its audio unread, stops its speech.
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
@@ -19,8 +19,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from voiceagent import events
-from voiceagent.errors import InputError, SynthesisError
+from voiceagent.errors import InputError, ProtocolError, SynthesisError
 from voiceagent.service import Service
+from voiceagent.wire import json_object
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,9 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
     except ClientDisconnect as error:
         raise InputError("the body is not complete") from error
     try:
-        # The standard parser takes lone surrogates: a text may have been cut inside a character.
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the body is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"the body is a JSON object, not {type(fields).__name__}")
-    return fields
+        return json_object(body, "the body")
+    except ProtocolError as error:
+        raise InputError(str(error)) from error
 
 
 class Speech:
@@ -67,13 +64,12 @@ class Speech:
     def __init__(
         self, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
     ) -> None:
-        self._service = service
+        self._metrics = service.metrics
         self._hear = hear
         self._live = service.connect(paced=False)
         self._first: events.Audio | events.Done | None = None
-        self._closed = False
-        service.connections += 1
-        service.metrics.connections.inc()
+        self._counted = contextlib.ExitStack()
+        self._counted.enter_context(service.client())
         for command in (start, events.Text(start.id, text), events.End(start.id)):
             self._live.feed(command)
 
@@ -108,15 +104,12 @@ class Speech:
 
     def close(self) -> None:
         """Stops it, where it has not come to its end."""
-        if not self._closed:
-            self._closed = True
-            self._live.close()
-            self._service.connections -= 1
-            self._service.metrics.connections.dec()
+        self._live.close()
+        self._counted.close()
 
     async def _next(self) -> events.Audio | events.Done:
         while (event := await self._live.next_event()) is not None:
-            self._service.metrics.observe(event)
+            self._metrics.observe(event)
             if isinstance(event, events.Audio | events.Done):
                 return event
             if isinstance(event, events.Words) and self._hear is not None:

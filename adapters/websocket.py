@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent import events, wire
+from voiceagent.adapters import closing
 from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_allowed, unauthorized
 from voiceagent.adapters.conversation import Conversation, Conversations
 from voiceagent.encoders import require
@@ -24,17 +25,11 @@ from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
 from voiceagent.service import Service
 
 PATH = "/v1/stream"
-CLOSE_NORMAL = 1000
-CLOSE_GOING_AWAY = 1001
-CLOSE_ABNORMAL = 1006
-CLOSE_POLICY = 1008
-CLOSE_INTERNAL = 1011
 CLOSE_RESUMED_ELSEWHERE = 4001
 CLOSE_SLOW_CONSUMER = 4008
 CLOSE_IDLE = 4009
 # A client that says one of these does not come back: it has closed the socket, or its page was left.
-GOODBYES = (CLOSE_NORMAL, CLOSE_GOING_AWAY, 1005)
-CLOSE_TIMEOUT_S = 1.0
+GOODBYES = (closing.NORMAL, closing.GOING_AWAY, closing.NO_CODE)
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +48,8 @@ async def stream(websocket: WebSocket) -> None:
         await websocket.send_denial_response(busy)
         return
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
-    service.connections += 1
-    service.metrics.connections.inc()
-    try:
+    with service.client():
         await _Connection(websocket).run()
-    finally:
-        service.connections -= 1
-        service.metrics.connections.dec()
 
 
 async def _refuse_entry(websocket: WebSocket) -> None:
@@ -71,7 +61,7 @@ async def _refuse_entry(websocket: WebSocket) -> None:
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
     message = "a valid token is needed: ?token=..., or the subprotocols token, <token>"
     await websocket.send_text(wire.encode_event(events.Error(None, "unauthorized", message, fatal=True)))
-    await websocket.close(CLOSE_POLICY, "unauthorized")
+    await websocket.close(closing.POLICY, "unauthorized")
 
 
 @dataclass(eq=False)
@@ -106,7 +96,7 @@ class _Connection:
 
         reader, writer = task("read", self._read()), task("write", self._write())
         self._tasks = [reader, writer, task("idle", self._watch_idle()), task("drain", self._watch_drain())]
-        ending = _Ending(CLOSE_INTERNAL, "the service failed; reconnect")
+        ending = _Ending(closing.INTERNAL, "the service failed; reconnect")
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             if writer.done():
@@ -151,22 +141,20 @@ class _Connection:
             return endings[0]
         for failure in failures:
             if isinstance(failure, WebSocketDisconnect):
-                return _Ending(CLOSE_ABNORMAL, comes_back=True)
+                return _Ending(closing.ABNORMAL, comes_back=True)
             if isinstance(failure, TimeoutError):
                 return _Ending(CLOSE_SLOW_CONSUMER, comes_back=True)
             if failure is not None:
                 log.error("session %s failed", self._conversation.live.id, exc_info=failure)
-                return _Ending(CLOSE_INTERNAL, "the service failed; reconnect")
-        return _Ending(CLOSE_NORMAL, last_words=True)  # the client said close
+                return _Ending(closing.INTERNAL, "the service failed; reconnect")
+        return _Ending(closing.NORMAL, last_words=True)  # the client said close
 
     async def _close(self, ending: _Ending) -> None:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # it may have gone already
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                if ending.error is not None:
-                    code = "internal" if ending.code == CLOSE_INTERNAL else "idle_timeout"
-                    error = events.Error(None, code, ending.error, retryable=True, fatal=True)
-                    await self._websocket.send_text(wire.encode_event(error))
-                await self._websocket.close(ending.code)
+        last_message = None
+        if ending.error is not None:
+            code = "internal" if ending.code == closing.INTERNAL else "idle_timeout"
+            last_message = wire.encode_event(events.Error(None, code, ending.error, retryable=True, fatal=True))
+        await closing.close(self._websocket, ending.code, last_message=last_message)
 
     # Commands in.
 
@@ -176,7 +164,7 @@ class _Connection:
             message = await self._websocket.receive()
             self._touch()
             if message["type"] == "websocket.disconnect":
-                code = message.get("code", CLOSE_ABNORMAL)
+                code = message.get("code", closing.ABNORMAL)
                 # uvicorn says 1005 for a connection that broke too, but then it has no reason to tell.
                 raise _Ending(code, comes_back=code not in GOODBYES or "reason" not in message)
             try:
@@ -263,4 +251,4 @@ class _Connection:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._service.config.drain_s):
                 await self._conversation.wait_until_said()
-        raise _Ending(CLOSE_GOING_AWAY, last_words=True)
+        raise _Ending(closing.GOING_AWAY, last_words=True)

@@ -82,18 +82,15 @@ async def _serve(
     service: Service, settings: WyomingConfig, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """One connection, from its first byte to its end; whatever goes wrong ends this connection alone."""
-    service.connections += 1
-    service.metrics.connections.inc()
     try:
-        if service.connections > service.config.max_connections:
-            await _sorry(writer, NoCapacity("every connection is taken; try again later"))
-        else:
-            await _Client(service, settings, reader, writer).run()
+        with service.client():
+            if service.connections > service.config.max_connections:
+                await _sorry(writer, NoCapacity("every connection is taken; try again later"))
+            else:
+                await _Client(service, settings, reader, writer).run()
     except Exception:
         log.exception("a Wyoming connection failed")
     finally:
-        service.connections -= 1
-        service.metrics.connections.dec()
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(1.0):

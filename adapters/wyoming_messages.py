@@ -7,7 +7,6 @@ stream; here it has a limit and an error that says what is wrong.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -18,10 +17,10 @@ from wyoming.tts import Synthesize, SynthesizeStart, SynthesizeVoice
 from voiceagent import events
 from voiceagent.errors import ProtocolError
 from voiceagent.version import __version__
+from voiceagent.wire import json_object
 
 ATTRIBUTION = Attribution(name="voiceagent", url="")
 TEXT_FORMATS = ("text", "ssml")
-DEFAULT_VOICE = "heart"
 
 Request = TypeVar("Request", covariant=True)
 
@@ -41,12 +40,12 @@ async def read_event(reader: asyncio.StreamReader, max_bytes: int) -> Event | No
     """
     try:
         line = await reader.readuntil(b"\n")
-        header = _json_object(line, "the first line of an event")
+        header = json_object(line, "the first line of an event")
         data = header.get("data") or {}
         if not isinstance(data, dict):
             raise ProtocolError("`data` of an event is a JSON object")
         if data_length := _length(header, "data_length", max_bytes):
-            data = {**data, **_json_object(await reader.readexactly(data_length), "the data of an event")}
+            data = {**data, **json_object(await reader.readexactly(data_length), "the data of an event")}
         payload = None
         if payload_length := _length(header, "payload_length", max_bytes):
             payload = await reader.readexactly(payload_length)
@@ -58,16 +57,6 @@ async def read_event(reader: asyncio.StreamReader, max_bytes: int) -> Event | No
     if not isinstance(kind, str):
         raise ProtocolError("an event without a `type`")
     return Event(kind, data, payload)
-
-
-def _json_object(encoded: bytes, what: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(encoded)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"{what} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ProtocolError(f"{what} is a JSON object, not {type(fields).__name__}")
-    return fields
 
 
 def _length(header: dict[str, Any], name: str, max_bytes: int) -> int:
@@ -108,7 +97,7 @@ def start_of(
         here = ", ".join(TEXT_FORMATS)
         raise ProtocolError(f"unknown text_format {request.text_format!r}; formats here: {here}", code="bad_request")
     asked = request.voice or SynthesizeVoice()
-    voice = asked.name or (DEFAULT_VOICE if DEFAULT_VOICE in voices else voices[0])
+    voice = asked.name or (events.DEFAULT_VOICE if events.DEFAULT_VOICE in voices else voices[0])
     if asked.speaker and asked.speaker != voice:
         message = f"unknown speaker {asked.speaker!r}; the voice {voice!r} has one speaker: {voice}"
         raise ProtocolError(message, code="unknown_speaker")

@@ -25,6 +25,7 @@ from voiceagent import events
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.config import Limits
 from voiceagent.errors import InputError, UnknownVoice
+from voiceagent.events import DEFAULT_VOICE
 from voiceagent.live import LiveSession, chunker_with, warm_up
 from voiceagent.policy import Setting, SpeechPolicy
 from voiceagent.session import MakeChunker, SpeechEngine
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from voiceagent.events import Samples
 
 __all__ = ["AgentSession", "Clip", "Engine", "Frame", "VoiceAgent", "load_engine", "speak"]
-
-DEFAULT_VOICE = "heart"
 
 
 class Engine(SpeechEngine, Protocol):

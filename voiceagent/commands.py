@@ -10,6 +10,7 @@ from voiceagent.formats import AudioFormat
 from voiceagent.policy import Setting, SpeechPolicy
 
 LANGUAGES = ("en",)
+DEFAULT_VOICE = "heart"
 SPEED_MIN, SPEED_MAX = 0.5, 2.0
 STEPS_MAX = 64
 
@@ -22,7 +23,7 @@ class SpeakOptions:
         ValueError: a value is out of range.
     """
 
-    voice: str = "heart"
+    voice: str = DEFAULT_VOICE
     speed: float = 1.0
     """Rate of speech, 0.5 to 2.0; 2.0 is twice as fast."""
     seed: int = 0
@@ -49,7 +50,7 @@ class Start:
 
     type: ClassVar[str] = "start"
     id: str
-    voice: str = "heart"
+    voice: str = DEFAULT_VOICE
     format: AudioFormat = field(default_factory=AudioFormat)
     language: str = "en"
     speed: float = 1.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from voiceagent.commands import (
+    DEFAULT_VOICE,
     LANGUAGES,
     SPEED_MAX,
     SPEED_MIN,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BIT_RATES",
     "COMPRESSED",
+    "DEFAULT_VOICE",
     "ENCODINGS",
     "LANGUAGES",
     "OPUS_RATES_HZ",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
@@ -39,6 +40,17 @@ class Service:
     def open_utterances(self) -> int:
         """Utterances of all sessions that are open."""
         return sum(len(session.received) for session in self._sessions if not session.closed)
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[None]:
+        """Counts a client for as long as the block lasts."""
+        self.connections += 1
+        self.metrics.connections.inc()
+        try:
+            yield
+        finally:
+            self.connections -= 1
+            self.metrics.connections.dec()
 
     def connect(self, *, paced: bool = True) -> LiveSession:
         """A session for a client; inside a running event loop.

@@ -56,19 +56,32 @@ _EVENTS: dict[str, type[Any]] = {
 AudioHeader: TypeAlias = tuple[int, int, int, int]
 
 
+def json_object(encoded: str | bytes | bytearray, what: str = "a message") -> dict[str, Any]:
+    """The JSON object that somebody else has written.
+
+    Args:
+        what: it is, for the error.
+
+    Raises:
+        ProtocolError: not JSON, or not an object.
+    """
+    try:
+        # The standard parser takes lone surrogates: a client may cut its tokens inside a character.
+        fields = json.loads(encoded)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"{what} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ProtocolError(f"{what} is a JSON object, not {type(fields).__name__}")
+    return fields
+
+
 def decode_command(message: str | bytes) -> events.Command:
     """Reads a control message.
 
     Raises:
         ProtocolError: not JSON, no known type, or a value that is missing or out of range.
     """
-    try:
-        # The standard parser takes lone surrogates: a client may cut its tokens inside a character.
-        fields = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ProtocolError(f"a message is a JSON object, not {type(fields).__name__}")
+    fields = json_object(message)
     utterance = fields.get("id") if isinstance(fields.get("id"), str) else None
     kind = fields.pop("type", None)
     command = _COMMANDS.get(kind) if isinstance(kind, str) else None
