@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ class ObservedEngine:
         """Bring the engine down."""
         self._inner.close()
 
-    def open(self, options: events.SpeakOptions, deliver: Callable[[events.Output], None]) -> int:
+    def open(
+        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
+    ) -> int:
         """Open a stream and forget the notes about the one before."""
         self._lengths = lengths = []
 
@@ -39,7 +41,7 @@ class ObservedEngine:
                 lengths.append(len(output.samples))
             deliver(output)
 
-        return self._inner.open(options, note)
+        return self._inner.open(options, note, owner=owner)
 
     def speak(self, stream: int, chunk: Chunk) -> None:
         """Queue a chunk."""

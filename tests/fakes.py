@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 
@@ -93,7 +93,9 @@ class FakeEngine:
             self._jobs.put(None)
             self._thread.join()
 
-    def open(self, options: events.SpeakOptions, deliver: Callable[[events.Output], None]) -> int:
+    def open(
+        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
+    ) -> int:
         if options.voice not in self.voices:
             raise UnknownVoice(options.voice, self.voices)
         if len(self.live) >= self.max_streams:

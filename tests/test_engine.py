@@ -6,6 +6,8 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +131,43 @@ def test_a_failure_ends_one_stream_only(engine: Engine) -> None:
     end = outputs(bad)[-1]
     assert isinstance(end, Finished)
     assert end.error == "RuntimeError: boom"
+    assert outputs(good)[-1] == Finished()
+
+
+def test_a_listener_who_is_gone_ends_one_stream_only(engine: Engine) -> None:
+    good, deliver_good = listen()
+
+    def gone(_: Output) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    left, sound = engine.open(SpeakOptions(), gone), engine.open(SpeakOptions(), deliver_good)
+    engine.speak(left, chunk("wʌn", final=True))
+    engine.speak(sound, chunk("tu", final=True))
+    assert outputs(good)[-1] == Finished()
+    for _ in range(3):  # and its place is free again
+        engine.cancel(engine.open(SpeakOptions(), deliver_good))
+
+
+@pytest.mark.parametrize("step", ["close", "sound"])
+def test_a_failure_of_the_codec_ends_one_stream_only(
+    engine: Engine, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaker = engine._speaker
+    honest = getattr(speaker, step)
+
+    def failing(*arguments: Any) -> Any:
+        said = arguments[0] if step == "sound" else [SimpleNamespace(manner=arguments[1])]
+        if any(one.manner.voice == "joe" for one in said):
+            raise RuntimeError("broken")
+        return honest(*arguments)
+
+    monkeypatch.setattr(speaker, step, failing)
+    bad, deliver_bad = listen()
+    good, deliver_good = listen()
+    streams = [engine.open(SpeakOptions(voice=v), d) for v, d in (("joe", deliver_bad), ("heart", deliver_good))]
+    for stream in streams:
+        engine.speak(stream, chunk("wʌn tu θɹi", final=True))
+    assert outputs(bad)[-1] == Finished(error="RuntimeError: broken")
     assert outputs(good)[-1] == Finished()
 
 

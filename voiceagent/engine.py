@@ -8,11 +8,12 @@ thread. It does not know transports, sessions or wall-clock pacing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ import torch
 from voiceagent.errors import InputError, NoCapacity
 from voiceagent.events import Finished, Notice, Output, SpeakOptions, Speech, WordTime
 from voiceagent.model.block_decoder import OpenBlock
-from voiceagent.model.speaker import Manner, Samples, Speaker, SpeakerState
+from voiceagent.model.speaker import Manner, Said, Samples, Speaker, SpeakerState
 from voiceagent.model.weights import load, voice_index
 from voiceagent.scheduler import Scheduler
 
@@ -97,8 +98,10 @@ class Engine:
         if self._thread.is_alive():
             self._thread.join()
 
-    def open(self, options: SpeakOptions, deliver: Callable[[Output], None]) -> int:
+    def open(self, options: SpeakOptions, deliver: Callable[[Output], None], *, owner: Hashable = None) -> int:
         """Open a stream; `deliver` is called on the device thread with its outputs, the last of which is a `Finished`.
+
+        Owners, such as connections, have their turn alike, however many streams each has.
 
         Raises:
             UnknownVoice: no voice of that name.
@@ -113,7 +116,7 @@ class Engine:
             self._opened += 1
             manner = Manner(options.voice, options.speed, options.seed, options.steps)
             self._streams[self._opened] = Stream(manner, deliver)
-            self._scheduler.admit(self._opened)
+            self._scheduler.admit(self._opened, owner)
             return self._opened
 
     def speak(self, stream: int, chunk: Chunk) -> None:
@@ -151,7 +154,9 @@ class Engine:
         """Wait for work; the streams whose turn it is, or none when the engine closes."""
         with self._wake:
             while not self._closing:
-                ready = [n for n, s in self._streams.items() if s.speaking or s.chunks or s.cancelled]
+                if cancelled := [n for n, s in self._streams.items() if s.cancelled]:
+                    return cancelled
+                ready = [n for n, s in self._streams.items() if s.speaking or s.chunks]
                 if turn := self._scheduler.pick(ready, time.monotonic()):
                     return turn
                 self._wake.wait()
@@ -161,20 +166,24 @@ class Engine:
         with self._wake:
             stream = self._streams.pop(number)
             self._scheduler.retire(number)
-        stream.deliver(finished)
+        with contextlib.suppress(Exception):  # whoever listened may be gone, and others are there
+            stream.deliver(finished)
 
     def _tick(self, turn: list[int]) -> None:
         """Move every stream of the turn a step on, and let those whose block is done be heard."""
         ready = self._each(turn, self._prepare)
-        moving = [number for number in ready if self._streams[number].block is not None]
-        try:
-            self._advance(moving)
-        except Exception:  # one of them is at fault; the others go on
-            self._each(moving, lambda number, _: self._advance([number]))
+        self._together([n for n in ready if self._streams[n].block is not None], self._advance)
         done = [n for n in ready if n in self._streams and ((b := self._streams[n].block) is None or b.done)]
-        said = {n: self._speaker.close(s.state, s.manner, s.block) for n in done for s in [self._streams[n]]}
-        for number, (samples, state) in zip(said, self._speaker.sound(list(said.values())), strict=True):
-            self._hear(number, self._streams[number], samples, state)
+        first = [n for n in done if not self._scheduler.sounded(n)]  # does not wait until others have become sound
+        for numbers in filter(None, (first, [n for n in done if n not in first])):
+            self._sound(numbers)
+
+    def _together(self, numbers: list[int], work: Callable[[list[int]], None]) -> None:
+        """Do something for all streams at once; if that fails, one by one: who is at fault dies, the others go on."""
+        try:
+            work(numbers)
+        except Exception:
+            self._each(numbers, lambda number, _: work([number]))
 
     def _each(self, numbers: list[int], work: Callable[[int, Stream], None]) -> list[int]:
         """Do something for each stream; one that fails or is over is retired. The others are returned."""
@@ -204,6 +213,20 @@ class Engine:
             blocks = [block for number in numbers if (block := self._streams[number].block) is not None]
             for number, block in zip(numbers, self._speaker.decoder.tick(blocks), strict=True):
                 self._streams[number].block = block
+
+    def _sound(self, numbers: list[int]) -> None:
+        """The blocks of these streams, which are done, become sound and are delivered."""
+        said: dict[int, Said] = {}
+        sounds: dict[int, tuple[Samples, SpeakerState]] = {}
+
+        def close(number: int, stream: Stream) -> None:
+            said[number] = self._speaker.close(stream.state, stream.manner, stream.block)
+
+        def decode(numbers: list[int]) -> None:
+            sounds.update(zip(numbers, self._speaker.sound([said[number] for number in numbers]), strict=True))
+
+        self._together(self._each(numbers, close), decode)
+        self._each(list(sounds), lambda number, stream: self._hear(number, stream, *sounds[number]))
 
     def _hear(self, number: int, stream: Stream, samples: Samples, state: SpeakerState) -> None:
         """Deliver what a block has become."""

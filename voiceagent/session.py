@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import ProtocolError, VoiceAgentError
+from voiceagent.errors import ProtocolError, TextBufferFull, VoiceAgentError
 from voiceagent.policy import Setting
 from voiceagent.reading import Chunker
 from voiceagent.utterance import Utterance
@@ -40,8 +40,10 @@ class SpeechEngine(Protocol):
     sample_rate: int
     voices: tuple[str, ...]
 
-    def open(self, options: events.SpeakOptions, deliver: Callable[[events.Output], None]) -> int:
-        """Opens a stream; `deliver` is called on the engine's thread."""
+    def open(
+        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
+    ) -> int:
+        """Opens a stream; `deliver` is called on the engine's thread. Owners have their turns alike, whatever each has open."""
         ...
 
     def speak(self, stream: int, chunk: Chunk) -> None:
@@ -171,7 +173,7 @@ class Session:
         stream = self._next_stream()
         chunker = self._make_chunker(start.speech)
         try:
-            engine_stream = self._engine.open(start.options, partial(self._post, stream))
+            engine_stream = self._engine.open(start.options, partial(self._post, stream), owner=self.id)
         except VoiceAgentError as error:
             self.refuse(start.id, error)
             return
@@ -202,9 +204,7 @@ class Session:
         match command:
             case events.Text(text=text):
                 if not self.has_room(command.id, len(text)):
-                    limit = self.limits.max_text_buffer
-                    message = f"more than {limit} characters wait to be spoken; these {len(text)} were not taken"
-                    self._control.append(events.Error(command.id, "text_buffer_full", message, retryable=True))
+                    self.refuse(command.id, TextBufferFull(self.limits.max_text_buffer, len(text)))
                     return
                 utterance.feed(text, now)
             case events.Flush():
