@@ -17,9 +17,10 @@ from voiceagent.model.prefix import (
     fill_prefix,
     generate_prefix,
     positions,
+    stream_prefix,
     visible,
 )
-from voiceagent.training.masking import block_causal
+from voiceagent.training.masking import block_causal, hidden_slots
 
 PHONEMES, TOKENS, VOICE = 13, 21, 1
 
@@ -143,6 +144,22 @@ def test_text_is_not_forgotten_however_long_the_speech(model: PrefixLanguageMode
     mask = visible(present, spoken, causal(long))
     logits = model(model.text(text[None], present), speech, positions(present, spoken), mask)
     assert torch.equal(torch.stack([part[0, -5:].argmax(-1) for part in logits], -1), digits[-5:])
+
+
+def test_blocks_equal_a_forward_over_noisy_and_clean_copies(model: PrefixLanguageModel, text: Tensor) -> None:
+    """The cache of streaming is what training saw: one step a block, so that every slot of it is masked."""
+    packed = PackedModel(model, torch.float32)
+    digits, passes = stream_prefix(model, text, VOICE, TOKENS, 6, DecodingOptions(steps=1), packed=packed)
+    assert passes == 1 + 4
+    blocks = torch.arange(TOKENS) // 6
+    hidden = hidden_slots(torch.ones(1, TOKENS, dtype=torch.bool), blocks)
+    copies = [model.speech(digits[None], which, torch.tensor([VOICE])) for which in (hidden, torch.zeros_like(hidden))]
+    present, spoken = there(PHONEMES, PHONEMES), there(TOKENS, TOKENS)
+    where = positions(present, spoken)
+    where = torch.cat((where, where[..., -TOKENS:]), -1)
+    mask = visible(present, spoken.repeat(1, 2), block_causal(blocks))
+    logits = model(model.text(text[None], present), torch.cat(copies, 1), where, mask)
+    assert torch.equal(torch.stack([part[0, :TOKENS].argmax(-1) for part in logits], -1), digits)
 
 
 def test_filling_in_one_step_takes_what_is_most_probable(model: PrefixLanguageModel, text: Tensor) -> None:

@@ -202,13 +202,14 @@ def _train_lm(
     data: Path, run: Path, options: LanguageModelTraining | PrefixTraining, start: Path | None = None
 ) -> None:
     from voiceagent.model.language_model import LanguageModelConfig
+    from voiceagent.model.prefix import CONFIG
     from voiceagent.training.language_model import train_language_model
     from voiceagent.training.plots import draw_curves
     from voiceagent.training.prefix import PrefixTraining, train_prefix
 
     _need(data / "tokens" / VOICES[0], "tokens")
     if isinstance(options, PrefixTraining):
-        train_prefix(data / "tokens", run, LanguageModelConfig(), options, start=start)
+        train_prefix(data / "tokens", run, CONFIG, options, start=start)
     else:
         train_language_model(data / "tokens", run, LanguageModelConfig(), options, start=start)
     draw_curves([run], run / "curves.png")
