@@ -57,10 +57,11 @@ class Engine:
         max_streams: streams that may be open at once.
         threads: threads of the tensor library; by default one, which is faster than two for these sizes.
         precision: "float32", "bfloat16", or None for the faster one on this machine.
+        device: "cpu" or "cuda"; by default what VOICEAGENT_DEVICE says, else the processor.
 
     Raises:
         ModelError: the weights cannot be read.
-        InputError: no such precision.
+        InputError: no such precision, or no such device here.
     """
 
     def __init__(
@@ -71,10 +72,13 @@ class Engine:
         max_streams: int = 16,
         threads: int | None = None,
         precision: str | None = None,
+        device: str | None = None,
     ) -> None:
         from voiceagent.text.phonemizer import MisakiPhonemizer
 
-        self._speaker = Speaker(load(weights), _dtype(precision or os.environ.get("VOICEAGENT_PRECISION")))
+        voices = load(weights, device=device or os.environ.get("VOICEAGENT_DEVICE") or "cpu")
+        dtype = _dtype(precision or os.environ.get("VOICEAGENT_PRECISION"))
+        self._speaker = Speaker(voices, dtype, streams=max_streams + 1)  # one for the warm-up
         self._phonemize: Phonemizer = phonemizer or MisakiPhonemizer()
         self._threads = threads or int(os.environ.get("VOICEAGENT_THREADS", "1"))
         self.sample_rate = 24_000
@@ -145,6 +149,7 @@ class Engine:
         """Speak a word to nobody, so that the first listener does not pay for first calls."""
         if warm := getattr(self._phonemize, "warm", None):
             warm()
+        self._speaker.decoder.warm_up()
         manner = Manner(self.voices[0])
         state = self._speaker.plan(SpeakerState(), manner, ("həlˈO,", "wˈɜɹld."), final=True)
         while self._speaker.remaining(state):

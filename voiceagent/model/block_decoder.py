@@ -12,12 +12,13 @@ its last value is dropped: nobody has to say that it is over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
 from voiceagent.model import decoding
 from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
+from voiceagent.model.device_decoding import DeviceDecoder
 from voiceagent.model.packed import PackedModel
 
 
@@ -85,3 +86,9 @@ class PackedDecoder:
 
     def warm_up(self) -> None:
         """Nothing is kept between calls."""
+
+
+def decoder_for(model: PackedModel, *, streams: int, longest: int) -> BlockDecoder[Any, Any]:
+    """What decodes blocks of up to `longest` tokens where the model is: on a GPU with all memory there, else the reference."""
+    on_gpu = model.device.type == "cuda"
+    return DeviceDecoder(model, streams=streams, longest=longest) if on_gpu else PackedDecoder(model)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from voiceagent.model import stretch
-from voiceagent.model.block_decoder import BlockDecoder, OpenBlock, PackedDecoder
+from voiceagent.model.block_decoder import OpenBlock, decoder_for
 from voiceagent.model.codec import Decoder, DecoderState, StreamPart
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.packed import PackedModel
@@ -87,13 +87,14 @@ class Said:
 
 
 class Speaker:
-    """The voices and the operations on a `SpeakerState`; it takes the voices over and makes them fast (projection.py)."""
+    """The voices and the operations on a `SpeakerState`; it takes the voices over and makes them fast (projection.py).
 
-    def __init__(
-        self, voices: Voices, dtype: torch.dtype | None = None, *, decoder: BlockDecoder[Any, Any] | None = None
-    ) -> None:
+    Everything is where the voices are. On a GPU there is room for `streams` streams at once.
+    """
+
+    def __init__(self, voices: Voices, dtype: torch.dtype | None = None, *, streams: int = 1) -> None:
         self.voices = voices
-        self.decoder: BlockDecoder[Any, Any] = decoder or PackedDecoder(PackedModel(voices.model, dtype))
+        self.decoder = decoder_for(PackedModel(voices.model, dtype), streams=streams, longest=BLOCK + CRUMBS - 1)
         self.model = self.decoder.model
         prepare_decoder(voices.codec.decoder, self.model.dtype)
         prepare(voices.model.text, self.model.dtype)
@@ -121,7 +122,7 @@ class Speaker:
             return replace(state, stretch=None, offset=0, final=final)
         if not words and pause_s <= 0 and not final:
             return replace(state, stretch=None, offset=0)
-        voice = torch.tensor([voice_index(self.voices, manner.voice)])
+        voice = torch.tensor([voice_index(self.voices, manner.voice)], device=self.model.device)
         planned, script = stretch.plan(
             self.voices.model,
             state.script,
@@ -148,7 +149,8 @@ class Speaker:
             return None
         conditioning = state.stretch.conditioning[state.offset : state.offset + count]
         speech = state.speech or self.decoder.begin()
-        return self.decoder.open(speech, conditioning, self.options(manner, count), seed=manner.seed)
+        opened: OpenBlock = self.decoder.open(speech, conditioning, self.options(manner, count), seed=manner.seed)
+        return opened
 
     def close(self, state: SpeakerState, manner: Manner, block: OpenBlock | None) -> Said:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""

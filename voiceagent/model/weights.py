@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from voiceagent.errors import ModelError, UnknownVoice
+from voiceagent.errors import InputError, ModelError, UnknownVoice
 from voiceagent.model.aligner import Aligner, AlignerConfig
 from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.decoding import DecodingOptions
@@ -131,7 +131,14 @@ def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
 
     Raises:
         ModelError: a file is missing, cut short, or does not fit the others.
+        InputError: there is no such device here.
     """
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"unknown device {device!r}: choose cpu or cuda, or leave it out")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "device cuda was asked for, but torch finds no GPU: install a driver and a CUDA build of torch, or choose cpu"
+        )
     folder = folder or SHIPPED
     tables = _read(folder)
     try:
