@@ -20,7 +20,7 @@ from voiceagent.model.prefix import (
     stream_prefix,
     visible,
 )
-from voiceagent.training.masking import block_causal, hidden_slots
+from voiceagent.training.masking import block_causal, withheld
 
 PHONEMES, TOKENS, VOICE = 13, 21, 1
 
@@ -45,12 +45,12 @@ def there(count: int, of: int) -> Tensor:
 
 
 def predicted(
-    model: PrefixLanguageModel, text: Tensor, digits: Tensor, hidden: Tensor | None = None, seen: Tensor | None = None
+    model: PrefixLanguageModel, text: Tensor, digits: Tensor, masked: Tensor | None = None, seen: Tensor | None = None
 ) -> Tensor:
     """Logits of an utterance alone, (T, codes)."""
     present, spoken = there(len(text), len(text)), there(len(digits), len(digits))
-    hidden = torch.zeros_like(spoken) if hidden is None else hidden
-    speech = model.speech(digits[None], hidden, torch.tensor([VOICE]))
+    masked = torch.zeros_like(spoken) if masked is None else masked
+    speech = model.speech(digits[None], masked, torch.tensor([VOICE]))
     mask = visible(present, spoken, seen)
     return torch.cat(model(model.text(text[None], present), speech, positions(present, spoken), mask), -1)[0]
 
@@ -104,10 +104,10 @@ def test_a_token_is_predicted_from_those_before_it(model: PrefixLanguageModel, t
 def test_with_everything_in_view_a_masked_token_hides_what_it_was(model: PrefixLanguageModel, text: Tensor) -> None:
     digits, other = random_digits(), random_digits()
     other[7] = (other[7] + 1) % 5
-    hidden = torch.zeros(1, TOKENS, dtype=torch.bool)
+    masked = torch.zeros(1, TOKENS, dtype=torch.bool)
     assert (predicted(model, text, digits) - predicted(model, text, other)).abs().amax(-1).min() > 1e-6
-    hidden[0, 8] = True
-    assert torch.equal(predicted(model, text, digits, hidden), predicted(model, text, other, hidden))
+    masked[0, 7] = True
+    assert torch.equal(predicted(model, text, digits, masked), predicted(model, text, other, masked))
 
 
 @pytest.mark.parametrize("seen", [None, "causal"])
@@ -152,8 +152,8 @@ def test_blocks_equal_a_forward_over_noisy_and_clean_copies(model: PrefixLanguag
     digits, passes = stream_prefix(model, text, VOICE, TOKENS, 6, DecodingOptions(steps=1), packed=packed)
     assert passes == 1 + 4
     blocks = torch.arange(TOKENS) // 6
-    hidden = hidden_slots(torch.ones(1, TOKENS, dtype=torch.bool), blocks)
-    copies = [model.speech(digits[None], which, torch.tensor([VOICE])) for which in (hidden, torch.zeros_like(hidden))]
+    masked = withheld(torch.ones(1, TOKENS, dtype=torch.bool), blocks)
+    copies = [model.speech(digits[None], which, torch.tensor([VOICE])) for which in (masked, torch.zeros_like(masked))]
     present, spoken = there(PHONEMES, PHONEMES), there(TOKENS, TOKENS)
     where = positions(present, spoken)
     where = torch.cat((where, where[..., -TOKENS:]), -1)
@@ -164,9 +164,8 @@ def test_blocks_equal_a_forward_over_noisy_and_clean_copies(model: PrefixLanguag
 
 def test_filling_in_one_step_takes_what_is_most_probable(model: PrefixLanguageModel, text: Tensor) -> None:
     digits, passes = fill_prefix(model, text, VOICE, TOKENS, DecodingOptions(steps=1))
-    hidden = torch.ones(1, TOKENS, dtype=torch.bool)
-    hidden[0, 0] = False
-    logits = predicted(model, text, torch.zeros(TOKENS, 6, dtype=torch.long), hidden)
+    masked = torch.ones(1, TOKENS, dtype=torch.bool)
+    logits = predicted(model, text, torch.zeros(TOKENS, 6, dtype=torch.long), masked)
     assert passes == 1
     assert torch.equal(torch.stack([part.argmax(-1) for part in logits.split(model.config.levels, -1)], -1), digits)
 

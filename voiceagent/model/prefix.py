@@ -47,9 +47,10 @@ class PrefixLanguageModel(TokenModel):
         mixed: Tensor = self.mix(rows)[0]
         return mixed
 
-    def speech(self, digits: Tensor, hidden: Tensor, voice: Tensor) -> Tensor:
-        """Slots of the voice and of all tokens but the last: (B, T, 6), which hold [MASK] (B, T), (B,) -> (B, T, C)."""
+    def speech(self, digits: Tensor, masked: Tensor, voice: Tensor) -> Tensor:
+        """Slots of the voice and of all tokens but the last: (B, T, 6), which are masked (B, T), (B,) -> (B, T, C)."""
         held = nn.functional.pad(digits[:, :-1], (0, 0, 1, 0))
+        hidden = nn.functional.pad(masked[:, :-1], (1, 0))
         begin = torch.zeros_like(hidden)
         begin[:, 0] = True
         slots: Tensor = self.embed(held, hidden, begin) + self.voice(voice)[:, None]
@@ -108,8 +109,7 @@ def fill_prefix(
     text = model.text(phonemes[None], present)
 
     def predict(digits: Tensor, masked: Tensor) -> Tensor:
-        hidden = nn.functional.pad(masked[:-1], (1, 0))[None]
-        return torch.cat(model(text, model.speech(digits[None], hidden, speaker), where), -1)[0]
+        return torch.cat(model(text, model.speech(digits[None], masked[None], speaker), where), -1)[0]
 
     nothing = torch.zeros(tokens, len(model.config.levels), dtype=torch.long)
     return unmask(model, predict, nothing, spoken[0], options, confidence, seed=seed, on_commit=on_commit)

@@ -22,7 +22,7 @@ from voiceagent.model.language_model import Alignment, LanguageModelConfig, Spee
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import Trainer, spend
-from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, hidden_slots
+from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, withheld
 from voiceagent.training.optim import Average, optimizers
 from voiceagent.training.tokens import TokenSource, Window
 
@@ -141,7 +141,7 @@ class LanguageModelTrainer(Trainer[Window]):
             return logits, everything, everything.float()
         blocks = torch.zeros_like(positions) if mask == "offline" else draw_blocks(tokens, self.training.blocks)
         masked, weight = draw_masked(batch, blocks, self.training.min_t)
-        hidden = hidden_slots(masked, blocks)
+        hidden = F.pad(withheld(masked, blocks)[:, :-1], (1, 0))
         if not self.training.shift:
             slots = self._slots(window, said, window.digits, masked, torch.zeros_like(begin))
             logits, _, _ = self.predict(slots, positions)

@@ -35,12 +35,12 @@ def draw_masked(rows: int, blocks: Tensor, min_t: float) -> tuple[Tensor, Tensor
     return torch.rand(t.shape) < t, 1 / t
 
 
-def hidden_slots(masked: Tensor, blocks: Tensor) -> Tensor:
-    """Slots that hold [MASK], one after the token that they hold: (B, T), block numbers (T,) -> (B, T).
+def withheld(masked: Tensor, blocks: Tensor) -> Tensor:
+    """Tokens that the slot after them does not hold: masked (B, T), block numbers (T,) -> (B, T).
 
     The slot that opens a block holds the last token of the block before, which is committed.
     """
-    return F.pad(masked[:, :-1], (1, 0)) & (blocks == F.pad(blocks[:-1], (1, 0), value=-1))
+    return masked & (blocks == F.pad(blocks[1:], (0, 1), value=-1))
 
 
 def cross_entropy(logits: Sequence[Tensor], digits: Tensor) -> Tensor:

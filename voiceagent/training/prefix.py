@@ -16,7 +16,7 @@ from voiceagent.model.prefix import PrefixLanguageModel, positions, visible
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.language_model import compiled, set_prior
 from voiceagent.training.loop import Trainer, spend
-from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, hidden_slots
+from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, withheld
 from voiceagent.training.optim import optimizers
 from voiceagent.training.tokens import TokenSource, Utterances, WholeSentences
 
@@ -73,7 +73,7 @@ class PrefixTrainer(Trainer[Utterances]):
             streaming = mask == "streaming"
             blocks = draw_blocks(tokens, self.training.blocks) if streaming else torch.zeros(tokens, dtype=torch.long)
             masked, weight = draw_masked(rows, blocks, self.training.min_t)
-            hidden = hidden_slots(masked, blocks)
+            hidden = withheld(masked, blocks)
         speech = self.model.speech(batch.digits, hidden, batch.voice)
         if mask == "streaming":
             clean = self.model.speech(batch.digits, torch.zeros_like(hidden), batch.voice)
