@@ -61,11 +61,11 @@ def test_a_call_reads_a_piece_at_most(client: Client, diary: Diary) -> None:
 
 
 def test_flush_end_and_later_text_keep_their_place(client: Client, diary: Diary) -> None:
-    client.feed(events.Text("u", "a" * 3_000), events.Flush("u"), events.Text("u", "b"), events.End("u"))
+    client.feed(events.Text("u", "a" * (3 * PIECE_CHARS)), events.Flush("u"), events.Text("u", "b"), events.End("u"))
     taken = client.take()
-    assert diary.calls == [2_000, 1_000, "flush", 1, "end"]
+    assert diary.calls == [*[PIECE_CHARS] * 3, "flush", 1, "end"]
     assert [event.type for event in taken if event.type in ("flushed", "done")] == ["flushed", "done"]
-    assert of(events.Done, taken)[0].chars == 3_001
+    assert of(events.Done, taken)[0].chars == 3 * PIECE_CHARS + 1
 
 
 def test_a_cancel_does_not_wait_for_what_is_not_read_yet(client: Client, diary: Diary) -> None:

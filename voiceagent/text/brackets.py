@@ -26,7 +26,7 @@ def hold_end(buffer: str, position: int, end: int, *, complete: bool) -> int | N
     while True:
         opener = _OPENER.search(buffer, at, end)
         if opener is None:
-            amount = _AMOUNT.search(buffer, at, end) if "$" in buffer[at:end] else None
+            amount = _AMOUNT.search(buffer, at, end) if buffer.find("$", at, end) >= 0 else None
             if amount is None or end == len(buffer):
                 return end
             if len(buffer) < end + 2 and not complete:

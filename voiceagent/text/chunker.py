@@ -33,18 +33,19 @@ class Chunker:
         self._limits = limits or ChunkLimits()
         self._lexicon = lexicon
         self._scanner = Scanner(policy or SpeechPolicy())
-        self._pending: list[Item] = []
-        self._visible: list[int] = []  # indices into _pending of the items that are seen
+        self._text = ""  # as sent, from the offset `_base` on
+        self._base = 0
+        self._start = 0  # offset of the first character that is in no chunk yet
+        self._seen: list[Item] = []  # items that wait and are seen
         self._words = 0  # spoken words that wait
         self._chars = 0
         self._line_chars = 0
         self._unsure = False  # whether something ends after the last word depends on the next
         self._begin(0)
-        self._start = 0  # offset of the first character that is in no chunk yet
-        self._silent = 0  # characters that wait while nothing of them is seen
         self._previous: Saying | None = None  # what the last chunk said, while its sentence goes on
         self._rate = 1.0
-        self._marked = False  # whether anything but plain words waits
+        self._marked = -1  # offset of the last character that is of anything but plain words
+        self._warnings: list[tuple[int, str]] = []  # offset and text of those that wait
         self._ended = False
         self._out: list[Chunk] = []
 
@@ -52,6 +53,7 @@ class Chunker:
         """Chunks that are complete. Raises ValueError after `end`."""
         if self._ended:
             raise ValueError("the utterance has ended")
+        self._text += text
         for item in self._scanner.feed(text):
             if item.visible and item.pieces is None:  # nearly all of them: words without marks
                 self._take_word(item)
@@ -63,9 +65,8 @@ class Chunker:
         """Close everything that waits; the utterance goes on, and its next chunk is short again."""
         for item in self._scanner.finish():
             self._take(item)
-        if self._visible:
-            last = self._pending[self._visible[-1]]
-            self._close(len(self._visible), block=last.after == LINE and self._line_chars < _SHORT_LINE)
+        if self._seen:
+            self._close(block=self._seen[-1].after == LINE and self._line_chars < _SHORT_LINE)
         self._begin(0)
         return self._take_out()
 
@@ -75,13 +76,11 @@ class Chunker:
         if self._ended:
             return chunks
         self._ended = True
-        rest = "".join(item.raw for item in self._pending)
-        warnings = tuple(dict.fromkeys(item.warning for item in self._pending if item.warning))
-        self._pending.clear()
+        warnings = self._take_warnings(len(self._text) + self._base)
         if chunks and not warnings:
-            chunks[-1] = chunks[-1].ending(rest)
+            chunks[-1] = chunks[-1].ending(self._text)
         else:
-            chunks.append(Chunk(rest, self._start, "", "", True, warnings=warnings))
+            chunks.append(Chunk(self._text, self._start, "", "", True, warnings=warnings))
         return chunks
 
     def poll(self, waited_s: float) -> list[Chunk]:
@@ -91,8 +90,8 @@ class Chunker:
         waiting = self._scanner.waiting().rstrip("\"')]}*_")
         if waiting[-1:] in _ENDS and not waiting[-2:-1].isdigit():
             return self.flush()
-        if self._visible:
-            self._close(len(self._visible))
+        if self._seen:
+            self._close()
             self._begin(0)
         return self._take_out()
 
@@ -104,84 +103,86 @@ class Chunker:
         self._enough = limits.words[stage] + limits.lookahead[stage]  # words that may close it without punctuation
 
     def _take_out(self) -> list[Chunk]:
+        self._text, self._base = self._text[self._start - self._base :], self._start
         chunks, self._out = self._out, []
         return chunks
 
     def _take(self, item: Item) -> None:
         """Account for one item: close what it ends, keep it, close what it completes."""
-        if item.before == BLOCK and self._visible:
-            self._close(len(self._visible), block=True)
-        if item.pause_s or item.rate:
-            self._take_mark(item)
-        elif not item.visible or item.visible.isspace():
-            self._take_invisible(item)
-        else:
+        if item.before == BLOCK and self._seen:
+            self._close(block=True)
+        if item.warning:
+            self._warnings.append((item.start, item.warning))
+        if item.visible and not item.visible.isspace():
+            if item.pieces is not None or item.warning:
+                self._marked = max(item.end - 1, item.start)
             self._take_word(item)
-
-    def _take_mark(self, item: Item) -> None:
-        if item.rate:
-            if self._visible:
-                self._close(len(self._visible))
+        elif item.rate:
+            if self._seen:
+                self._close()
             self._rate = item.rate
-        self._marked = True
-        self._pending.append(item)
-        if item.pause_s:
-            self._close(len(self._visible), pause_s=item.pause_s, everything=True)
+            self._marked = max(item.end - 1, item.start)
+        elif item.pause_s:
+            self._marked = max(item.end - 1, item.start)
+            self._close(end=item.end, pause_s=item.pause_s)
+        else:
+            self._take_invisible(item)
 
     def _take_invisible(self, item: Item) -> None:
-        if item.warning or not item.raw.isspace():
-            self._marked = True
-        self._pending.append(item)
-        if not self._visible:
-            self._silent += len(item.raw)
-            if self._silent >= _SILENT_CHARS:
-                self._drop_silent()
+        if not item.blank:
+            self._marked = max(item.end - 1, item.start)
+        if not self._seen:
+            if item.end - self._start >= _SILENT_CHARS:
+                self._drop_silent(item.end)
             return
-        last = self._pending[self._visible[-1]]
+        last = self._seen[-1]
         if item.after == BLOCK:
-            self._close(len(self._visible), block=True)
+            self._close(block=True)
         elif item.after == LINE:
             last.after = max(last.after, LINE)
         last.comma = last.comma or item.comma
 
-    def _drop_silent(self) -> None:
+    def _drop_silent(self, end: int) -> None:
         """Let go of text that is not spoken, in lengths that do not depend on how it came."""
-        raw = "".join([item.raw for item in self._pending])
-        warnings = tuple(dict.fromkeys(item.warning for item in self._pending if item.warning))
-        while len(raw) >= _SILENT_CHARS:
-            text, raw = raw[:_SILENT_CHARS], raw[_SILENT_CHARS:]
-            self._out.append(Chunk(text, self._start, "", "", False, warnings=warnings))
-            self._start += len(text)
-            warnings = ()
-        self._silent = len(raw)
-        self._pending = [Item(raw, self._start)] if raw else []
-        self._marked = True
+        while end - self._start >= _SILENT_CHARS:
+            begin, self._start = self._start, self._start + _SILENT_CHARS
+            warnings = self._take_warnings(end)
+            self._out.append(Chunk(self._sent(begin, self._start), begin, "", "", False, warnings=warnings))
+
+    def _sent(self, start: int, end: int) -> str:
+        """The text as sent."""
+        return self._text[start - self._base : end - self._base]
+
+    def _take_warnings(self, end: int) -> tuple[str, ...]:
+        """The warnings that wait from before the offset `end`, each once."""
+        if not self._warnings:
+            return ()
+        taken = dict.fromkeys(warning for at, warning in self._warnings if at < end)
+        self._warnings = [(at, warning) for at, warning in self._warnings if at >= end]
+        return tuple(taken)
 
     def _take_word(self, item: Item) -> None:
-        word, pending = item.visible, self._pending
+        word, seen = item.visible, self._seen
         size = len(word)
-        if self._visible:
-            last = pending[self._visible[-1]]
-            if self._unsure or last.after:
+        if not seen:
+            self._line_chars = 0
+        else:
+            if self._unsure or seen[-1].after:
+                last = seen[-1]
                 self._settle(last, item)
                 if last.after:
                     self._line_chars = 0
-            if self._chars + size > self._limits.chars and self._visible:
-                self._close(len(self._visible), lookahead=1, following=item)
-            pending = self._pending
-        else:
-            self._line_chars = 0
-        self._visible.append(len(pending))
-        pending.append(item)
+            if self._chars + size > self._limits.chars and self._seen:
+                self._close(lookahead=1, following=item)
+            seen = self._seen
+        seen.append(item)
         size += 1
         self._chars += size
         self._line_chars += size
         self._words += 1 if word.isalpha() else _spoken_words(word)
-        if item.pieces is not None or item.warning:
-            self._marked = True
         self._unsure = False
         if item.after == BLOCK:
-            self._close(len(self._visible), block=True)
+            self._close(block=True)
         elif (word[-1].isalnum() or not self._ends(item, None)) and self._words >= self._enough:
             self._cut()
 
@@ -192,96 +193,78 @@ class Chunker:
         if last.after != LINE or self._line_chars >= _SHORT_LINE:
             return
         if not item.visible.lstrip("\"'(")[:1].islower():
-            self._close(len(self._visible), block=True)
+            self._close(block=True)
 
     def _ends(self, last: Item, following: str | None) -> bool:
         """Close after `last`, the last word that is kept, if a sentence or a long enough clause ends there."""
-        kind = NOWHERE if last.marker else boundary(last.visible, following, alone=len(self._visible) == 1)
+        kind = NOWHERE if last.marker else boundary(last.visible, following, alone=len(self._seen) == 1)
         if kind <= UNSURE:
             self._unsure = kind == UNSURE
             return False
         if kind == SENTENCE:
-            if self._index == 0 or self._chars > self._limits.sentence_chars:
-                self._close(len(self._visible), sentence=True)
+            if self._words and (self._index == 0 or self._chars > self._limits.sentence_chars):
+                self._close(sentence=True)
                 return True
             return False
         stage = min(self._index, len(self._limits.clause_words) - 1)
         if kind == CLAUSE and self._words >= self._limits.clause_words[stage]:
-            self._close(len(self._visible))
+            self._close()
             return True
         return False
 
     def _cut(self) -> None:
         """Close at a word when enough words have come and the look-ahead is there."""
-        limits = self._limits
+        limits, seen = self._limits, self._seen
         stage = min(self._index, len(limits.words) - 1)
         most, ahead = limits.words[stage], limits.lookahead[stage]
-        if len(self._visible) <= ahead:
+        last = len(seen) - ahead
+        if last <= 0:
             return
-        words = [self._pending[index].visible for index in self._visible]
-        last = len(words) - ahead
-        if breaks_well(words[last - 1], words[last]):
+        if breaks_well(seen[last - 1].visible, seen[last].visible):
             self._close(last, lookahead=ahead)
         elif self._words >= most + ahead + limits.slack:
-            good = (n for n in range(last - 1, 1, -1) if breaks_well(words[n - 1], words[n]))
+            good = (n for n in range(last - 1, 1, -1) if breaks_well(seen[n - 1].visible, seen[n].visible))
             self._close(next(good, last), lookahead=ahead)
 
     def _close(
         self,
-        count: int,
+        count: int | None = None,
         *,
+        end: int = 0,
         lookahead: int = 0,
         following: Item | None = None,
         block: bool = False,
         sentence: bool = False,
         pause_s: float = 0.0,
-        everything: bool = False,
     ) -> None:
-        """Make a chunk of the first `count` visible items, and of all that is pending if `everything`."""
-        items = self._pending
-        size = len(items) if everything else self._visible[count - 1] + 1
-        rest: list[Item] = []
-        if size < len(items):
-            items, rest = items[:size], items[size:]
-        ahead = [self._pending[index].visible for index in self._visible[count : count + lookahead]]
-        if following is not None:
-            ahead.append(following.visible)
-        text = "".join([item.raw for item in items])
+        """Make a chunk of the first `count` items that wait (None: all), and of the text up to `end` if that is given."""
+        seen = self._seen
+        items, rest = (seen, []) if count is None or count == len(seen) else (seen[:count], seen[count:])
+        begin, end = self._start, end or items[-1].end
+        text = self._sent(begin, end)
+        ahead = rest[:lookahead] if following is None else [following]
         ends = sentence or block
-        kept = items if self._marked else None
-        saying = Saying(text, self._start, kept, self._lexicon, self._previous, block=block, ends=ends)
-        warnings = tuple(dict.fromkeys([item.warning for item in items if item.warning])) if self._marked else ()
-        self._out.append(
-            Chunk(
-                text, self._start, "", " ".join(ahead), False, pause_s, rate=self._rate, warnings=warnings, later=saying
-            )
-        )
-        self._start += len(text)
+        kept = items if self._marked >= begin else None
+        saying = Saying(text, begin, kept, self._lexicon, self._previous, block=block, ends=ends)
+        shown = " ".join([item.visible for item in ahead]) if ahead else ""
+        warnings = self._take_warnings(end) if self._warnings else ()
+        self._out.append(Chunk(text, begin, "", shown, False, pause_s, (), "", self._rate, warnings, later=saying))
+        self._start = end
         self._previous = None if ends else saying
-        if says_something(items):
+        left = sum([_spoken_words(item.visible) for item in rest]) if rest else 0
+        if self._words > left:
             self._begin(self._index + 1)
-        self._pending = rest
-        self._marked = bool(rest) and not _is_plain(rest)
-        if count == len(self._visible):
-            self._visible = []
-            self._words = self._chars = 0
-            self._silent = sum([len(item.raw) for item in rest])
-            return
-        self._visible = [index - size for index in self._visible[count:]]
-        self._words = sum(_spoken_words(rest[index].visible) for index in self._visible)
-        self._chars = sum(len(rest[index].visible) + 1 for index in self._visible)
-
-
-def _is_plain(items: list[Item]) -> bool:
-    """Whether what is seen of the items is their raw text, white space aside."""
-    return all(item.pieces is None and not item.warning if item.visible else item.raw.isspace() for item in items)
+        self._seen, self._words = rest, left
+        self._chars = sum([len(item.visible) + 1 for item in rest]) if rest else 0
 
 
 def _spoken_words(visible: str) -> int:
     """About how many words this is when spoken: figures and addresses are several."""
     if visible.isalpha() or visible[:-1].isalpha():
         return 1
+    if not says_something(visible):
+        return 0
     spaces = visible.count(" ")
     if len(visible) > 16 and not spaces:
         return len(visible) // 6
-    return spaces + 1 + sum(character.isdigit() for character in visible) // 3
+    return spaces + 1 + sum(map(str.isdigit, visible)) // 3

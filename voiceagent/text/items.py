@@ -24,10 +24,11 @@ class Piece(NamedTuple):
 
 
 class Item:
-    """A stretch of raw text, with the white space that closed it, and what is visible of it.
+    """What is visible of the characters [start, end) of the utterance, the white space that closed them included.
 
-    pieces: where `visible` came from; None when it is the beginning of `raw`.
+    pieces: where `visible` came from; None when it is what the text has from `start` on.
     before, after: NONE, LINE (a line break) or BLOCK (a paragraph, list item, heading ends).
+    blank: white space alone.
     marker: the number of a list item: its full stop ends nothing.
     comma: a table cell ends here.
     """
@@ -36,13 +37,14 @@ class Item:
     pieces: tuple[Piece, ...] | None = None
     before: int = NONE
     after: int = NONE
+    blank: bool = False
     marker: bool = False
     comma: bool = False
     pause_s: float = 0.0
     rate: float = 0.0
     warning: str = ""
 
-    def __init__(self, raw: str, start: int, visible: str = "") -> None:
-        self.raw = raw
-        self.start = start
+    def __init__(self, visible: str, start: int, end: int) -> None:
         self.visible = visible
+        self.start = start
+        self.end = end

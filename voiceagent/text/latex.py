@@ -94,7 +94,7 @@ class _Reader:
 
     def _word(self, token: str) -> list[str]:
         if token.startswith("\\"):
-            if token.endswith("}"):
+            if token.endswith("}") and len(token) > 2:  # \text{...}, not the brace of a set
                 return token[token.index("{") + 1 : -1].split()
             name = token[1:]
             if name in _GREEK:

@@ -26,7 +26,7 @@ class Rates:
 
     def item(self, mark: re.Match[str], start: int) -> Item:
         """A pause, a change of rate, or the end of a block."""
-        item = Item(mark.group(), start)
+        item = Item("", start, start + len(mark.group()))
         if mark["break"] is not None:
             given = attributes_of(mark["break"])
             item.pause_s = pause_seconds(given.get("time", ""), given.get("strength", ""))

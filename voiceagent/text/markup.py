@@ -15,27 +15,33 @@ from voiceagent.text.ssml import speak_tag
 
 __all__ = ["clean"]
 
-_TOKEN: Final = re.compile(
-    r"(?P<math>\$\$(?P<block>.+?)\$\$|\\\[(?P<display>.+?)\\\]|\$(?P<tex>[^$\s](?:[^$]*[^$\s])?)\$(?!\d)|\\\((?P<paren>.+?)\\\))"
+_ADDRESS: Final = (
+    r"(?P<url>(?:https?://|www\.)[^\s<>\"'`|*]+[^\s<>\"'`|*.,;:!?)\]])"
+    r"|(?P<mail>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9.-]{1,63}[A-Za-z])"
+)
+_WORDS: Final = r"(?P<words>[A-Za-zÀ-ſ0-9 ,.;:?'\"()/@%+-]+)"
+_MARKUP: Final = (
+    r"(?P<other>[^\x00-\x7f【]+|[\]{}>|^]+)|(?P<stars>\*+)|(?P<lines>_+)"
+    r"|(?P<math>\$\$(?P<block>.+?)\$\$|\\\[(?P<display>.+?)\\\]|(?<!\w)\$(?P<tex>[^$\s](?:[^$]*[^$\s])?)\$(?!\d)|\\\((?P<paren>.+?)\\\))"
     r"|(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<spoken><(?P<tag>sub|phoneme|say-as)\b(?P<attributes>[^>]*)>(?P<content>[^<]*)</(?P=tag)\s*>)"
     r"|(?P<auto><(?:https?://|mailto:)?[^\s<>]*[@.:][^\s<>]*>)"
     r"|(?P<html></?[A-Za-z][^<>]*>|<\|[^|<>]*\|>|<[!?][^<>]*>)"
-    r"|(?P<url>(?:https?://|www\.)[^\s<>\"'`|*]+[^\s<>\"'`|*.,;:!?)\]])"
-    r"|(?P<mail>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9.-]{1,63}[A-Za-z])"
     r"|(?P<link>!?\[(?P<label>[^\[\]]*)\]\((?P<target>[^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s[^)]*)?)\))"
     r"|(?P<wiki>\[\[(?P<page>[^\[\]]*)\]\])"
     r"|(?P<note>\[\^[^\]]*\]|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]|【[^】]*】)"
     r"|(?P<reference>!?\[(?P<shown>[^\[\]]+)\]\[[^\[\]]*\])"
     r"|(?P<code>(?P<ticks>`+)(?P<inner>.+?)(?P=ticks)(?!`))"
     r"|(?P<entity>&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});)"
-    r"|(?P<stars>\*+)|(?P<lines>_+)|(?P<strike>~~+|(?<!\w)==(?=\w)|(?<=\w)==(?!\w))|(?P<ticked>`+)"
+    r"|(?P<strike>~~+|(?<!\w)==(?=\w)|(?<=\w)==(?!\w))|(?P<ticked>`+)"
     r"|(?P<hash>(?<![\w&])#(?=[A-Za-z]))"
     r"|(?P<plain>[A-Za-z0-9 ,.;:!?'\"()/@%&+$-]+)"
-    r"|(?P<other>[^\x00-\x7f【]+|.)",
-    re.S,
+    r"|(?P<sign>.)"
 )
-_SPACES: Final = re.compile(r"\s+")
+_TOKEN: Final = re.compile(f"{_WORDS}|{_MARKUP}", re.S)
+_LINKED_TOKEN: Final = re.compile(f"{_ADDRESS}|{_MARKUP}", re.S)  # where there may be an address among the words
+_LINKED: Final = re.compile(r"@|://|www\.")
+_LABELS: Final = {"link": "label", "reference": "shown", "wiki": "page"}
 # Typed or printed in many ways, spoken in one. (The voices know “ and ” but their training text hardly has them.)
 _FOLDED: Final = {
     "‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
@@ -86,32 +92,28 @@ def clean(raw: str, start: int, policy: SpeechPolicy) -> tuple[tuple[Piece, ...]
 
 
 def _clean_into(sink: _Sink, raw: str, start: int) -> None:
-    for match in _TOKEN.finditer(raw):
-        text, at, end = match.group(), start + match.start(), start + match.end()
-        if match["plain"] is not None or match["mail"] is not None:
-            sink.add(text, at, end)
-        elif match["other"] is not None:
-            for offset, character in enumerate(text):
-                _add_character(sink, character, at + offset)
-        elif match["hash"] is not None:
-            sink.add("#" if sink.policy.hashtag == "speak" else "", at, end)
-        elif match["escape"] is not None:
-            sink.add(text[1], at, end)
-        elif match["stars"] is not None or match["lines"] is not None:
-            _add_emphasis(sink, raw, match, at, end)
-        elif match["strike"] is not None or match["ticked"] is not None or match["html"] is not None:
-            pass
-        elif match["note"] is not None:
+    for match in (_LINKED_TOKEN if _LINKED.search(raw) else _TOKEN).finditer(raw):
+        kind, text, at = match.lastgroup, match.group(), start + match.start()
+        if kind == "words" or kind == "plain" or kind == "mail":
+            sink.add(text, at, at + len(text))
+        elif kind == "other" or kind == "sign":
+            _add_characters(sink, text, at)
+        elif kind == "stars" or kind == "lines":
+            _add_emphasis(sink, raw, match, at, at + len(text))
+        elif kind == "hash":
+            sink.add("#" if sink.policy.hashtag == "speak" else "", at, at + 1)
+        elif kind == "escape":
+            sink.add(text[1], at, at + 2)
+        elif kind == "note":
             if sink.policy.footnotes == "speak":
-                sink.add(" " + text.strip("[]^【】"), at, end)
-        else:
-            _add_construct(sink, match, at, end)
+                sink.add(" " + text.strip("[]^【】"), at, at + len(text))
+        elif kind not in ("strike", "ticked", "html"):
+            _add_construct(sink, match, at, at + len(text))
 
 
 def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int) -> None:
     """Emphasis marks are silent; an asterisk between numbers or alone is a sign, an underscore inside a word a space."""
-    before = raw[match.start() - 1] if match.start() else " "
-    after = raw[match.end()] if match.end() < len(raw) else " "
+    before, after = raw[match.start() - 1 : match.start()] or " ", raw[match.end() : match.end() + 1] or " "
     if match["lines"] is not None:
         if before.isalnum() and after.isalnum() and not (before.isdigit() and after.isdigit()):
             sink.add(" ", at, end)
@@ -123,36 +125,32 @@ def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int
 
 def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None:
     """Links, code, formulas, entities, tags with content."""
-    policy = sink.policy
-    if match["spoken"] is not None:
+    policy, kind = sink.policy, match.lastgroup
+    if kind == "spoken":
         said, phonemes = speak_tag(match["tag"], match["attributes"], html.unescape(match["content"]))
         sink.add(said, at, end, phonemes)
-    elif match["link"] is not None or match["reference"] is not None or match["wiki"] is not None:
-        label = "label" if match["link"] is not None else "shown" if match["reference"] is not None else "page"
+    elif kind in _LABELS:
         if not (match.group().startswith("!") and policy.image == "skip"):
+            label = _LABELS[kind]
             _clean_into(sink, match[label], at - match.start() + match.start(label))
-    elif match["auto"] is not None or match["url"] is not None:
+    elif kind == "auto" or kind == "url":
         if policy.url != "skip":
             shown = match.group().strip("<>").removeprefix("mailto:")
             first = at + match.group().find(shown)
             sink.add(_spelled(shown) if policy.url == "full" else shown, first, first + len(shown))
-    elif match["code"] is not None:
-        if policy.inline_code == "speak":
-            inner = match["inner"]
-            base = at - match.start() + match.start("inner")
-            if len(inner) <= _TICKED_LIMIT:
-                _add_code(sink, inner, base)
-    elif match["math"] is not None:
+    elif kind == "code":
+        if policy.inline_code == "speak" and len(match["inner"]) <= _TICKED_LIMIT:
+            _add_code(sink, match["inner"], at - match.start() + match.start("inner"))
+    elif kind == "math":
         if policy.inline_math == "speak" or match["block"] or match["display"]:
             sink.add(speak_math(next(match[g] for g in ("block", "display", "tex", "paren") if match[g])), at, end)
-    elif match["entity"] is not None:
+    elif kind == "entity":
         text = html.unescape(match.group())
         if text == match.group():  # no entity ("R&D;"), or one that nobody defined
             sink.add("" if text[1:2].islower() else match.group(), at, end)
         else:
             inner_sink = _Sink(policy)
-            for character in text[:2]:
-                _add_character(inner_sink, character, 0)
+            _add_characters(inner_sink, text[:2], 0)
             sink.add("".join(piece.text for piece in inner_sink.pieces), at, end)
             sink.skipped = sink.skipped or inner_sink.skipped
 
@@ -172,18 +170,20 @@ def _add_code(sink: _Sink, inner: str, base: int) -> None:
         elif len(text) > 1 or text.isascii():
             sink.add(text.replace("*", "×"), base + match.start(), base + match.end())
         else:
-            _add_character(sink, text, base + match.start())
+            _add_characters(sink, text, base + match.start())
 
 
-def _add_character(sink: _Sink, character: str, at: int) -> None:
-    """One character beyond plain ASCII."""
-    text = _character(character)
-    if text is None:
-        sink.skipped = sink.skipped or _script(character)
-        text = ""
-    elif text == "\0":
-        text = _emoji_name(character) if sink.policy.emoji == "name" else ""
-    sink.add(text, at, at + 1)
+def _add_characters(sink: _Sink, text: str, at: int) -> None:
+    """Characters beyond plain ASCII."""
+    for offset, character in enumerate(text):
+        shown = _character(character)
+        if shown is None:
+            sink.skipped = sink.skipped or _script(character)
+        elif shown == "\0":
+            if sink.policy.emoji == "name":
+                sink.add(_emoji_name(character), at + offset, at + offset + 1)
+        elif shown:
+            sink.add(shown, at + offset, at + offset + 1)
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ _CALLERS: Final = (
     "use_mcp_tool"
 )
 _OPEN: Final = re.compile(
-    r"(?P<fence>`{3,}|~{3,})"
+    r"(?=[`~<\[{$\\◁])(?:(?P<fence>`{3,}|~{3,})"
     rf"|(?P<think>(?<!`)(?:<(?P<thinker>{_THINKERS})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>analysis\b))"
     rf"|(?P<call>(?<!`)(?:<(?P<caller>{_CALLERS})\b[^>]*>|<(?P<function>function)=[^>\s]*>))"
     r"|(?P<tools>\[TOOL_CALLS\]|<\|(?:python_tag|tool_calls?_begin)\|>|<｜tool▁(?:calls|outputs)▁begin｜>"
@@ -31,7 +31,7 @@ _OPEN: Final = re.compile(
     r"|(?P<role>\[/?INST\]|<\|start\|>[a-z]{0,20}|<\|\w{1,40}\|>|<｜[^｜<>]{0,40}｜>)"
     r"|(?P<inline>(?<!`)(?:\[\s{0,4})?\{\s{0,8}[\"'](?=[A-Za-z_$]))"
     r"|(?P<comment><!--)|(?P<hidden><(?P<hider>script|style|svg)\b[^>]*>)|(?P<entity><!(?:DOCTYPE|ENTITY)\b|<!\[CDATA\[)"
-    r"|(?P<display>(?<![$\w])\$\$(?!\$)|\\\[)|(?P<definition>\[(?:\^[^\]\s]{1,40}|\d{1,3})\]:)",
+    r"|(?P<display>(?<![$\w])\$\$(?!\$)|\\\[)|(?P<definition>\[(?:\^[^\]\s]{1,40}|\d{1,3})\]:))",
     re.I,
 )
 _KINDS: Final = (
@@ -177,9 +177,10 @@ def find_region(buffer: str, position: int, end: int, *, line_start: bool, polic
             return Region("data", position, position, (), policy.data_phrase if policy.data == "phrase" else "")
     if line_start and buffer[position] == "|" and policy.table != "speak":
         return Region("table", position, position, ("\n",), policy.table_phrase if policy.table == "phrase" else "")
-    if _HINT.search(buffer, position, end) is None:
+    hint = _HINT.search(buffer, position, end)
+    if hint is None:
         return None
-    at = position
+    at = hint.start()
     while (match := _OPEN.search(buffer, at, end)) is not None:
         kind = next(name for name in _KINDS if match[name] is not None)
         needs_line = kind == "definition" or match.group().startswith("~")
@@ -187,11 +188,12 @@ def find_region(buffer: str, position: int, end: int, *, line_start: bool, polic
         if read or (needs_line and not (line_start and match.start() == position)):
             at = match.end()
         else:
-            return _region(kind, match, policy)
+            return _region(kind, match, position, policy)
     return None
 
 
-def _region(kind: str, match: re.Match[str], policy: SpeechPolicy) -> Region | None:
+def _region(kind: str, match: re.Match[str], run: int, policy: SpeechPolicy) -> Region | None:
+    """The region that `match` opens, in the run that begins at `run`."""
     start, end = match.span()
     mark = match.group()
     if kind == "fence":
@@ -216,7 +218,7 @@ def _region(kind: str, match: re.Match[str], policy: SpeechPolicy) -> Region | N
         region.silent_markers = True
         return region
     if kind == "inline":
-        callee = _CALLEE.search(match.string, max(match.pos, start - 81), start)  # of "get_weather({...})"
+        callee = _CALLEE.search(match.string, max(run, start - 81), start)  # of "get_weather({...})"
         return Region("data", callee.start() if callee else start, start, (), data_phrase)
     if kind == "hidden":
         return Region(kind, start, end, (f"</{match['hider']}>",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from voiceagent.text.chunks import Said, Span
@@ -20,15 +19,15 @@ _WORD: Final = re.compile(r"\S+")
 _SAID: Final = re.compile(r"[^\W_]|[&@%°§±≈≠≤≥∞√π∑µΩ№‰÷¢€£$∆=+/²³]")
 
 
-def says_something(items: Sequence[Item]) -> bool:
-    """Whether speech comes of what is visible of the items: letters, figures or a sign that is read aloud."""
-    return any(item.visible and _SAID.search(item.visible) for item in items)
+def says_something(visible: str) -> bool:
+    """Whether speech comes of it: letters, figures or a sign that is read aloud."""
+    return _SAID.search(visible) is not None
 
 
 class Saying:
     """What a chunk says. Call it; the first call does the work, in order after the chunks before it.
 
-    text, start: as sent. items: what is seen of it; None when that is the text itself, word for word.
+    text, start: as sent. items: those of it that are seen; None when that is the text itself, word for word.
     previous: what the chunk before said, when it is of the same sentence.
     block: a paragraph, a heading or a list item ends here, so that it sounds like the end of a sentence.
     ends: nothing that follows belongs to the same sentence.
@@ -72,7 +71,7 @@ class Saying:
             if items is None:
                 spoken, spans = _speak_plain(text, start, lexicon, block=block)
             else:
-                spoken, spans = _speak([item for item in items if item.visible], lexicon, block=block)
+                spoken, spans = _speak(items, lexicon, block=block)
             todo = Said(spoken, spans, previous._after() if previous is not None else "")
             self._todo = todo  # lets go of the items
         return todo

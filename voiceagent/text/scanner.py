@@ -21,17 +21,15 @@ __all__ = ["Scanner"]
 
 _SPACES: Final = re.compile(r"\s+")
 _SPACE: Final = re.compile(r"[^\S\n]+")
-# A word that needs no second look. It may stand anywhere in a line, its first letter says that it is no list mark.
-_PLAIN: Final = re.compile(r"([A-Za-z'\"(][A-Za-z0-9'\",.;:!?()%-]{0,60})([ \n\t])")
-_INSIDE: Final = re.compile(
-    r"([A-Za-z0-9'\"(][A-Za-z0-9'\",.;:!?()%-]{0,60})([ \n\t])"
-)  # the same, but not at the start of a line
-# Not at the start of a line, nor where the scanner looks for more than a word: only its characters need a second look.
-_WORD: Final = re.compile(r"([^\s`<>\[\]{}$\\|~*_&【】/@=^-][^\s`<>\[\]{}$\\|~*_&【】/@=^]{0,60})([ \n\t])")
+# A word that needs no second look, and the white space behind it; an empty match where something else stands.
+_PLAIN: Final = re.compile(r"([A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?()%-]{0,60})([ \n\t])|")
+# A word whose characters need a second look; nothing opens in it.
+_WORD: Final = re.compile(r"([^\s`<\[{$\\|【◁]{1,61})([ \n\t])")
 _RULE: Final = re.compile(r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s]{12,}")
 _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
 _MOST_MARKS: Final = 12  # "> > - 1." may nest, but "1. 1. 1." without end is no list
+_MARKED: Final = re.compile(r"[\[<]")  # no mark begins otherwise
 _BARS: Final = re.compile(r"\|+")
 _NUMBER: Final = re.compile(r"\d{1,3}[.)]")
 _BULLETS: Final = frozenset("-*+•◦▪‣●○■□–—")
@@ -44,7 +42,7 @@ _TAGS: Final = frozenset(
 
 
 class Scanner:
-    """Feed it text, take items. Everything that comes in goes out in some item's `raw`, in order."""
+    """Feed it text, take items. Items cover everything that comes in, in order and without a gap."""
 
     def __init__(self, policy: SpeechPolicy) -> None:
         self._policy = policy
@@ -79,7 +77,7 @@ class Scanner:
             if self._region is not None:
                 end = self._region.skip(buffer, position, complete=complete)
                 if end > position:
-                    items.append(Item(buffer[position:end], self._base + position))
+                    items.append(Item("", self._base + position, self._base + end))
                     position = end
                 if self._region.closed:
                     if self._region.kind == "table":
@@ -102,28 +100,33 @@ class Scanner:
         return items
 
     def _plain_words(self, buffer: str, position: int, items: list[Item]) -> int:
-        """Take words without marks as long as they come; returns where something else stands."""
-        base, inside = self._base, _INSIDE.match
-        match = (_PLAIN if self._line_start else _INSIDE).match(buffer, position)
+        """Take words in which nothing opens as long as they come; returns where something else stands."""
+        base = self._base
         while True:
-            if match is not None:
+            for match in _PLAIN.finditer(buffer, position):
                 visible, space = match.groups()
-                item = Item(match.group(), base + position, visible)
-            else:
-                match = None if self._line_start else _WORD.match(buffer, position)
-                if match is None:
-                    return position
-                space = match[2]
-                item = self._item(buffer, position, match.end(1))
-                item.raw += space
+                if visible is None or (self._line_start and visible[0].isdigit()):  # perhaps the number of a list
+                    break
+                end = match.end()
+                items.append(Item(visible, base + position, base + end))
+                position = end
+                if space == "\n":
+                    self._end_line(items[-1])
+                else:
+                    self._line_start, self._blank = False, 0
+            if position == len(buffer) or (self._line_start and not buffer[position].isalpha()):
+                return position
+            word = _WORD.match(buffer, position)
+            if word is None:
+                return position
+            item = self._item(buffer, position, word.end(1))
+            item.end += 1
             items.append(item)
-            position = match.end()
-            if space == "\n":
+            position = word.end()
+            if word[2] == "\n":
                 self._end_line(item)
-                match = _PLAIN.match(buffer, position)
             else:
                 self._line_start, self._blank = False, 0
-                match = inside(buffer, position)
 
     def _end_line(self, item: Item) -> None:
         """The white space that closed `item` was a line break."""
@@ -151,7 +154,7 @@ class Scanner:
         if region is not None:
             end = region.start
         elif overlong:
-            item = Item(buffer[position:end], self._base + position)
+            item = Item("", self._base + position, self._base + end)
             item.warning = f"a run of more than {_LONGEST_WORD} characters without a space was skipped"
             items.append(item)
             self._line_start, self._blank = False, 0
@@ -167,10 +170,9 @@ class Scanner:
         if not overlong or region is not None:
             self._run(buffer, position, end, items)
         if end < len(buffer) and region is None and buffer[end].isspace():
-            last = items[-1]
-            last.raw += buffer[end]
+            items[-1].end += 1
             if buffer[end] == "\n":
-                self._end_line(last)
+                self._end_line(items[-1])
             end += 1
         return end
 
@@ -178,9 +180,10 @@ class Scanner:
         """White space beyond the one character that closed a word. The second line break ends a paragraph."""
         match = _SPACE.match(buffer, position) if self._blank < 2 else _SPACES.match(buffer, position)
         end = match.end() if match else position + 1
-        item = Item(buffer[position:end], self._base + position)
+        item = Item("", self._base + position, self._base + end)
+        item.blank = True
         if self._blank >= 2:  # nothing more can come of it
-            self._line_start = self._line_start or "\n" in item.raw
+            self._line_start = self._line_start or "\n" in buffer[position:end]
         elif match is None:
             self._blank += 1
             item.after = BLOCK if self._blank == 2 else LINE if self._blank == 1 else NONE
@@ -189,14 +192,13 @@ class Scanner:
         return end
 
     def _enter(self, region: Region, buffer: str, items: list[Item]) -> int:
-        raw = buffer[region.start : region.open_end]
-        start = self._base + region.start
+        start, end = self._base + region.start, self._base + region.open_end
         if region.kind == "table" and start == self._table_end + 1:
             region.phrase = ""  # it has been said for the row above
-        item = Item(raw, start)
+        item = Item(region.phrase, start, end)
         item.before = BLOCK if region.phrase or region.block else NONE
         if region.phrase:
-            item.visible, item.pieces = region.phrase, (Piece(region.phrase, start, start + len(raw)),)
+            item.pieces = (Piece(region.phrase, start, end),)
             item.after = BLOCK
         item.warning = region.warning
         items.append(item)
@@ -210,12 +212,13 @@ class Scanner:
         """Items of a complete run (a word, or several inside brackets or backticks)."""
         if self._line_start and self._line_mark(buffer, position, end, items):
             return
-        if self._line == "table" or "|" in buffer[position:end]:
+        if self._line == "table" or buffer.find("|", position, end) >= 0:
             self._cells(buffer, position, end, items)
             return
         self._line_start, self._blank = False, 0
         at = position
-        for mark in MARK.finditer(buffer, position, end):
+        marks = MARK.finditer(buffer, position, end) if _MARKED.search(buffer, position, end) else ()
+        for mark in marks:
             if mark.start() > at:
                 items.append(self._item(buffer, at, mark.start()))
             items.append(self._rates.item(mark, self._base + mark.start()))
@@ -228,7 +231,7 @@ class Scanner:
         run = buffer[position:end]
         if self._marks >= _MOST_MARKS and run[-1] in ".)":
             return False
-        item = Item(run, self._base + position)
+        item = Item("", self._base + position, self._base + end)
         followed = buffer[end : end + 1] not in ("", "\n")
         if _RULE.fullmatch(run):
             item.after = BLOCK
@@ -243,7 +246,7 @@ class Scanner:
             item.before, self._line, item.marker = BLOCK, "list", True
             if self._policy.list_numbers:
                 item.visible = run[:-1] + "."
-                item.pieces = (Piece(item.visible, item.start, item.start + len(run)),)
+                item.pieces = (Piece(item.visible, item.start, item.end),)
         elif run.startswith("|"):
             self._line, self._line_start = "table", False
             return False
@@ -258,13 +261,13 @@ class Scanner:
         """A run with table bars in it: each bar ends a cell."""
         self._line_start, self._blank = False, 0
         if _RULE.fullmatch(buffer, position, end):
-            items.append(Item(buffer[position:end], self._base + position))
+            items.append(Item("", self._base + position, self._base + end))
             return
         at = position
         for bar in _BARS.finditer(buffer, position, end):
             if bar.start() > at:
                 items.append(self._item(buffer, at, bar.start()))
-            item = Item(bar.group(), self._base + bar.start())
+            item = Item("", self._base + bar.start(), self._base + bar.end())
             item.comma = True
             items.append(item)
             at = bar.end()
@@ -275,18 +278,18 @@ class Scanner:
         """The visible text of a run without marks."""
         raw = buffer[position:end]
         start = self._base + position
-        item = Item(raw, start)
-        if _RULE.fullmatch(raw):
+        item = Item("", start, start + len(raw))
+        if not raw[0].isalnum() and _RULE.fullmatch(raw):
             if raw in ("--", "---") and self._line != "table":
-                item.visible, item.pieces = "—", (Piece("—", start, start + len(raw)),)
+                item.visible, item.pieces = "—", (Piece("—", start, item.end),)
             return item
         item.pieces, item.warning = clean(raw, start, self._policy)
-        item.visible = "".join(piece.text for piece in item.pieces)
-        if item.visible == raw:
-            item.pieces = None
+        item.visible = "".join([piece.text for piece in item.pieces])
         tag = _KNOWN_TAG.search(raw) if "<" in raw else None
         if tag is not None and tag[1].lower() not in _TAGS and not item.warning:
             item.warning = f"unknown tag <{tag[1]}> was skipped"
+        if item.visible == raw and not item.warning:
+            item.pieces = None
         return item
 
 
