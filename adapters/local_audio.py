@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voiceagent.adapters import sound_cards
 from voiceagent.errors import AudioDeviceError
 from voiceagent.events import SAMPLE_RATE_HZ
 from voiceagent.player import PlayBuffer
@@ -30,97 +30,6 @@ WAITING_BLOCKS = 3_000
 POLL_S = 0.02
 # A microphone that gives nothing for so long is asked whether it is still there.
 SILENCE_S = 1.0
-
-Direction = Literal["input", "output"]
-_PURPOSE = {"output": "play", "input": "record"}
-
-
-def load_sounddevice() -> Any:
-    """The sounddevice module.
-
-    Raises:
-        AudioDeviceError: it, or the PortAudio library below it, is not installed.
-    """
-    try:
-        import sounddevice
-    except ImportError as error:
-        raise AudioDeviceError("no sounddevice package: pip install 'voiceagent[local]'") from error
-    except OSError as error:
-        raise AudioDeviceError("no PortAudio library: apt-get install libportaudio2") from error
-    return sounddevice
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A sound card as PortAudio sees it."""
-
-    index: int
-    name: str
-    own_rate_hz: int
-
-
-def devices(sounddevice: Any, direction: Direction) -> list[Device]:
-    """Every device that can play, or record."""
-    rows = enumerate(sounddevice.query_devices())
-    return [_device(index, row) for index, row in rows if row[f"max_{direction}_channels"] > 0]
-
-
-def choose(sounddevice: Any, direction: Direction, wanted: str | None = None) -> Device:
-    """The device to use.
-
-    Args:
-        wanted: its number, or a part of its name that no other device has; None is the system's default.
-
-    Raises:
-        AudioDeviceError: there is none, or no such one.
-    """
-    try:
-        if wanted is None:
-            row = sounddevice.query_devices(kind=direction)
-        else:
-            row = sounddevice.query_devices(int(wanted) if wanted.isdecimal() else wanted, kind=direction)
-    except (ValueError, sounddevice.PortAudioError) as error:
-        raise AudioDeviceError(_not_found(sounddevice, direction, wanted)) from error
-    return _device(row["index"], row)
-
-
-def _device(index: int, row: Any) -> Device:
-    return Device(index, str(row["name"]), round(row["default_samplerate"]))
-
-
-def _not_found(sounddevice: Any, direction: Direction, wanted: str | None) -> str:
-    if wanted is None:
-        return f"no sound card that can {_PURPOSE[direction]}: connect one"
-    try:
-        here = ", ".join(f"{device.index} {device.name!r}" for device in devices(sounddevice, direction))
-    except sounddevice.PortAudioError:
-        here = ""
-    return f"no sound card {wanted!r} that can {_PURPOSE[direction]}: choose among {here or 'none here'}"
-
-
-def open_stream(sounddevice: Any, direction: Direction, device: Device, rate_hz: int, callback: Any) -> Any:
-    """A mono float32 stream, at `rate_hz` or, where the card refuses that, at its own rate; not started.
-
-    Raises:
-        AudioDeviceError: the card cannot be opened.
-    """
-    stream = sounddevice.OutputStream if direction == "output" else sounddevice.InputStream
-    options = {"device": device.index, "channels": 1, "dtype": "float32", "latency": "low", "callback": callback}
-    try:
-        return stream(samplerate=rate_hz, **options)
-    except sounddevice.PortAudioError as refusal:
-        if device.own_rate_hz == rate_hz:
-            raise AudioDeviceError(f"{device.name!r} does not {_PURPOSE[direction]}: {refusal}") from refusal
-    try:
-        return stream(samplerate=device.own_rate_hz, **options)
-    except sounddevice.PortAudioError as error:
-        raise AudioDeviceError(f"{device.name!r} does not {_PURPOSE[direction]}: {error}") from error
-
-
-def _end(stream: Any) -> None:
-    """Closes a stream. Stopped first: closing one that runs cancels its thread wherever that may be, in Python for example."""
-    stream.stop()
-    stream.close()
 
 
 class Loudspeaker:
@@ -142,8 +51,8 @@ class Loudspeaker:
         device: str | None = None,
         listen: Callable[[Samples, int], None] | None = None,
     ) -> None:
-        self._sounddevice = sounddevice or load_sounddevice()
-        self.device = choose(self._sounddevice, "output", device)
+        self._sounddevice = sounddevice or sound_cards.load_sounddevice()
+        self.device = sound_cards.choose(self._sounddevice, "output", device)
         self._buffer = PlayBuffer()
         self._listen = listen
         self._latency_s = 0.0
@@ -171,14 +80,10 @@ class Loudspeaker:
         return self._buffer.sample_rate
 
     async def __aenter__(self) -> Loudspeaker:
-        self._stream = open_stream(self._sounddevice, "output", self.device, SAMPLE_RATE_HZ, self._fill)
+        self._stream = sound_cards.open_stream(self._sounddevice, "output", self.device, SAMPLE_RATE_HZ, self._fill)
         self._buffer = PlayBuffer(round(self._stream.samplerate))
         self._latency_s = float(self._stream.latency)
-        try:
-            self._stream.start()
-        except self._sounddevice.PortAudioError as error:
-            self._stream.close()
-            raise AudioDeviceError(f"{self.device.name!r} does not play: {error}") from error
+        sound_cards.start(self._sounddevice, "output", self.device, self._stream)
         return self
 
     async def __aexit__(
@@ -191,7 +96,7 @@ class Loudspeaker:
                 self.stop()
                 await self._until_empty()
         finally:
-            _end(self._stream)
+            sound_cards.end(self._stream)
 
     async def play(self, samples: Samples) -> None:
         """Queues samples, (n,) float32 at 24 kHz; waits while two seconds wait to be played.
@@ -262,28 +167,24 @@ class Microphone:
     """
 
     def __init__(self, sounddevice: Any = None, *, device: str | None = None) -> None:
-        self._sounddevice = sounddevice or load_sounddevice()
-        self.device = choose(self._sounddevice, "input", device)
+        self._sounddevice = sounddevice or sound_cards.load_sounddevice()
+        self.device = sound_cards.choose(self._sounddevice, "input", device)
         self.overruns = 0
 
     async def __aenter__(self) -> Microphone:
         self._loop = asyncio.get_running_loop()
         self._blocks: asyncio.Queue[Samples] = asyncio.Queue(WAITING_BLOCKS)
-        self._stream = open_stream(self._sounddevice, "input", self.device, HEARING_RATE_HZ, self._take)
+        self._stream = sound_cards.open_stream(self._sounddevice, "input", self.device, HEARING_RATE_HZ, self._take)
         self._resampler = None
         if (rate_hz := round(self._stream.samplerate)) != HEARING_RATE_HZ:
             import soxr
 
             self._resampler = soxr.ResampleStream(rate_hz, HEARING_RATE_HZ, 1, dtype="float32")
-        try:
-            self._stream.start()
-        except self._sounddevice.PortAudioError as error:
-            self._stream.close()
-            raise AudioDeviceError(f"{self.device.name!r} does not record: {error}") from error
+        sound_cards.start(self._sounddevice, "input", self.device, self._stream)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        _end(self._stream)
+        sound_cards.end(self._stream)
 
     async def __aiter__(self) -> AsyncIterator[Samples]:
         """Blocks as they are recorded.

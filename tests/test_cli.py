@@ -185,11 +185,9 @@ def test_missing_weights_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_no_loudspeaker_names_the_way_out(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent() -> Any:
-        raise AudioDeviceError(
-            "no PortAudio library: apt-get install libportaudio2, or write a file instead: -o out.wav"
-        )
+        raise AudioDeviceError("no PortAudio library: apt-get install libportaudio2")
 
-    monkeypatch.setattr("voiceagent.adapters.local_audio.load_sounddevice", absent)
+    monkeypatch.setattr("voiceagent.adapters.sound_cards.load_sounddevice", absent)
     assert "-o out.wav" in refused("say", "Hello.")
 
 

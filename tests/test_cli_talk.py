@@ -49,12 +49,12 @@ PROGRAM = textwrap.dedent("""
     import sys
     sys.path.insert(0, sys.argv.pop(1))
     import voiceagent.agent
-    import voiceagent.adapters.local_audio as local_audio
+    import voiceagent.adapters.sound_cards as sound_cards
     from cards import Paced
     from fakes import FakeEngine
     voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
-    real = local_audio.load_sounddevice
-    local_audio.load_sounddevice = lambda: Paced(real())
+    real = sound_cards.load_sounddevice
+    sound_cards.load_sounddevice = lambda: Paced(real())
     from voiceagent.cli import main
     main()
 """)

@@ -1,14 +1,11 @@
-"""The `voiceagent` command. Every mistake of the user's is one line on standard error and exit status 2."""
+"""The `voiceagent` command. What the component finds wrong is a line on standard error; status 2 is a mistake of the user's."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import gc
 import json
 import runpy
-import signal
 import sys
 from collections.abc import AsyncIterable, Callable
 from pathlib import Path
@@ -28,12 +25,15 @@ from voiceagent.cli_options import (
     Voice,
     Weights,
     Words,
+    check_readable,
     make_agent,
+    notes,
     speak_options,
 )
+from voiceagent.cli_serve import serve
 from voiceagent.cli_talk import chat, talk
-from voiceagent.errors import AudioDeviceError, ConfigError, InputError, SynthesisError, VoiceAgentError
-from voiceagent.events import SpeakOptions
+from voiceagent.errors import AudioDeviceError, InputError, SynthesisError, VoiceAgentError
+from voiceagent.events import DEFAULT_VOICE, SpeakOptions
 from voiceagent.version import __version__
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 FAILED, MISUSED = 1, 2
 BENCHES = ("quality", "latency", "codec", "underruns", "editing", "paper", "engine", "load")
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-_notes = Console(stderr=True, highlight=False)
 
 
 class _Commands(TyperGroup):
@@ -80,7 +78,7 @@ def say(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="WAV file; left out, it is played.")] = None,
     source: Annotated[Path | None, typer.Option("--from", help="Speak every line: `id<TAB>text`, or plain.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for --from: id.wav, or 0001.wav.")] = None,
-    voice: Voice = "heart",
+    voice: Voice = DEFAULT_VOICE,
     speed: Speed = 1.0,
     seed: Seed = 0,
     steps: Steps = None,
@@ -149,72 +147,7 @@ def _say_text(
     _warn(asyncio.run(run()))
 
 
-@app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; the default is loopback.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. The default is 8080.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings, as configs/serve.toml.")] = None,
-    weights: Weights = None,
-    lexicon: Words = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: https and wss.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM key of --tls-cert.")] = None,
-    tls_self_signed: Annotated[
-        bool, typer.Option(help="https and wss on localhost, by a certificate made once.")
-    ] = False,
-    wyoming: Annotated[bool, typer.Option(help="Speak Wyoming too, for Home Assistant: port 10200.")] = False,
-    mqtt: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Speak over this MQTT broker too.")] = None,
-) -> None:
-    """Serve speech over WebSocket and HTTP, and where it is wanted over Wyoming and MQTT."""
-    from voiceagent.adapters import doors
-    from voiceagent.adapters.server import bind, build_app, build_server
-    from voiceagent.agent import load_engine
-    from voiceagent.config import ServeConfig, load_serve_config
-    from voiceagent.live import chunker_with, warm_up
-    from voiceagent.service import Service
-    from voiceagent.tls import check, key_pair
-
-    settings = load_serve_config(config) if config else ServeConfig()
-    given: dict[str, Any] = {"host": host, "port": port, "weights": str(weights) if weights else None}
-    given["lexicon"] = str(lexicon) if lexicon else None
-    given["tls_cert"], given["tls_key"] = key_pair(tls_cert, tls_key, self_signed_one=tls_self_signed)
-    try:
-        settings = dataclasses.replace(settings, **{key: value for key, value in given.items() if value is not None})
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    settings = doors.with_doors(settings, wyoming=wyoming, mqtt=mqtt)
-    more_doors = doors.doors_of(settings, typer.echo)
-    if settings.tls_cert and settings.tls_key:
-        check(settings.tls_cert, settings.tls_key)
-    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
-    listener = bind(settings.host, settings.port)
-    with listener:
-        with _notes.status("loading the voices"):
-            engine = load_engine(Path(settings.weights) if settings.weights else None, settings.max_streams)
-            engine.start()
-        try:
-            service = Service(engine, settings, make_chunker)
-            warm_up(service.make_chunker)
-            gc.collect()
-            gc.freeze()  # what is loaded stays: looking through it again would hold the event loop up for longer than a frame
-            server = build_server(build_app(service), settings, log_level="warning")
-            shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-            voices = ", ".join(engine.voices)
-            scheme, port = "wss" if settings.tls_cert else "ws", listener.getsockname()[1]
-            typer.echo(f"voiceagent listens on {scheme}://{shown}:{port}/v1/stream (voices: {voices})")
-            typer.echo(f"to hear it, open {scheme.replace('ws', 'http')}://{shown}:{port}/ in a browser")
-            if tls_self_signed:
-                typer.echo(f"clients trust it by: SSL_CERT_FILE={settings.tls_cert}")
-            if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.auth_tokens:
-                _notes.print("whoever reaches this address may use it: set auth_tokens in the settings")
-            # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
-            signal.signal(signal.SIGTERM, lambda *_: None)
-            doors.run(server, listener, service, more_doors)
-        except KeyboardInterrupt:
-            pass  # the usual way to end it
-        finally:
-            engine.close()
-
-
+app.command()(serve)
 app.command()(edit)
 app.command()(chat)
 app.command()(talk)
@@ -227,7 +160,7 @@ def doctor(weights: Weights = None) -> None:
 
     from voiceagent.doctor import examine, healthy
 
-    with _notes.status("looking around"):
+    with notes.status("looking around"):
         findings = list(examine(weights))
     table = Table("", "", "what is here", "how to mend it", box=None, pad_edge=False)
     marks = {"ok": "[green]ok[/]", "optional": "[yellow]absent[/]", "broken": "[red]broken[/]"}
@@ -245,16 +178,13 @@ def text_report(
     policy: Policy = None,
 ) -> None:
     """Show how a text is cut, normalised and pronounced: one JSON object a chunk."""
-    if source != "-" and not Path(source).is_file():
-        raise InputError(f"cannot read {source}: there is no such file")
+    if source != "-":
+        check_readable(Path(source))
     from voiceagent.policy import load_policy
-    from voiceagent.text.lexicon import Lexicon, LexiconError
+    from voiceagent.text.lexicon import Lexicon
     from voiceagent.text.report import report
 
-    try:
-        words = Lexicon.load(lexicon) if lexicon else None
-    except LexiconError as error:
-        raise InputError(str(error)) from error
+    words = Lexicon.load(lexicon) if lexicon else None
     with contextlib.ExitStack() as files:
         lines = (
             sys.stdin if source == "-" else files.enter_context(Path(source).open(encoding="utf-8", errors="replace"))

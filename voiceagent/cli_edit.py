@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from voiceagent.errors import InputError
-
-_notes = Console(stderr=True, highlight=False)
+from voiceagent.cli_options import Weights, check_readable, notes
+from voiceagent.events import DEFAULT_VOICE
 
 
 def edit(
@@ -18,30 +16,29 @@ def edit(
     transcript: Annotated[str, typer.Option(help="What it says now, word by word.")],
     to: Annotated[str, typer.Option(help="What it shall say.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
-    voice: Annotated[str, typer.Option(help="The voice that is nearest to the speaker.")] = "heart",
-    weights: Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")] = None,
+    voice: Annotated[str, typer.Option(help="The voice that is nearest to the speaker.")] = DEFAULT_VOICE,
+    weights: Weights = None,
 ) -> None:
     """Change words of a recording; what is not changed stays as it is, bit for bit."""
     from voiceagent.wav import WavFile, check_writable
 
     check_writable(output)
-    if not recording.is_file():
-        raise InputError(f"cannot read {recording}: there is no such file")
+    check_readable(recording)
     from voiceagent.editor import Editor, as_pcm, read_recording
 
     original = read_recording(recording)
-    with _notes.status("loading the voices"):
+    with notes.status("loading the voices"):
         editor = Editor(weights=weights)
-    with _notes.status("editing"):
+    with notes.status("editing"):
         edited = editor.edit(original.samples, transcript, to, voice=voice)
     with WavFile(output) as file:
         file.write(as_pcm(edited, original).tobytes())
     if original.resampled:
-        _notes.print("the recording was resampled to 24 kHz, so its samples are not the same bit for bit")
+        notes.print("the recording was resampled to 24 kHz, so its samples are not the same bit for bit")
     for span in edited.spans:
-        _notes.print(
+        notes.print(
             f"made anew: {span.start_s:.2f} to {span.end_s:.2f} s, for {span.old_start_s:.2f} to {span.old_end_s:.2f} s"
         )
     if not edited.spans:
-        _notes.print("nothing to change: both texts say the same")
+        notes.print("nothing to change: both texts say the same")
     typer.echo(f"{output}: {len(edited.samples) / 24_000:.2f} s, {edited.unchanged:.0%} of it untouched")

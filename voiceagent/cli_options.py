@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from voiceagent.errors import InputError
 from voiceagent.events import SpeakOptions
@@ -21,6 +22,21 @@ OutputDevice = Annotated[str | None, typer.Option("--device", help="Loudspeaker,
 Weights = Annotated[Path | None, typer.Option(help="Folder of other voices than those that ship.")]
 Policy = Annotated[Path | None, typer.Option("--policy", help="TOML file: what is spoken of markup, as [speech].")]
 Words = Annotated[Path | None, typer.Option("--lexicon", help="TOML file: how words are said.")]
+
+notes = Console(stderr=True, highlight=False)
+"""What is not the result: how far it is, what is worth knowing."""
+
+
+def check_readable(path: Path) -> None:
+    """Finds out early what can be found out early.
+
+    Raises:
+        InputError: there is no file to be read.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot read {path}: it is a folder")
+    if not path.is_file():
+        raise InputError(f"cannot read {path}: there is no such file")
 
 
 def speak_options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOptions:

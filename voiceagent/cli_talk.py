@@ -21,9 +21,11 @@ from voiceagent.cli_options import (
     Weights,
     Words,
     make_agent,
+    notes,
     speak_options,
 )
 from voiceagent.errors import InputError
+from voiceagent.events import DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from voiceagent.adapters.llm import ChatServer
@@ -58,8 +60,6 @@ Listening = Annotated[
     ),
 ]
 
-_notes = Console(stderr=True, highlight=False)
-
 
 def chat(
     llm_url: Url = LOCAL_SERVER,
@@ -67,7 +67,7 @@ def chat(
     api_key: Key = None,
     system: System = SYSTEM,
     vllm: Vllm = None,
-    voice: Voice = "heart",
+    voice: Voice = DEFAULT_VOICE,
     speed: Speed = 1.0,
     device: OutputDevice = None,
     weights: Weights = None,
@@ -108,7 +108,7 @@ def talk(
     vllm: Vllm = None,
     duplex: Listening = Duplex.half,
     recogniser: Recogniser = "pocketsphinx",
-    voice: Voice = "heart",
+    voice: Voice = DEFAULT_VOICE,
     speed: Speed = 1.0,
     device: OutputDevice = None,
     microphone: Microphone = None,
@@ -132,7 +132,7 @@ def talk(
     ears = local_audio.Microphone(device=microphone)
     detector = TurnDetector(silero())
     writer = _model(llm_url, model, api_key, vllm)
-    with _notes.status("loading the recogniser"):
+    with notes.status("loading the recogniser"):
         words = make_recogniser(recogniser)
 
     async def run() -> None:
@@ -146,7 +146,7 @@ def talk(
             conversation = Conversation(Dialogue(system), detector, duplex=duplex is not Duplex.half)
             screen = TalkScreen(Console(highlight=False))
             clean = canceller.clean if canceller else None
-            _notes.print("listening; Ctrl-C leaves")
+            notes.print("listening; Ctrl-C leaves")
             await Talk(Parts(conversation, words, writer, session, loudspeaker, screen, clean)).run(aiter(ears))
 
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
@@ -172,7 +172,7 @@ class _Loading:
         self._agent = agent
 
     async def __aenter__(self) -> VoiceAgent:
-        with _notes.status("loading the voices"):
+        with notes.status("loading the voices"):
             return await self._agent.__aenter__()
 
     async def __aexit__(self, *error: object) -> None:

@@ -6,7 +6,6 @@ An unknown key is an error that names the valid ones, so that a misspelt setting
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 from voiceagent.errors import ConfigError
 from voiceagent.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.policy import SpeechPolicy
+from voiceagent.toml_file import read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +196,7 @@ def load_serve_config(path: Path) -> ServeConfig:
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has a key or value that is not valid.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    values = read_toml(path)
     _refuse_unknown(path, values, ServeConfig)
     for name, section in SECTIONS.items():
         if isinstance(keys := values.get(name), dict):

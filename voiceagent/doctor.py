@@ -106,7 +106,7 @@ def _weights(folder: Path) -> Finding:
 
 
 def _audio(direction: Literal["output", "input"]) -> Finding:
-    from voiceagent.adapters.local_audio import choose, devices, load_sounddevice
+    from voiceagent.adapters.sound_cards import choose, devices, load_sounddevice
 
     name = f"audio {direction}"
     try:

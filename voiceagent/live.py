@@ -11,7 +11,7 @@ from pathlib import Path
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import InputError, VoiceAgentError
+from voiceagent.errors import VoiceAgentError
 from voiceagent.pieces import pieces
 from voiceagent.policy import Setting, SpeechPolicy
 from voiceagent.reading import Chunker
@@ -32,12 +32,9 @@ def chunker_with(lexicon: Path | None, policy: SpeechPolicy | None = None) -> Ma
         InputError: the lexicon cannot be used.
     """
     from voiceagent.text.chunker import Chunker as TextChunker
-    from voiceagent.text.lexicon import Lexicon, LexiconError
+    from voiceagent.text.lexicon import Lexicon
 
-    try:
-        words = Lexicon.load(lexicon) if lexicon is not None else None
-    except LexiconError as error:
-        raise InputError(str(error)) from error
+    words = Lexicon.load(lexicon) if lexicon is not None else None
     own = policy or SpeechPolicy()
     return lambda speech=None, /: TextChunker(own.with_changes(speech), lexicon=words)
 

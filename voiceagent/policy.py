@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args, get_type_hints
 
 from voiceagent.errors import ConfigError
+from voiceagent.toml_file import read_toml
 
 __all__ = ["Setting", "SpeechPolicy", "load_policy"]
 
@@ -80,12 +80,7 @@ def load_policy(path: Path) -> SpeechPolicy:
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has a key or value that is not valid.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    values = read_toml(path)
     section = values.get("speech", values)
     if not isinstance(section, dict):
         raise ConfigError(f"{path}: speech is {section!r}; it takes a section, [speech]")

@@ -11,11 +11,13 @@ A key in small letters matches however the word is written; one with capitals ma
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from voiceagent.errors import ConfigError, InputError
+from voiceagent.toml_file import read_toml
 
 __all__ = ["Lexicon", "LexiconError"]
 
@@ -23,7 +25,7 @@ _MOST_ENTRIES = 10_000
 _LONGEST = 200
 
 
-class LexiconError(ValueError):
+class LexiconError(InputError):
     """A lexicon that cannot be used; the message says which entry and why."""
 
 
@@ -53,11 +55,9 @@ class Lexicon:
     def load(cls, path: Path) -> Lexicon:
         """Read a TOML file. Raises LexiconError when it cannot be read."""
         try:
-            with path.open("rb") as file:
-                data = tomllib.load(file)
-        except (OSError, ValueError) as error:
-            raise LexiconError(f"cannot read the lexicon {path}: {error}") from error
-        words = data.get("words", {})
+            words = read_toml(path).get("words", {})
+        except ConfigError as error:
+            raise LexiconError(f"lexicon: {error}") from error
         if not isinstance(words, dict):
             raise LexiconError(f"{path}: [words] must be a table")
         return cls(words)
