@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from voiceagent.model.autoregressive import Sampling, generate
-from voiceagent.model.decoding import DecodingOptions, SpeechState, commit_counts, decode_block, propose
+from voiceagent.model.decoding import DecodingOptions, propose
 from voiceagent.model.filling import Confidence, OnCommit, unmask
 from voiceagent.model.language_model import LanguageModelConfig, TokenModel
 from voiceagent.model.layers import ContextBlock
@@ -144,32 +144,6 @@ def generate_prefix(
         packed or PackedModel(model), heard, sampling, seed=seed, text=read(model, phonemes, tokens)
     )
     return digits, passes + 1
-
-
-@torch.inference_mode()
-def stream_prefix(
-    model: PrefixLanguageModel,
-    phonemes: Tensor,
-    voice: int,
-    tokens: int,
-    block: int,
-    options: DecodingOptions,
-    *,
-    seed: int = 0,
-    packed: PackedModel | None = None,
-) -> tuple[Tensor, int]:
-    """Block after block of `block` tokens, each from the whole text and the speech before it, with an exact cache.
-
-    Phonemes (P,) -> tokens (`tokens`, 6) and the number of forward passes.
-    """
-    packed, heard = packed or PackedModel(model), model.voice.weight[voice].expand(block, -1)
-    state, made, passes = SpeechState(read(model, phonemes, tokens)), [], 1
-    for start in range(0, tokens, block):
-        count = min(block, tokens - start)
-        digits, state = decode_block(packed, state, heard[:count], options, seed=seed)
-        made.append(digits)
-        passes += len(commit_counts(count, options))
-    return torch.cat(made), passes
 
 
 @torch.inference_mode()
