@@ -1,6 +1,7 @@
 """Calls that come when they come: first sound, underruns and words understood while the server is busy.
 
-    voiceagent bench load [--rates 0.5,1,2] [--streams 4] [--seeds 3] [--peer hibari] [--url ws://host:port]
+    voiceagent bench load [--rates 0.5,1,2] [--streams 4] [--seeds 3] [--url ws://host:port]
+        [--peer hibari] [--peer parent --parent runs/parent/last.pt]
 
 Open loop: calls arrive at random (Poisson) at each rate, whether or not the server keeps up. --streams N: N listeners at once, turn
 after turn. Without --url a server is started and stopped again.
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 from calling import Call, Caller, open_loop, poisson, streams, summary
 from listening import SAMPLE_RATE_HZ, Arrival
 from machine import CONSOLE, DATA, announce, finish, show
+from parent import SERVE, save_voices
 from pretend_llm import TOKENS_PER_S
 from serving import Server
 from teachers import TeacherVoice
@@ -37,6 +40,8 @@ CAVEATS = (
     "lag: from when a call was due to its first token; refused calls are in no other figure, what is missing never counts as good",
     "real-time factor: from the first token to the last frame, over the audio; tokens come at their rate and audio is sent at most "
     "--ahead-ms before it plays, so it cannot fall far below 1 in long calls",
+    "±: half of what lies between the lowest and the highest seed; gap: between one frame and the next",
+    "parent: the autoregressive network, one token a pass, in the same server, scheduler and codec",
     "Whisper tiny.en judges afterwards; it means something next to the same figure without load (bench quality)",
 )
 PUBLISHED = (
@@ -88,31 +93,44 @@ async def server_of(options: argparse.Namespace) -> AsyncIterator[str]:
         yield f"ws://{server.address}"
 
 
-async def measure(options: argparse.Namespace) -> dict[str, list[list[Call]]]:
-    """Every load, every seed: the calls of each, by a name for the load."""
+async def run_all(url: str, name: str, options: argparse.Namespace, found: dict[str, list[list[Call]]]) -> None:
+    """Every load, every seed, against one server."""
+    caller = Caller(url, options.voice, options.tokens_per_s, options.ahead_ms)
+    await caller(first := Call(WARM_UP, time.perf_counter()))
+    if first.refused or first.failed or not first.arrivals:
+        raise SystemExit(f"the server at {url} does not speak: {first.failed or 'it is full, or silent'}")
+    await open_loops(name, caller, options, found)
+    for count in options.streams:
+        for seed in range(options.seeds):
+            CONSOLE.print(f"{name}{count} streams, seed {seed}", highlight=False)
+            run = await streams(count, options.seconds, turns, caller, seed)
+            found.setdefault(f"{name}{count} streams", []).append(run)
+
+
+async def open_loops(
+    name: str, make: Callable[[Call], Awaitable[None]], options: argparse.Namespace, found: dict[str, list[list[Call]]]
+) -> None:
+    """Every rate, every seed: the same calls for everybody."""
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
+    for rate in options.rates:
+        for seed in range(options.seeds):
+            CONSOLE.print(f"{name}{rate:g} calls/s, seed {seed}", highlight=False)
+            dues = poisson(rate, options.seconds, texts, seed)
+            found.setdefault(f"{name}{rate:g} calls/s", []).append(await open_loop(dues, make))
+
+
+async def measure(options: argparse.Namespace) -> dict[str, list[list[Call]]]:
+    """Ours and the peers: the calls of every run, by a name for the load."""
     found: dict[str, list[list[Call]]] = {}
     async with server_of(options) as url:
-        caller = Caller(url, options.voice, options.tokens_per_s, options.ahead_ms)
-        await caller(first := Call(WARM_UP, time.perf_counter()))
-        if first.refused or first.failed or not first.arrivals:
-            raise SystemExit(f"the server at {url} does not speak: {first.failed or 'it is full, or silent'}")
-        for rate in options.rates:
-            for seed in range(options.seeds):
-                CONSOLE.print(f"{rate:g} calls/s, seed {seed}", highlight=False)
-                dues = poisson(rate, options.seconds, texts, seed)
-                found.setdefault(f"{rate:g} calls/s", []).append(await open_loop(dues, caller))
-        for count in options.streams:
-            for seed in range(options.seeds):
-                CONSOLE.print(f"{count} streams, seed {seed}", highlight=False)
-                run = await streams(count, options.seconds, turns, caller, seed)
-                found.setdefault(f"{count} streams", []).append(run)
-    if options.peer == "hibari":
-        peer = await asyncio.to_thread(hibari)
-        for rate in options.rates:
-            for seed in range(options.seeds):
-                dues = poisson(rate, options.seconds, texts, seed)
-                found.setdefault(f"hibari-tts, {rate:g} calls/s", []).append(await open_loop(dues, peer))
+        await run_all(url, "", options, found)
+    if "parent" in options.peer:
+        with tempfile.TemporaryDirectory() as folder:
+            save_voices(options.parent, Path(folder))
+            async with Server(Path(folder), SERVE) as server:
+                await run_all(f"ws://{server.address}", "parent, ", options, found)
+    if "hibari" in options.peer:
+        await open_loops("hibari-tts, ", await asyncio.to_thread(hibari), options, found)
     return found
 
 
@@ -133,6 +151,13 @@ def judge(calls: Sequence[Call], limit: int) -> dict[str, float]:
     }
 
 
+def with_spread(figures: dict[str, Any], percentile: str) -> str | None:
+    """First sound with half of what lies between the lowest and the highest seed."""
+    whole = figures["first_sound_ms"][percentile]
+    seeds = [one[percentile] for one in figures["first_sound_ms_by_seed"] if one[percentile] is not None]
+    return None if whole is None else f"{whole} ± {(max(seeds) - min(seeds)) / 2:.0f}"
+
+
 def show_all(results: dict[str, dict[str, Any]]) -> None:
     """Tables for people."""
     first = ["calls", "refused", "failed", "most_at_once", "audio_seconds_per_second"]
@@ -148,14 +173,17 @@ def show_all(results: dict[str, dict[str, Any]]) -> None:
     show(
         "first sound, ms",
         ["", "p50", "p95", "p99", "lag p95", "silent"],
-        [[name, *f["first_sound_ms"].values(), f["lag_ms"]["p95"], f["silent"]] for name, f in results.items()],
+        [
+            [name, *(with_spread(f, p) for p in f["first_sound_ms"]), f["lag_ms"]["p95"], f["silent"]]
+            for name, f in results.items()
+        ],
     )
     show(
         "keeping up",
-        ["", "underruns", "starved ms", "gap p99 ms", "RTF p50", "RTF p95"],
+        ["", "underruns", "starved ms", "gap p50 ms", "p95", "p99", "RTF p50", "p95"],
         [
             [
-                *(name, f["underruns"], f["most_starved_ms"], f["gap_ms"]["p99"]),
+                *(name, f["underruns"], f["most_starved_ms"], *f["gap_ms"].values()),
                 *(f["real_time_factor"]["p50"], f["real_time_factor"]["p95"]),
             ]
             for name, f in results.items()
@@ -189,7 +217,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each run (default 30)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each load (default 3)")
     parser.add_argument("--url", help="a server that is running; default: one is started")
-    parser.add_argument("--peer", choices=["hibari", "none"], default="none", help="who else speaks the same calls")
+    parser.add_argument(
+        "--peer",
+        choices=["hibari", "parent"],
+        action="append",
+        default=[],
+        help="who else speaks the same calls; repeat",
+    )
+    parser.add_argument(
+        "--parent",
+        type=Path,
+        default=Path("runs/parent/last.pt"),
+        help="checkpoint of `voiceagent train parent`, for --peer parent (default runs/parent/last.pt)",
+    )
     parser.add_argument("--judge", type=int, default=20, help="calls of each load that Whisper hears (default 20)")
     parser.add_argument(
         "--tokens-per-s", type=float, default=TOKENS_PER_S, help="of the pretend language model; 0 is at once"
@@ -202,6 +242,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.rates is None:
         options.rates = [] if options.streams else [0.5, 1.0, 2.0]
+    if "parent" in options.peer and not options.parent.is_file():
+        parser.error(f"there is no {options.parent}: `voiceagent train parent` makes one, --parent says where it is")
     if options.seeds < 1 or options.seconds <= 0:
         parser.error("--seeds is at least 1, --seconds above 0")
     return options
@@ -217,7 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results: dict[str, Any] = {}
     for name, runs in found.items():
         results[name] = summary(runs) | judge([call for run in runs for call in run], options.judge)
-        results[name]["first_sound_p95_ms_by_seed"] = [summary([run])["first_sound_ms"]["p95"] for run in runs]
+        seeds = [summary([run]) for run in runs]
+        for key in ("first_sound_ms", "underruns", "audio_seconds_per_second"):
+            results[name][f"{key}_by_seed"] = [figures[key] for figures in seeds]
     show_all(results)
     given = {"voice": options.voice, "tokens_per_s": options.tokens_per_s, "seconds": options.seconds}
     finish("load", machine, {**given, "seeds": options.seeds, "ahead_ms": options.ahead_ms, "loads": results})

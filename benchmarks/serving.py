@@ -24,17 +24,17 @@ from voiceagent.wire import FLAG_LAST, HEADER, SUBPROTOCOL
 
 START_TIMEOUT_S = 120.0
 SETTLE_S = 1.0
+PROGRAM = "from voiceagent.cli import main; main()"
 
 
 class Server:
     """`voiceagent serve` in a process of its own; ready when entered, gone when left."""
 
-    def __init__(self, weights: Path | None = None) -> None:
+    def __init__(self, weights: Path | None = None, program: str = PROGRAM) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        program = "from voiceagent.cli import main; main()"
         self._command = [sys.executable, "-c", program, "serve", "--port", str(port)]
         self._command += ["--weights", str(weights)] if weights else []
 

@@ -151,10 +151,18 @@ def test_from_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         assert figures["calls"] > 0
         assert figures["refused"] == figures["failed"] == 0
         assert figures["first_sound_ms"]["p50"] > 0
-        assert len(figures["first_sound_p95_ms_by_seed"]) == 2
+        assert [set(seed) for seed in figures["first_sound_ms_by_seed"]] == [{"p50", "p95", "p99"}] * 2
+        assert len(figures["underruns_by_seed"]) == len(figures["audio_seconds_per_second_by_seed"]) == 2
         assert 1 <= figures["judged"] <= 3
         assert figures["wer_percent"] > 50
     assert made["8 calls/s"]["calls"] == made["hibari-tts, 8 calls/s"]["calls"]
+
+
+def test_spread_is_between_seeds() -> None:
+    seeds = [{"p95": 100.0}, {"p95": None}, {"p95": 140.0}]
+    figures = {"first_sound_ms": {"p95": 130.0}, "first_sound_ms_by_seed": seeds}
+    assert load.with_spread(figures, "p95") == "130.0 ± 20"
+    assert load.with_spread(figures | {"first_sound_ms": {"p95": None}}, "p95") is None
 
 
 def test_nobody_there_is_one_line() -> None:
@@ -163,7 +171,15 @@ def test_nobody_there_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--rates", "0"], ["--rates", "x"], ["--streams", "1.5"], ["--seeds", "0"]], ids=str
+    "arguments",
+    [
+        ["--rates", "0"],
+        ["--rates", "x"],
+        ["--streams", "1.5"],
+        ["--seeds", "0"],
+        ["--peer", "parent", "--parent", "nowhere.pt"],
+    ],
+    ids=str,
 )
 def test_what_cannot_be_measured_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
