@@ -21,8 +21,9 @@ import paper_conversion
 import paper_decoding
 import paper_dependence
 import paper_lengths
+import paper_page
 from machine import CONSOLE, announce, finish
-from paper_results import Table, save
+from paper_results import Table, load, save
 from paper_stand import Stand
 from teachers import TEACHER_OF
 
@@ -66,9 +67,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def write(options: argparse.Namespace) -> None:
+    """The page from the tables that are there."""
+    tables = load(options.results)
+    if not tables:
+        raise SystemExit(f"no tables in {options.results}: make some first, as `voiceagent bench paper --table steps`")
+    paper_page.write(tables, options.write)
+    CONSOLE.print(f"{len(tables)} tables in {options.write}", highlight=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Tables for people, last line JSON."""
     options = parse(arguments)
+    if options.table is None and options.write:
+        write(options)
+        return
     machine = announce(f"paper, {options.layout} layout, voice {options.voice}, {options.set}", CAVEATS)
     stand = Stand(options)
     command = "voiceagent bench paper " + shlex.join(sys.argv[1:] if arguments is None else arguments)
@@ -80,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = save(options.results, table)
         CONSOLE.print(f"kept in {path}", highlight=False)
         made[name] = [{"": row.label} | row.figures for row in table.rows]
+    if options.write:
+        write(options)
     finish("paper", machine, {"layout": options.layout, "voice": options.voice, "tables": made})
 
 

@@ -17,6 +17,7 @@ from paper_results import Row
 from rich.progress import track
 from torch import Tensor
 
+from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
 from voiceagent.model.stretch import spell
 from voiceagent.model.symbols import BOUNDARY, encode
 from voiceagent.model.weights import Voices, load, voice_index
@@ -127,11 +128,12 @@ class Stand:
     def speak_as(self, teacher: teachers.Teacher, key: str, text: str, phonemes: str) -> Spoken:
         """One sentence by the teacher, trimmed as in the corpus, as tokens with the durations of its phonemes."""
         said = trim(teacher(phonemes))
-        digits = self.voices.codec.encode(torch.from_numpy(said.samples)[None])[0]
+        samples = torch.from_numpy(said.samples)
+        digits = self.voices.codec.encode(samples[None])[0, : len(samples) // SAMPLES_PER_TOKEN]
         symbols = [encode(symbol) for symbol in said.phonemes]
         words = tuple(said.phonemes.strip(BOUNDARY).split())
         durations = torch.tensor([float(d) for d, code in zip(said.durations_s, symbols, strict=True) if code]).double()
-        durations *= len(digits) / 25 / durations.sum()
+        durations *= len(digits) / TOKEN_RATE_HZ / durations.sum()
         owners = _owners(said.phonemes)
         known = [owner for owner, code in zip(owners, symbols, strict=True) if code]
         canvas = Canvas(tuple(code[0] for code in symbols if code), tuple(known), durations)
@@ -152,7 +154,7 @@ class Stand:
                 tokens, passes = method(heard)
                 spent_s += time.thread_time() - begin_s
                 forwards += passes
-                audio_s += len(tokens) / 25
+                audio_s += len(tokens) / TOKEN_RATE_HZ
                 samples = self.voices.codec.decode(tokens[None], self.voice)[0].numpy()
                 clips.append((sentence.key, sentence.text, samples))
         figures = judged(evaluate(clips, judges=self.judges, label=label))
