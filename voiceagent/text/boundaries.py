@@ -43,7 +43,8 @@ _LEADS_ON: Final = frozenset(
     "a an the of to in on at by for from with as into onto than and or but nor so if that which who whose when where while "
     "my our your his her its their this these those is are was were be been am i you he she we they it's i'm not very "
     "more most no can could will would should may might must do does did have has had about between through over under "
-    "mr mrs ms dr prof st there let's per via each every any some what how why because".split()
+    "mr mrs ms dr prof st there let's per via each every any some what how why because et sq cu fl "
+    "thousand million billion trillion".split()
 )
 
 
@@ -71,10 +72,15 @@ def boundary(word: str, following: str | None, *, alone: bool = False) -> int:
 
 
 def _clause(core: str, following: str | None) -> int:
-    if core[-1] in ",:" and core[-2:-1].isdigit():  # "May 5, 2024", "1, 2, 3"
+    if (core[-1] in ",:" and core[-2:-1].isdigit()) or core in ("-", "–"):  # "May 5, 2024", "1, 2, 3", "2 - 3"
         if following is None:
             return UNSURE
         return NOWHERE if following.lstrip(_OPENERS)[:1].isdigit() else CLAUSE
+    if core[-1] == "," and core[:1].isupper():  # "Boston, MA", "Tue, June 3"
+        if following is None:
+            return UNSURE
+        plain = following.rstrip(".,;:!?" + _CLOSERS)
+        return NOWHERE if plain.lower() in _NAMED_NEXT or (len(plain) == 2 and plain.isupper()) else CLAUSE
     return CLAUSE
 
 
@@ -121,6 +127,8 @@ def breaks_well(word: str, following: str) -> bool:
     if plain[-1] == "." or plain[-1].isdigit() or plain[-1] in "$€£#&+/@=<>*×~^":
         return False
     start = following.strip(_OPENERS)[:1]
-    if start.isdigit() or start in "$€£#%&+=/@-–—":
+    if start.isdigit() or start in "$€£#%&+=/@-–—" or following in ("x", "×"):
+        return False
+    if start.isupper() and any(map(str.isdigit, plain)):  # "221B Baker Street"
         return False
     return not (plain[:1].isupper() and start.isupper())

@@ -12,7 +12,7 @@ _HOLD_LIMIT: Final = 256  # a bracket, backtick or tag that is not closed within
 _MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must not hold back much
 WHITE: Final = re.compile(r"\s")
 _OPENER: Final = re.compile(
-    r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<![$\w])\$\$(?!\$)|(?<!\$)\$(?=[A-Za-z\\({]|\d{1,6}[\^_=\\])|\\[(\[]|【"
+    r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<![$\w])\$\$(?!\$)|(?<!\$)\$(?=[A-Za-z\\({|]|\d{1,6}[\^_=\\])|\\[(\[]|【"
 )
 _AMOUNT: Final = re.compile(r"(?<!\$)\$(?=\d[\d.,]{0,10}$)")
 _CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "【": "】"}

@@ -222,7 +222,7 @@ class Chunker:
             return
         if breaks_well(seen[last - 1].visible, seen[last].visible):
             self._close(last, lookahead=ahead)
-        elif self._words >= most + ahead + limits.slack:
+        elif self._words >= most + ahead + limits.slack * (4 if _has_figure(seen[-ahead - 4 :]) else 1):
             good = (n for n in range(last - 1, 1, -1) if breaks_well(seen[n - 1].visible, seen[n].visible))
             self._close(next(good, last), lookahead=ahead)
 
@@ -256,6 +256,11 @@ class Chunker:
             self._begin(self._index + 1)
         self._seen, self._words = rest, left
         self._chars = sum([len(item.visible) + 1 for item in rest]) if rest else 0
+
+
+def _has_figure(items: list[Item]) -> bool:
+    """Whether there are figures: what stands around them is a number, an address or a date, which must not be cut in two."""
+    return any(character.isdigit() for item in items for character in item.visible)
 
 
 def _spoken_words(visible: str) -> int:

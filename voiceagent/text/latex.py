@@ -15,7 +15,8 @@ _COMMANDS: Final = {
     "in": "in", "cup": "union", "cap": "intersection", "forall": "for all", "exists": "there exists", "ldots": "and so on",
     "dots": "and so on", "cdots": "and so on", "lt": "is less than", "gt": "is greater than", "log": "log", "ln": "log",
     "sin": "sine", "cos": "cosine", "tan": "tangent", "lim": "the limit of", "max": "max", "min": "min",
-    "Rightarrow": "implies", "implies": "implies", "circ": "degrees", "percent": "percent", "therefore": "therefore",
+    "Rightarrow": "implies", "implies": "implies", "abs": "the absolute value of", "vec": "vector",
+    "circ": "degrees", "percent": "percent", "therefore": "therefore",
 }  # fmt: skip
 _GREEK: Final = frozenset(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi "
@@ -30,13 +31,15 @@ _BOUNDED: Final = {"\\sum": "the sum", "\\prod": "the product", "\\int": "the in
 _TOKEN: Final = re.compile(
     r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname)\{[^{}]*\}|\\[A-Za-z]+|\\.|\d+(?:[.,]\d+)*|[A-Za-z]|[{}^_]|\S"
 )
+_ABSOLUTE: Final = re.compile(r"\|([^|]{1,40})\|")
 _DEPTH: Final = 8
 _LIMIT: Final = 300
 
 
 def speak_math(tex: str) -> str:
     r"""Words for a formula such as "x^2 + \frac{1}{2}"; "" when nothing of it can be said."""
-    words = _Reader(_TOKEN.findall(tex[:_LIMIT])).read(0)
+    tex = _ABSOLUTE.sub(r"\\abs{\1}", tex[:_LIMIT])
+    words = _Reader(_TOKEN.findall(tex)).read(0)
     return " ".join(" ".join(words).split())
 
 

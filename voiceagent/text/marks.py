@@ -8,7 +8,7 @@ from typing import Final
 from voiceagent.text.items import BLOCK, Item
 from voiceagent.text.ssml import attributes_of, pause_seconds, rate_factor
 
-__all__ = ["MARK", "Rates"]
+__all__ = ["MARK", "Rates", "tag_warning"]
 
 # Where a run is cut because something stands there that belongs to no word.
 MARK: Final = re.compile(
@@ -16,6 +16,18 @@ MARK: Final = re.compile(
     r"|</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|hr|blockquote|speak|s)\b[^>]*>",
     re.I,
 )
+_TAG: Final = re.compile(r"<[/!?]?([A-Za-z][\w-]{0,30})(?=[\s/>])")
+_KNOWN_TAGS: Final = frozenset(
+    "a abbr b big blockquote body br center cite code dd del details div dl dt em emphasis font h1 h2 h3 h4 h5 h6 head header "
+    "hr html i img ins kbd li main mark ol p pre prosody q s samp section small span speak strike strong sub summary sup "
+    "table tbody td th thead tr tt u ul var break say-as phoneme voice audio w sentence paragraph lang".split()
+)
+
+
+def tag_warning(raw: str) -> str:
+    """What to say about the first tag in `raw`: "" when it is a known one of HTML or SSML, or none."""
+    tag = _TAG.search(raw)
+    return f"unknown tag <{tag[1]}> was skipped" if tag is not None and tag[1].lower() not in _KNOWN_TAGS else ""
 
 
 class Rates:

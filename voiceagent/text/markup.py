@@ -62,7 +62,13 @@ _GREEK: Final = dict(
 _MARKS: Final = re.compile(
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+"
 )
-_CODE: Final = re.compile(r"[A-Za-z0-9.+#@/:=<>%$&*-]+|[^A-Za-z0-9]")
+_CODE: Final = re.compile(
+    r"===?|!==?|[<>=]=|\*\*|&&|\|\||->|=>|!(?=[A-Za-z(])|(?:[A-Za-z0-9.+#@/:%$]|-(?!>))+|[^A-Za-z0-9]"
+)
+_OPERATORS: Final = {
+    "==": "=", "===": "=", "!=": "≠", "!==": "≠", "<=": "≤", ">=": "≥", "**": "^", "&&": " and ", "||": " or ", "!": " not ",
+    "*": "×", "->": "→", "=>": "→",
+}  # fmt: skip
 _SIGNS: Final = {
     ".": "dot", "/": "slash", "?": "question mark", "=": "equals", "&": "and", "-": "dash", "_": "underscore", "#": "hash",
     ":": "colon", "%": "percent", "@": "at", "+": "plus", "~": "tilde", ",": "comma", ";": "semicolon", "!": "exclamation mark",
@@ -165,10 +171,12 @@ def _add_code(sink: _Sink, inner: str, base: int) -> None:
     """The words of inline code: `max_len` is "max len"; brackets and quotes are silent."""
     for match in _CODE.finditer(inner):
         text = match.group()
-        if text[0] in "_(){}[]\"'`;,\\| ":
+        if text in _OPERATORS:
+            sink.add(_OPERATORS[text], base + match.start(), base + match.end())
+        elif text[0] in "_(){}[]\"'`;,\\| ":
             sink.add(" ", base + match.start(), base + match.end())
         elif len(text) > 1 or text.isascii():
-            sink.add(text.replace("*", "×"), base + match.start(), base + match.end())
+            sink.add(text, base + match.start(), base + match.end())
         else:
             _add_characters(sink, text, base + match.start())
 
@@ -214,7 +222,8 @@ def _character(character: str) -> str | None:
 
 def _script(character: str) -> str:
     """The script of a letter, as Unicode names it ("Cyrillic")."""
-    return unicodedata.name(character, "an unknown").split(" ")[0].split("-")[0].capitalize()
+    name = unicodedata.name(character, "an unknown").split(" ")[0].split("-")[0]
+    return name if name == "CJK" else name.capitalize()
 
 
 def _emoji_name(character: str) -> str:

@@ -19,6 +19,7 @@ __all__ = ["needs_normalizing", "normalize", "speak_plainly"]
 _SPECIAL: Final = re.compile(
     r"[^A-Za-z ,;:!?'\"().-]|(?<![A-Za-z])-|-(?![A-Za-z])|[A-Za-z]\.[\w,]"
     r"|[A-Z]{2}|[A-Za-z]-[A-Z]|\([ivx]{1,4}\)|[A-Z][a-z]+ [IVX](?![A-Za-z'])|\.\.|[a-z][A-Z]|(?:^| )['),;:!?.]"
+    r"|(?:Mon|Tues?|Wed|Thu|Thurs?|Fri|Sat|Sun),|\b[ivx]{2,5}\b"
     r"|(?<![A-Za-z])(?:vs|[Bb]tw|aka|[JS]r|M[rst]|Mrs|Dr|St|Ft|Prof|[ap]m|etc|approx|no)(?![A-Za-z])"
 )
 _STOPPED: Final = re.compile(r"([A-Za-z]+)\.")

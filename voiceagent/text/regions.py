@@ -185,7 +185,8 @@ def find_region(buffer: str, position: int, end: int, *, line_start: bool, polic
         kind = next(name for name in _KINDS if match[name] is not None)
         needs_line = kind == "definition" or match.group().startswith("~")
         read = kind == "display" and policy.math_block == "speak"
-        if read or (needs_line and not (line_start and match.start() == position)):
+        quoted = kind != "fence" and buffer.count("`", position, match.start()) % 2 == 1  # inside inline code
+        if read or quoted or (needs_line and not (line_start and match.start() == position)):
             at = match.end()
         else:
             return _region(kind, match, position, policy)

@@ -197,9 +197,14 @@ def _letters(part: str, text: str) -> str:
     return part.upper() if len(part) == 2 and part.islower() and len(text) < 5 else part
 
 
-_BEFORE: Final = r"(?<![\w.,])"
+_BEFORE: Final = r"(?<![\w.,])(?<![A-Z]-)"
 _SIDE: Final = r"(?<=[\w)%°.']) ?"
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"\bCVE-(\d{4})-(\d{4,6})\b"), lambda m: f"CVE {N.year(int(m[1]))}, {N.digits(m[2])}"),
+    (re.compile(r"\b((?:RFC|PEP|ISO|IEEE|ECMA) )(\d{3,5})(?![\w,]|\.\d)"), lambda m: m[1] + N.house_number(m[2])),
+    (re.compile(r"\bHTTP/(?=[123]\b)"), lambda m: "HTTP "),
+    (re.compile(r"(?<![\w.,-])(\d{1,3}(?:\.\d{1,2})?)[-–](?=\d{1,3}(?:\.\d{1,2})?(?:[kKMBx×]|bn)(?!\w))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w./])(\d{2,3})/(?=\d{2,3} BP\b)"), lambda m: f"{m[1]} over "),
     (re.compile(r"(?<![\w.,])(\d{3,5})×(?=\d{3,5}(?!\w))"), lambda m: f"{m[1]} by "),
     (re.compile(r"(?<![\w.,:-])50-50(?![\w-])"), lambda m: "fifty fifty"),
     (re.compile(r"(?<![\w.:])(\d{1,2}):(?=\d{1,3}(?:,\d{3})+(?!\d))"), lambda m: f"{m[1]} to "),
@@ -220,7 +225,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w)])(>= ?|<= ?|[<>])(?=\$?\d)"), lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1].strip()]),
     (re.compile(r"√ ?(?=[\w(])"), lambda m: "the square root of "),
     (re.compile(r"(?<![\w.])(\d{1,2}):(\d{1,2})(?![\w:])"), _range),
-    (re.compile(rf"{_BEFORE}(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?) ?[-–] ?(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?![\w%]|[-–]|\.\d| ?=)"), _range),
+    (re.compile(rf"{_BEFORE}(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?:[-–]| [-–] )(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?![\w%]|[-–]|\.\d| ?=)"), _range),
     (re.compile(r"(?<=\d)\+(?=[ ,.;:!?)]|$)"), lambda m: " plus"),
     (re.compile(r"(?<=[\w)]) ?(<=|>=|!=|==|->|→|[≈≠≤≥±÷×∈⇒≡∝∪∩⊂]) ?(?=[\w(.$-])"), _between),
     (re.compile(r"(?<=[\w)]) (\*|/|-|−) (?=\d)"), lambda m: _between(m) if m.string[m.start() - 1].isdigit() else None),

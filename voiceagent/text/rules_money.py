@@ -25,6 +25,7 @@ _CODES: Final = {
     "AUD": "Australian dollar", "CHF": "Swiss franc", "INR": "Indian rupee", "CNY": "Chinese yuan", "MXN": "Mexican peso",
     "NZD": "New Zealand dollar", "SEK": "Swedish krona", "BTC": "bitcoin", "ETH": "ether",
 }  # fmt: skip
+_CENTS: Final = {"dollar": "cents", "euro": "cents"}
 _LANDS: Final = {
     "US": "U.S. ",
     "C": "Canadian ",
@@ -126,6 +127,13 @@ def _code(match: re.Match[str]) -> str:
     whole, _, part = number.replace(",", "").partition(".")
     if part and not int(part):
         number = whole
+    if (
+        len(part) == 2
+        and int(part)
+        and not scale
+        and (cents := "pence" if "pound" in name else _CENTS.get(name[-6:], ""))
+    ):
+        return f"{N.count(whole or '0')} {name if whole == '1' else many} and {N.cardinal(int(part))} {cents}"
     return f"{N.count(number)}{scale} {name if number == '1' and not scale else many}"
 
 
@@ -182,6 +190,7 @@ _RANGE: Final = rf"(?:(?P<from>{_NUMBER}) ?[-–] ?)?"
 _END: Final = r"(?![\w²³]|/\w)"
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w.,/])(\d{2,3})/(\d{2,3}) ?mm ?Hg\b"), lambda m: f"{N.cardinal(int(m[1]))} over {N.cardinal(int(m[2]))} millimeters of mercury"),
+    (re.compile(rf"(?<={_SIGN})(\d[\d.,]*) ?/ ?(?=\d)"), lambda m: f"{m[1]} per "),
     (re.compile(r"\bRs\.? ?(?=\d)"), lambda m: "₹"),
     (re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?= ?€)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
     (re.compile(r"(?<=€)(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?!\d)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
@@ -189,7 +198,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(rf"(?<![\w.,])({_NUMBER})[\"″] ?[x×] ?(?=\d)"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' else 'es'} by "),
     (re.compile(r"(?<=[A-Za-z\"'°]) [x×] (?=\d{1,5}(?:\.\d+)?(?: ?[A-Za-z]{1,3}\b|[\"']))"), lambda m: " by "),
     (re.compile(rf"(?:(?<=[⁰¹²³⁴⁵⁶⁷⁸⁹])|(?<=\^\d)|(?<=\^\d\d)|(?<=\^-\d)|(?<=\^-\d\d)) (?P<unit>{_UNIT})(?![\w²³/^])"), lambda m: f" {UNITS[m['unit']][1]}"),
-    (re.compile(rf"(?P<whole>\d{{1,3}}[ -])?(?<![\w./])(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in|[\"″])(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
+    (re.compile(rf"(?:(?P<whole>(?<![\w.,])\d{{1,3}}(?:[ -]|(?=[½⅓⅔¼¾⅛⅜⅝⅞])))|(?<![\w./]))(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in|[\"″])(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
     (re.compile(r"(?<=\d )(sq|cu|fl)\. ?(ft|in|mi|m|km|yd|oz)\b(?:\.(?! [A-Z]|$))?"), lambda m: f"{m[1]} {m[2]}"),
     (re.compile(r"(?<=\d) c\.(?= [a-z])"), lambda m: " cups"),
     (re.compile(
@@ -201,7 +210,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(
         rf"(?<![\w.,/])(?:(?P<name>{'|'.join(_CODES)}) ?(?P<after>{_NUMBER})(?P<scale>{_SCALE})?|(?P<before>{_NUMBER})(?P<scaled>{_SCALE})? ?(?P<code>{'|'.join(_CODES)}))(?!\w)"
     ), _code),
-    (re.compile(r"(?<=\d%) ?[-–] ?(?=\d)"), lambda m: " to "),
+    (re.compile(r"(?<=\d%)(?:[-–]| [-–] )(?=\d)"), lambda m: " to "),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−±]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?%"), _percent),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?°(?: ?(?P<scale>[CFK](?!\w)))?"), _degrees),
     (re.compile(r"(?<![\w.,])(\d{1,2})(?:'|′| ?ft\.? ) ?(\d{1,2})(?:\"|″|''| ?in\b(?:\.(?= [a-z]))?)"), _height),

@@ -147,7 +147,7 @@ _VERSIONED: Final = (
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(rf"\b((?:{_VERSIONED}) )(\d{{1,3}})\.(\d{{1,2}})(?![\w%]|\.\d)"), _named_version),
     (re.compile(r"\b(localhost):(\d{2,5})\b"), lambda m: f"{m[1]} port {N.digits(m[2])}"),
-    (re.compile(r"(?<![\w-])1-(8\d\d)-([A-Z]{4,10}|\d{3}-[A-Z]{4})(?![\w-])"), lambda m: f"one, {'eight hundred' if m[1] == '800' else N.digits(m[1])}, {N.digits(m[2][:3]) + ', ' + m[2][4:] if m[2][0].isdigit() else m[2]}"),
+    (re.compile(r"(?<![\w-])1-(8\d\d)-([A-Z]{2,10}(?:-[A-Z]{2,10})?|\d{3}-[A-Z]{4})(?![\w-])"), lambda m: f"one, {'eight hundred' if m[1] == '800' else N.digits(m[1])}, {N.digits(m[2][:3]) + ', ' + m[2][4:] if m[2][0].isdigit() else m[2].replace('-', ' ')}"),
     (re.compile(r"(?i)\b(ext(?:ension)?\.?) (\d{2,6})(?![\w.]*\w)"), lambda m: f"extension {N.digits(m[2])}"),
     (re.compile(r"(?i)\b((?:call|dial|text|phone|phone number|number|at|tel\.?|mobile|cell|whatsapp):? (?:is )?)(\d{3})(\d{3})(\d{4})(?!\w)"), lambda m: f"{m[1]}{N.digits(m[2])}, {N.digits(m[3])}, {N.digits(m[4])}"),
     (re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![\w:])"), lambda m: N.spell(m.group())),

@@ -86,6 +86,17 @@ def _hour(match: re.Match[str]) -> str | None:
     return f"{N.cardinal(hour)} {match['half'].upper()}.M." if 0 <= hour <= 12 else None
 
 
+def _duration(match: re.Match[str]) -> str:
+    """00:01:23.456, as of a clip: parts that are zero are left out."""
+    parts = zip(match.groups(), ("hour", "minute", "second"), strict=True)
+    said = [
+        f"{N.count(part.lstrip('0') or '0')} {unit}{'' if float(part) == 1 else 's'}"
+        for part, unit in parts
+        if float(part)
+    ]
+    return " ".join(said) or "zero seconds"
+
+
 def _hours(match: re.Match[str]) -> str:
     return f"{match[1]} to {match[2]}"
 
@@ -119,6 +130,13 @@ def _full(name: str) -> str:
 
 _SPANNED: Final = "|".join(sorted({*_DAYS, *_DAYS.values(), *_SHORT, *_MONTHS}, key=len, reverse=True))
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<![\w:.,])(\d{1,2}):([0-5]\d):([0-5]\d\.\d{1,3})(?![\d:])"), _duration),
+    (re.compile(r"\b(noon|midnight) ?[-–] ?(?=\d)|(?<=[\dmM]) ?[-–] ?(?=(?:noon|midnight)\b)"), lambda m: f"{m[1] or ''} to "),
+    (re.compile(r"(?<![\w:.,$-])(\d{1,2}:\d{2})[-–](?=\d{1,2}(?![\w:%]|[.,]\d))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?i)\b((?:wait|every|within|takes?|took|lasts?|timeout of|for|after) )([2-9]0)s(?=[.,;!?)]|$| (?:or|and|then|timer|timeout)\b)"), lambda m: f"{m[1]}{N.count(m[2])} seconds"),
+    (re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun) (?=\d{1,2}(?::\d\d|[-–]| ?[ap]\.?m))"), lambda m: _DAYS[m[1]] + " "),
+    (re.compile(rf"(?<=\d)((?:st|nd|rd|th)?) ?[-–] ?(?={_MONTH} \d)"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<=\d)( (?:BCE?|CE|AD)) ?[-–] ?(?=\d)"), lambda m: f"{m[1]} to "),
     (re.compile(rf"\b({_SPANNED})\.?(?:[-–]| [-–] )({_SPANNED})\b"), _years_or_days),
     (re.compile(r"(?<![\w./-])(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)-(\d{4})(?![\w-])"), lambda m: f"{m[1]} {_SHORT[m[2]] if m[2] != 'Sept' else 'September'} {m[3]}"),
     (re.compile(r"(?<![\w.,-])(\d{1,2})h([0-5]\d)(?![\w])"), lambda m: f"{m[1]}:{m[2]}"),

@@ -108,7 +108,7 @@ def _speak(seen: list[Item], lexicon: Lexicon | None, *, block: bool) -> tuple[s
             origin = (Piece(item.visible, item.start, item.start + len(item.visible)),)
         pieces += origin
         end = pieces[-1].end
-        if item.comma and item is not seen[-1] and item.visible[-1].isalnum():
+        if item.comma and item is not seen[-1] and item.visible[-1] not in _ENDS:
             pieces.append(Piece(",", end, end))
         pieces.append(Piece(" ", end, end))
     return _normalized(pieces, lexicon, stopped=not block or _stops(seen[-1].visible))

@@ -12,7 +12,7 @@ from typing import Final
 
 from voiceagent.text.brackets import RUN_LIMIT, WHITE, hold_end
 from voiceagent.text.items import BLOCK, LINE, NONE, Item, Piece
-from voiceagent.text.marks import MARK, Rates
+from voiceagent.text.marks import MARK, Rates, tag_warning
 from voiceagent.text.markup import clean
 from voiceagent.text.policy import SpeechPolicy
 from voiceagent.text.regions import Region, find_region
@@ -30,15 +30,10 @@ _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
 _MOST_MARKS: Final = 12  # "> > - 1." may nest, but "1. 1. 1." without end is no list
 _MARKED: Final = re.compile(r"[\[<]")  # no mark begins otherwise
+_NO_CELL: Final = re.compile(r"[`$]")  # a bar beside these is of code or of a formula
 _BARS: Final = re.compile(r"\|+")
 _NUMBER: Final = re.compile(r"\d{1,3}[.)]")
 _BULLETS: Final = frozenset("-*+•◦▪‣●○■□–—")
-_KNOWN_TAG: Final = re.compile(r"<[/!?]?([A-Za-z][\w-]{0,30})(?=[\s/>])")
-_TAGS: Final = frozenset(
-    "a abbr b big blockquote body br center cite code dd del details div dl dt em emphasis font h1 h2 h3 h4 h5 h6 head header "
-    "hr html i img ins kbd li main mark ol p pre prosody q s samp section small span speak strike strong sub summary sup "
-    "table tbody td th thead tr tt u ul var break say-as phoneme voice audio w sentence paragraph lang".split()
-)
 
 
 class Scanner:
@@ -212,7 +207,8 @@ class Scanner:
         """Items of a complete run (a word, or several inside brackets or backticks)."""
         if self._line_start and self._line_mark(buffer, position, end, items):
             return
-        if self._line == "table" or buffer.find("|", position, end) >= 0:
+        barred = buffer.find("|", position, end) >= 0 and _NO_CELL.search(buffer, position, end) is None
+        if self._line == "table" or barred:
             self._cells(buffer, position, end, items)
             return
         self._line_start, self._blank = False, 0
@@ -285,9 +281,8 @@ class Scanner:
             return item
         item.pieces, item.warning = clean(raw, start, self._policy)
         item.visible = "".join([piece.text for piece in item.pieces])
-        tag = _KNOWN_TAG.search(raw) if "<" in raw else None
-        if tag is not None and tag[1].lower() not in _TAGS and not item.warning:
-            item.warning = f"unknown tag <{tag[1]}> was skipped"
+        if "<" in raw and not item.warning:
+            item.warning = tag_warning(raw)
         if item.visible == raw and not item.warning:
             item.pieces = None
         return item

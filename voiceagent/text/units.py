@@ -22,6 +22,7 @@ mi|mile|miles
 ft|foot|feet
 yd|yard|yards
 inch|inch|inches
+inHg|inch of mercury|inches of mercury
 kg|kilogram|kilograms
 g|gram|grams
 mg|milligram|milligrams
