@@ -70,8 +70,8 @@ class PrefixTrainer(Trainer[Utterances]):
             masked, weight = torch.ones_like(spoken), torch.ones(spoken.shape)
             hidden, seen = torch.zeros_like(spoken), torch.ones(tokens, tokens, dtype=torch.bool).tril()
         else:
-            streaming = mask == "streaming"
-            blocks = draw_blocks(tokens, self.training.blocks) if streaming else torch.zeros(tokens, dtype=torch.long)
+            whole = torch.zeros(tokens, dtype=torch.long)
+            blocks = whole if mask == "offline" else draw_blocks(tokens, self.training.blocks)
             masked, weight = draw_masked(rows, blocks, self.training.min_t)
             hidden = withheld(masked, blocks)
         speech = self.model.speech(batch.digits, hidden, batch.voice)
