@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from voiceagent import VoiceAgent
 from voiceagent.cli import app
 from voiceagent.errors import InputError, UnknownVoice
-from voiceagent.model import editing
+from voiceagent.model import transcript
 from voiceagent.model.aligner import Aligner, AlignerConfig
 from voiceagent.model.weights import save, save_aligner
 
@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrained aligner agrees with nothing."""
-    monkeypatch.setattr(editing, "FIT", -1e9)
+    monkeypatch.setattr(transcript, "FIT", -1e9)
+    monkeypatch.setattr(transcript, "UNSAID", -1e9)
 
 
 def write_wave(path: Path, *, seconds: float = 2.0, channels: int = 1, rate: int = 24_000) -> np.ndarray:
@@ -106,7 +107,7 @@ def test_bad_input_is_one_line_that_names_the_fix(
 def test_a_transcript_that_does_not_fit_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(editing, "FIT", 1.0)  # an untrained aligner has no opinion; with this nothing fits
+    monkeypatch.setattr(transcript, "FIT", 1.0)  # an untrained aligner has no opinion; with this nothing fits
     write_wave(tmp_path / "in.wav")
     status, output = edit(folder, tmp_path / "in.wav", tmp_path / "out.wav")
     assert status == 2

@@ -14,8 +14,10 @@ import torch
 from voiceagent.errors import InputError
 from voiceagent.events import SAMPLE_RATE_HZ
 from voiceagent.model import editing
-from voiceagent.model.editing import Edited, Samples, Spoken
+from voiceagent.model.editing import Edited, Samples
+from voiceagent.model.transcript import Spoken
 from voiceagent.model.weights import load, load_aligner, voice_index
+from voiceagent.pcm import FULL_SCALE, to_int16
 from voiceagent.text.chunker import Chunker
 from voiceagent.text.phonemizer import MisakiPhonemizer, Phonemizer
 
@@ -32,7 +34,7 @@ class Recording:
     @property
     def samples(self) -> Samples:
         """(n,) float32 in [-1, 1]."""
-        return (self.pcm / 32768.0).astype(np.float32)
+        return (self.pcm / FULL_SCALE).astype(np.float32)
 
 
 class Editor:
@@ -64,17 +66,25 @@ class Editor:
 
         Raises:
             UnknownVoice: no voice of that name.
-            InputError: the transcript does not fit, or the recording is empty or longer than two minutes.
+            InputError: the transcript does not fit, or the recording is no row of samples of 0.1 s to two minutes.
         """
         voice_index(self._voices, voice)
+        samples = _checked(samples)
         if not SAMPLE_RATE_HZ // 10 <= len(samples) <= LONGEST_S * SAMPLE_RATE_HZ:
             raise InputError(
                 f"a recording of 0.1 to {LONGEST_S:g} s can be edited, not of {len(samples) / SAMPLE_RATE_HZ:.2f} s"
             )
-        said = self.words(transcript)
-        if not said.words:
-            raise InputError("the transcript is empty: write what the recording says")
-        return editing.edit(self._voices, self._aligner, samples, said, self.words(to), voice=voice)
+        return editing.edit(self._voices, self._aligner, samples, self.words(transcript), self.words(to), voice=voice)
+
+
+def _checked(samples: Samples) -> Samples:
+    """The samples as the models want them."""
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or samples.dtype.kind != "f" or not np.isfinite(samples).all():
+        raise InputError(
+            "a recording is a row of mono samples, floats in [-1, 1] at 24 kHz: average channels, divide 16-bit integers by 32767"
+        )
+    return samples.astype(np.float32, copy=False)
 
 
 def read_recording(path: Path) -> Recording:
@@ -109,8 +119,7 @@ def read_recording(path: Path) -> Recording:
 
 def as_pcm(edited: Edited, original: Recording) -> np.ndarray:
     """The new recording as int16 (n,); what was kept has the very bits of the original."""
-    pcm: np.ndarray = np.rint(np.clip(edited.samples, -1.0, 1.0) * 32767.0).astype(np.int16)
+    pcm: np.ndarray = to_int16(edited.samples)
     for run in edited.kept:
         pcm[run.new : run.new + run.length] = original.pcm[run.old : run.old + run.length]
-    result: np.ndarray = pcm
-    return result
+    return pcm

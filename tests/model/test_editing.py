@@ -10,14 +10,15 @@ import torch
 from tiny_voice import tiny_voices
 
 from voiceagent.errors import InputError
-from voiceagent.model import editing
+from voiceagent.model import transcript
 from voiceagent.model.aligner import Aligner, AlignerConfig, agreement, best_path
 from voiceagent.model.decoding import DecodingOptions
-from voiceagent.model.editing import Spoken, edit, same_words
+from voiceagent.model.editing import edit, same_words
 from voiceagent.model.filling import fill, runs
 from voiceagent.model.splicing import Patch, splice
 from voiceagent.model.stretch import spell
 from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.transcript import Spoken
 from voiceagent.model.weights import load_aligner, save_aligner
 
 OLD = Spoken(("one", "two", "three."), ("wˈʌn", "tˈu", "θɹˈi."))
@@ -120,7 +121,8 @@ def test_a_patch_of_the_same_wave_leaves_no_seam() -> None:
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrained aligner agrees with nothing."""
-    monkeypatch.setattr(editing, "FIT", -1e9)
+    monkeypatch.setattr(transcript, "FIT", -1e9)
+    monkeypatch.setattr(transcript, "UNSAID", -1e9)
 
 
 @pytest.mark.usefixtures("trusting")

@@ -3,15 +3,15 @@
     samples -> tokens -> align transcript -> differing words -> mask their tokens and a margin -> regenerate, seeing both sides
             -> decode -> splice into the untouched samples
 
-Regenerated tokens see both sides at once (LLaDA-TTS, arXiv 2603.26364, on editing); the samples outside the seams are those that
+Regenerated tokens see both sides at once (LLaDA-TTS, arXiv 2603.26364, section 3.5); the samples outside the seams are those that
 came in, bit for bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -19,30 +19,24 @@ import torch
 from torch import Tensor
 
 from voiceagent.errors import InputError
-from voiceagent.model import splicing
-from voiceagent.model.aligner import LABEL_S, SILENT, Aligner, agreement, best_path
+from voiceagent.model.aligner import LABEL_S, SILENT, Aligner
 from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.filling import fill
-from voiceagent.model.language_model import align
-from voiceagent.model.splicing import Kept, Patch
-from voiceagent.model.stretch import spell
+from voiceagent.model.language_model import LABELS_PER_TOKEN, align
+from voiceagent.model.splicing import Kept, Patch, splice
+from voiceagent.model.symbols import PUNCTUATION
+from voiceagent.model.transcript import Spoken, Timed, sounding, time_words
 from voiceagent.model.weights import Voices, voice_index
 
 Samples = npt.NDArray[np.float32]
+Seconds = npt.NDArray[np.float64]
 
 MARGIN_TOKENS = 2  # regenerated on both sides of a change, because a sound leans on its neighbours
-WINDOW_TOKENS = 320  # what the language model was trained to see at once
+APART_TOKENS = 2  # what two stretches must leave between them to be two: the seams need room
+MARKS = "".join(PUNCTUATION) + "'’‘"
+RATES = (0.6, 1.6)  # how much slower or faster than the voice a speaker is taken to be
 OPTIONS = DecodingOptions(steps=12, alpha=0.0)
-FIT = -3.0  # a word whose phonemes agree less than this with the sound (nats a label) was not said
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A text as words, with the phonemes of each."""
-
-    words: tuple[str, ...]
-    phonemes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,102 +64,89 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """A text's symbols, the word that each belongs to (-1: none), and how long each sounds."""
+class Change:
+    """Symbols of the old text that give way (may be none), and those of the new one that take their place (may be none)."""
 
-    symbols: list[int]
-    owners: list[int]
-    durations_s: npt.NDArray[np.float64]
-
-    def names(self, word_names: Sequence[int]) -> list[tuple[int, int, int] | None]:
-        """A name for every symbol, equal for those of two texts that are the same: (word or the one before, the one after, place).
-
-        `word_names` names the words, -1 for one that the other text lacks.
-        """
-        named: list[tuple[int, int, int] | None] = []
-        total, place, previous = len(word_names), 0, None
-        following = [total] * len(self.owners)
-        for index in range(len(self.owners) - 1, -1, -1):
-            after = following[index + 1] if index + 1 < len(self.owners) else total
-            following[index] = self.owners[index] if self.owners[index] >= 0 else after
-        word = -1
-        for owner, after in zip(self.owners, following, strict=True):
-            word = owner if owner >= 0 else word
-            key = (word, after)
-            place = place + 1 if key == previous else 0
-            previous = key
-            left = word_names[word] if word >= 0 else START
-            right = word_names[after] if after < total else END
-            whole = left != NEW and right != NEW and (owner >= 0 or left == START or right == END or right == left + 1)
-            named.append((left, right, place) if whole else None)
-        return named
+    old: slice
+    new: slice
 
 
-NEW, START, END = -1, -2, -3  # names of words: one that the other text lacks, and the ends
+def same_words(old: Spoken, new: Spoken) -> list[tuple[int, int]]:
+    """Words that stay: (place in the old text, place in the new), in order. Case and punctuation make no difference."""
+
+    def named(text: Spoken) -> tuple[list[int], list[tuple[str, str]]]:
+        places = sorted(sounding(*text.spell()))
+        names = []
+        for place in places:
+            written = text.words[place].strip(MARKS).casefold() or text.words[place]
+            # The words of a number all have its digits as their text: what tells them apart is how they sound.
+            names.append((written, "" if written.isalpha() else text.phonemes[place].strip(MARKS)))
+        return places, names
+
+    (old_places, old_names), (new_places, new_names) = named(old), named(new)
+    blocks = SequenceMatcher(None, old_names, new_names, autojunk=False).get_matching_blocks()
+    return [(old_places[i + n], new_places[j + n]) for i, j, size in blocks for n in range(size)]
 
 
-def time_words(aligner: Aligner, values: Tensor, spoken: Spoken) -> Timed:
-    """Align a transcript with quantised speech (1, T, 6).
+def rewrite(old: Spoken, new: Spoken) -> tuple[list[int], list[Change]]:
+    """The new text's symbols, and where they differ from the old one's.
 
-    Raises:
-        InputError: the transcript does not fit; the words that do not are named.
+    Words that stay are spelled as they were, and so is what lies between two neighbours that stay. Silence that both texts have
+    beside a change belongs to what stays.
     """
-    symbols, owners, _ = spell(spoken.phonemes, (), opened=False, final=True)
-    log_p = aligner.log_probabilities(values)
-    try:
-        spent = best_path(log_p, symbols)
-    except ValueError as error:
-        raise InputError(f"the transcript is longer than the recording: {error}") from error
-    fit = agreement(log_p, symbols, spent)
-    odd = [word for number, word in enumerate(spoken.words) if _fit(number, symbols, owners, spent, fit) < FIT]
-    if odd:
-        shown = ", ".join(repr(word) for word in odd[:8]) + (" and more" if len(odd) > 8 else "")
-        raise InputError(f"the transcript does not fit the recording at {shown}: write what is said, word by word")
-    return Timed(symbols, owners, spent.astype(np.float64) * LABEL_S)
+    (was, old_owners), (now, new_owners) = old.spell(), new.spell()
+    old_places, new_places = sounding(was, old_owners), sounding(now, new_owners)
+    stays = [(old_places[i], new_places[j]) for i, j in same_words(old, new)]
+    symbols, changes, i, j = list[int](), list[Change](), 0, 0
+    for kept, again in [*stays, (range(len(was), len(was)), range(len(now), len(now)))]:
+        gone, come = was[i : kept.start], now[j : again.start]
+        if SILENT.issuperset(gone) and SILENT.issuperset(come):
+            symbols += gone
+        else:
+            head = _shared_silence(gone, come)
+            tail = _shared_silence(gone[head:][::-1], come[head:][::-1])
+            start, stop = len(symbols) + head, len(symbols) + len(come) - tail
+            changes.append(Change(slice(i + head, kept.start - tail), slice(start, stop)))
+            symbols += come
+        symbols += was[kept.start : kept.stop]
+        i, j = kept.stop, again.stop
+    return symbols, changes
 
 
-def _fit(
-    word: int, symbols: list[int], owners: list[int], spent: npt.NDArray[np.int64], fit: npt.NDArray[np.float32]
-) -> float:
-    """How well a word agrees with the sound where it was found; 0.0 where there is nothing to hear."""
-    heard = [i for i, owner in enumerate(owners) if owner == word and symbols[i] not in SILENT and spent[i]]
-    return float(np.average(fit[heard], weights=spent[heard])) if heard else 0.0
-
-
-def same_words(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
-    """Which word of the new text is which of the old; case and punctuation at the ends of words count as no difference."""
-
-    def bare(words: Sequence[str]) -> list[str]:
-        return [word.strip(".,?!;:\"'“”()…—").casefold() or word for word in words]
-
-    blocks = SequenceMatcher(None, bare(old), bare(new), autojunk=False).get_matching_blocks()
-    return {j + n: i + n for i, j, size in blocks for n in range(size)}
+def _shared_silence(left: list[int], right: list[int]) -> int:
+    """How many silent symbols both begin with."""
+    pairs = zip(left, right, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] and pair[0] in SILENT, pairs))
 
 
 @dataclass(frozen=True, slots=True)
-class _Region:
-    """Symbols first .. stop of the new text, which the old one lacks, and the time that they take the place of."""
+class _Stretch:
+    """A change on the token grid of the old recording: tokens first .. stop are made anew, of which start .. end differ."""
 
+    change: Change
     first: int
+    start: int
+    end: int
     stop: int
-    old_start_s: float
-    old_end_s: float
+    grown: int = 0  # tokens by which it gets longer
 
 
-def _regions(old: Timed, source: list[int | None]) -> list[_Region]:
-    """Where the new text differs: runs of symbols without a source, and places where old symbols are missing."""
-    ends = np.cumsum(old.durations_s)
-    starts = ends - old.durations_s
-    regions, first, last = [], 0, -1
-    for index, at in enumerate([*source, len(ends)]):
-        if at is None:
-            continue
-        if index > first or at != last + 1:
-            before = float(ends[last]) if last >= 0 else 0.0
-            after = float(starts[at]) if at < len(ends) else float(ends[-1])
-            regions.append(_Region(first, index, before, after))
-        first, last = index + 1, at
-    return regions
+def _stretches(changes: list[Change], labels: npt.NDArray[np.int64], tokens: int) -> list[_Stretch]:
+    """Changes with their margins; those that would touch are one."""
+    edges = np.concatenate(([0], np.cumsum(labels)))  # of symbols, in labels
+    found: list[_Stretch] = []
+    for change in changes:
+        start = int(edges[change.old.start]) // LABELS_PER_TOKEN
+        end = -(-int(edges[change.old.stop]) // LABELS_PER_TOKEN)
+        first, stop = max(0, start - MARGIN_TOKENS), min(tokens, end + MARGIN_TOKENS)
+        if found and first - found[-1].stop < APART_TOKENS:
+            last = found.pop()
+            first, start = last.first, last.start
+            change = Change(
+                slice(last.change.old.start, change.old.stop), slice(last.change.new.start, change.new.stop)
+            )
+        found.append(_Stretch(change, first, start, end, stop))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,77 +154,74 @@ class _Plan:
     """The new utterance on the token grid."""
 
     symbols: list[int]
-    durations_s: npt.NDArray[np.float64]
-    tokens: Tensor  # (T', 6)
-    masked: Tensor  # (T',)
-    spans: list[tuple[int, int, int, int]]  # new start and stop, old start and stop, in tokens
+    durations_s: Seconds  # (P,)
+    stretches: list[_Stretch]
 
 
-def _seconds(voices: Voices, symbols: list[int], voice: Tensor) -> npt.NDArray[np.float64]:
-    """Predicted durations (P,)."""
-    _, log_durations = voices.model.text(torch.tensor([symbols], device=voice.device), voice)
-    seconds: npt.NDArray[np.float64] = voices.model.text.seconds(log_durations)[0].double().cpu().numpy()
+def _predicted(voices: Voices, symbols: list[int], voice: Tensor) -> Seconds:
+    """Durations that the voice would give them (P,)."""
+    _, log_durations = voices.model.text(torch.tensor([symbols]), voice)
+    seconds: Seconds = voices.model.text.seconds(log_durations)[0].double().numpy()
     return seconds
 
 
-def _plan(voices: Voices, tokens: Tensor, old: Timed, words: Spoken, after: Spoken, voice: Tensor) -> _Plan:
-    """Kept words keep their tokens; new ones get predicted durations at this speaker's rate, and all moves by whole tokens."""
-    same = same_words(words.words, after.words)
-    phonemes = [words.phonemes[same[j]] if j in same else after.phonemes[j] for j in range(len(after.words))]
-    symbols, owners, _ = spell(phonemes, (), opened=False, final=True)
-    predicted = _seconds(voices, symbols, voice)
-    own = [i for i, owner in enumerate(old.owners) if owner >= 0]
-    rate = old.durations_s[own].sum() / max(0.04, float(_seconds(voices, old.symbols, voice)[own].sum()))
-    predicted *= np.clip(rate, 0.6, 1.6)
-    old_names = old.names(range(len(words.words)))
-    place = {name: index for index, name in enumerate(old_names) if name is not None}
-    new = Timed(symbols, owners, predicted)
-    source = [
-        None if n is None else place.get(n) for n in new.names([same.get(j, NEW) for j in range(len(after.words))])
-    ]
-    durations = np.asarray([predicted[k] if at is None else old.durations_s[at] for k, at in enumerate(source)])
-    pieces, masks, spans, at, made = [], [], [], 0, 0
-    for region in _regions(old, source):
-        ours = slice(region.first, region.stop)
-        old_s = region.old_end_s - region.old_start_s
-        grown = max(round((float(durations[ours].sum()) - old_s) * TOKEN_RATE_HZ), -int(old_s * TOKEN_RATE_HZ))
-        if region.stop > region.first:
-            wanted = max(old_s + grown / TOKEN_RATE_HZ, 0.004)
-            durations[ours] *= wanted / max(float(durations[ours].sum()), 1e-3)
-        start = max(at, int(region.old_start_s * TOKEN_RATE_HZ) - MARGIN_TOKENS)
-        stop = max(start + 1, min(len(tokens), int(np.ceil(region.old_end_s * TOKEN_RATE_HZ)) + MARGIN_TOKENS))
-        count = max(1, stop - start + grown)
-        pieces += [tokens[at:start], tokens.new_zeros(count, 6)]
-        masks += [torch.zeros(start - at, dtype=torch.bool), torch.ones(count, dtype=torch.bool)]
-        made += start - at
-        spans.append((made, made + count, start, stop))
-        made, at = made + count, stop
-    pieces.append(tokens[at:])
-    masks.append(torch.zeros(len(tokens) - at, dtype=torch.bool))
-    return _Plan(symbols, durations, torch.cat(pieces), torch.cat(masks), spans)
+def _plan(voices: Voices, tokens: int, old: Timed, transcript: Spoken, to: Spoken, voice: Tensor) -> _Plan:
+    """Symbols that stay keep their times; new ones get predicted durations at this speaker's rate; all moves by whole tokens."""
+    symbols, changes = rewrite(transcript, to)
+    own = np.asarray(old.owners) >= 0
+    rate = old.labels[own].sum() * LABEL_S / _predicted(voices, old.symbols, voice)[own].sum()
+    durations = _predicted(voices, symbols, voice) * np.clip(rate, *RATES)
+    i = j = 0
+    for change in [*changes, Change(slice(len(old.symbols), None), slice(len(symbols), None))]:
+        durations[j : change.new.start] = old.labels[i : change.old.start] * LABEL_S
+        i, j = change.old.stop, change.new.stop
+    stretches = []
+    for stretch in _stretches(changes, old.labels, tokens):
+        ours = stretch.change.new
+        was = int(old.labels[stretch.change.old].sum()) / LABELS_PER_TOKEN  # in tokens, as the following
+        wanted = float(durations[ours].sum()) * TOKEN_RATE_HZ
+        grown = max(round(wanted - was), -int(was))
+        if wanted:
+            durations[ours] *= (was + grown) / wanted
+        else:  # less than a token is left of what is deleted; the symbol before takes it
+            durations[ours.start - 1] += (was + grown) / TOKEN_RATE_HZ
+        stretches.append(replace(stretch, grown=grown))
+    return _Plan(symbols, durations, stretches)
 
 
-def _conditioning(voices: Voices, made: _Plan, voice: Tensor) -> Tensor:
+def _masked(tokens: Tensor, stretches: list[_Stretch]) -> tuple[Tensor, Tensor]:
+    """Tokens (T, 6) -> those of the new recording (T', 6), and which of them are still to be made (T',)."""
+    parts, at = [], 0
+    for stretch in stretches:
+        count = stretch.stop - stretch.first + stretch.grown
+        parts += [tokens[at : stretch.first], tokens.new_full((count, tokens.shape[1]), -1)]
+        at = stretch.stop
+    made = torch.cat([*parts, tokens[at:]])
+    masked = made[:, 0] < 0
+    return made.clamp_min(0), masked
+
+
+def _conditioning(voices: Voices, plan: _Plan, tokens: int, voice: Tensor) -> Tensor:
     """What each token's slot hears (T', C)."""
-    encodings, _ = voices.model.text(torch.tensor([made.symbols], device=voice.device), voice)
-    ends = torch.from_numpy(np.cumsum(made.durations_s)).float()[None]
+    encodings, _ = voices.model.text(torch.tensor([plan.symbols]), voice)
+    ends = torch.from_numpy(np.cumsum(plan.durations_s)).float()[None]
     starts = torch.nn.functional.pad(ends[:, :-1], (1, 0))
-    said = voices.model.condition(encodings, align(starts, ends, -1, len(made.tokens) + 1))
+    said = voices.model.condition(encodings, align(starts, ends, -1, tokens + 1))
     return voices.model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
 
 
-def _patches(spans: list[tuple[int, int, int, int]]) -> list[Patch]:
-    """Where each span may be entered and left: inside its margins, where old and new say the same at the same time."""
-    size = SAMPLES_PER_TOKEN
-    return [
-        Patch(
-            (first * size - size // 2, (first + MARGIN_TOKENS) * size - size // 2),
-            ((last - MARGIN_TOKENS) * size + size // 2, last * size + size // 2),
-            (start - first) * size,
-            (stop - last) * size,
-        )
-        for start, stop, first, last in spans
-    ]
+def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[Span]]:
+    """Where each stretch may be entered and left: inside its margins, where old and new say the same at the same time."""
+    size, half, moved = SAMPLES_PER_TOKEN, SAMPLES_PER_TOKEN // 2, 0
+    patches, spans = [], []
+    for s in stretches:
+        left = (max(0, s.first * size - half), max(0, s.start * size - half))
+        right = (s.end * size + half, s.stop * size + half)
+        patches.append(Patch(left, right, moved * size, (moved + s.grown) * size))
+        edges = (s.first + moved, s.stop + moved + s.grown, s.first, min(s.stop, length / size))
+        spans.append(Span(*(edge / TOKEN_RATE_HZ for edge in edges)))
+        moved += s.grown
+    return patches, spans
 
 
 @torch.inference_mode()
@@ -255,7 +233,7 @@ def edit(
     to: Spoken,
     *,
     voice: str,
-    options: DecodingOptions | None = None,
+    options: DecodingOptions = OPTIONS,
 ) -> Edited:
     """Change what a recording (n,) at 24 kHz says.
 
@@ -263,22 +241,25 @@ def edit(
         transcript: what it says now, word by word.
         to: what it shall say.
         voice: the voice that regenerated speech is decoded with.
-        options: steps and confidence; by default twelve steps.
+        options: steps and confidence.
 
     Raises:
-        InputError: the transcript does not fit, or there is nothing left to say.
+        InputError: the transcript is empty or does not fit, or there is nothing left to say.
     """
-    if not to.words:
+    if not sounding(*transcript.spell()):
+        raise InputError("the transcript is empty: write what the recording says")
+    if not sounding(*to.spell()):
         raise InputError("there is nothing left to say: give the text that the recording shall have")
     codec: Codec = voices.codec
     tokens = codec.encode(torch.from_numpy(samples)[None])[0]
     old = time_words(aligner, codec.quantizer.values(tokens[None]), transcript)
-    if list(transcript.words) == list(to.words):
-        return Edited(samples, (Kept(0, 0, len(samples)),), ())
     row = torch.tensor([voice_index(voices, voice)])
-    made = _plan(voices, tokens, old, transcript, to, row)
-    filled = fill(voices.model, made.tokens, made.masked, _conditioning(voices, made, row), options or OPTIONS)
+    plan = _plan(voices, len(tokens), old, transcript, to, row)
+    if not plan.stretches:
+        return Edited(samples, (Kept(0, 0, len(samples)),), ())
+    made, masked = _masked(tokens, plan.stretches)
+    filled = fill(voices.model, made, masked, _conditioning(voices, plan, len(made), row), options)
     speech = codec.decode(filled[None], voice)[0].clamp(-1, 1).numpy()
-    result, kept = splicing.splice(samples, speech, _patches(made.spans))
-    spans = tuple(Span(*(edge / TOKEN_RATE_HZ for edge in span)) for span in made.spans)
-    return Edited(result, tuple(kept), spans)
+    patches, spans = _placed(plan.stretches, len(samples))
+    result, kept = splice(samples, speech, patches)
+    return Edited(result, tuple(kept), tuple(spans))

@@ -11,6 +11,7 @@ Samples = npt.NDArray[np.float32]
 
 FADE = 240  # samples of a cross-fade, 10 ms
 WINDOW = 480  # samples that are compared at a seam
+REACH = 4_800  # samples beyond a seam that tell how loud the recording is
 LAG = 180  # samples that the new speech may be moved at a seam; more than half a period of most voices
 
 
@@ -76,6 +77,8 @@ def _quietest(recording: Samples, made: Samples, span: tuple[int, int], shift: i
 def _lined_up(recording: Samples, made: Samples, old: int, new: int) -> int:
     """The index in `made`, near `new`, where its wave goes on as the recording's does at `old`."""
     target = recording[old : old + WINDOW]
+    if not target.any():
+        return new
     best, best_score = new, -np.inf
     for candidate in range(max(0, new - LAG), new + LAG + 1):
         part = made[candidate : candidate + len(target)]
@@ -88,12 +91,13 @@ def _lined_up(recording: Samples, made: Samples, old: int, new: int) -> int:
 
 
 def _gain(recording: Samples, made: Samples, patch: Patch) -> float:
-    """How loud the recording is beside the new speech around the seams, within 6 dB."""
+    """How loud the recording is beside the new speech outside the change, where both say the same; within 6 dB."""
+    (left, enters), (leaves, right) = patch.left, patch.right
     ours = theirs = 1e-6
-    for (low, high), shift in ((patch.left, patch.left_shift), (patch.right, patch.right_shift)):
-        low, high = max(0, low - 2400), high + 2400
+    for low, high, shift in ((left - REACH, enters, patch.left_shift), (leaves, right + REACH, patch.right_shift)):
+        low = max(0, low, -shift)
         theirs += float(np.square(recording[low:high]).sum())
-        ours += float(np.square(made[max(0, low + shift) : high + shift]).sum())
+        ours += float(np.square(made[low + shift : high + shift]).sum())
     return float(np.clip(np.sqrt(theirs / ours), 0.5, 2.0))
 
 
