@@ -23,7 +23,7 @@ import numpy as np
 from calling import Call, Caller, open_loop, poisson, streams, summary
 from listening import SAMPLE_RATE_HZ, Arrival
 from machine import CONSOLE, DATA, announce, finish, show
-from parent import SERVE, save_voices
+from one_by_one import SERVE, save_voices
 from pretend_llm import TOKENS_PER_S
 from serving import Server
 from teachers import TeacherVoice
