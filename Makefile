@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
-.PHONY: help check test vllm-test clients demo bench soak train clean portaudio
+.PHONY: help check test vllm-test clients demo bench paper soak train clean portaudio
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
@@ -16,6 +16,7 @@ help:
 	@echo "make vllm-test  vLLM in this process with a tiny random model (3.4 GB into .venv-vllm, once)"
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
+	@echo "make paper   the paper's claims at our size: docs/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
 	@echo "make train   make the shipped weights again, from the corpus on (hours; faster with a GPU)"
 
@@ -77,6 +78,19 @@ bench: $(STAMP)
 	$(BIN)/voiceagent bench latency
 	$(BIN)/voiceagent bench engine
 	$(BIN)/voiceagent bench load
+
+# The paper's claims at our size: tables as JSON in runs/paper/results, the page in docs/paper.md. What was not trained is left out.
+LIMIT ?= 12
+paper: $(STAMP)
+	for voice in heart joe; do \
+	  for table in dependence order durations alignment check steps orders blocks sampling streaming length parent conversion; do \
+	    $(BIN)/voiceagent bench paper --table $$table --voice $$voice --limit $(LIMIT) || true; \
+	  done; \
+	  for table in parent dependence order steps orders alignment check; do \
+	    $(BIN)/voiceagent bench paper --table $$table --voice $$voice --layout prefix --limit $(LIMIT) || true; \
+	  done; \
+	done
+	$(BIN)/voiceagent bench paper --write docs/paper.md
 
 soak: $(STAMP)
 	$(BIN)/voiceagent bench underruns --seconds 600

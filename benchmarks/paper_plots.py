@@ -43,6 +43,7 @@ def conversion(figure: Any, tables: list[Table]) -> None:
     for axis, name in ((left, "word error rate %"), (right, "DNSMOS P.808")):
         axis.set(xlabel="training tokens, millions", ylabel=name)
         axis.legend(fontsize=7)
+    left.set_ylim(0.5, 150)
     left.set_yscale("log")
 
 

@@ -26,9 +26,10 @@ import paper_lengths
 import paper_page
 import paper_stand
 from paper_dependence import BOTH, CAUSAL, DISTANCES, NEITHER, VIEWS, View
-from paper_layouts import Aligned, Canvas, Prefix, cut, left_to_right, margin, whole
+from paper_layouts import Aligned, Canvas, Predictor, Prefix, cut, left_to_right, margin, whole
+from paper_plots import draw
 from paper_results import HEADINGS, Row, Table, load, save, written
-from paper_stand import Stand
+from paper_stand import Spoken, Stand
 from tiny_voice import SHAPE, tiny_model, tiny_voices
 
 from voiceagent.model import weights
@@ -209,21 +210,20 @@ def test_the_papers_confidence_is_the_gap_between_the_best_two() -> None:
     assert sure.tolist() == pytest.approx([0.2, 0.85])
 
 
-def chain(flip: float) -> tuple[Tensor, paper_dependence.Predictor]:
-    """A Markov chain of bits that flip so often, and its exact predictor from whatever is known."""
+def chain(flip: float) -> tuple[Tensor, Predictor]:
+    """A Markov chain of bits that flip so often, and the exact prediction of the one in the middle from whatever is known."""
 
     def predict(digits: Tensor, masked: Tensor) -> Tensor:
-        logits = torch.zeros(*masked.shape, 2)
+        logits, middle = torch.zeros(*masked.shape, 2), masked.shape[1] // 2
         for row, hidden in enumerate(masked):
             known = (~hidden).nonzero().flatten()
-            for at in hidden.nonzero().flatten():
-                odds = torch.zeros(2)
-                for side in (known[known < at][-1:], known[known > at][:1]):
-                    for other in side:
-                        agree = 0.5 + 0.5 * (1 - 2 * flip) ** abs(int(at - other))
-                        bit = int(digits[row, other, 0])
-                        odds += torch.log(torch.tensor([agree, 1 - agree] if bit == 0 else [1 - agree, agree]))
-                logits[row, at] = odds
+            for side in (known[known < middle][-1:], known[known > middle][:1]):
+                for other in side:
+                    agree = 0.5 + 0.5 * (1 - 2 * flip) ** abs(int(other) - middle)
+                    bit = int(digits[row, other, 0])
+                    logits[row, middle] += torch.log(
+                        torch.tensor([agree, 1 - agree] if bit == 0 else [1 - agree, agree])
+                    )
         return logits
 
     torch.manual_seed(0)
@@ -268,7 +268,7 @@ def test_order_of_commitment_is_read_off_the_decoder() -> None:
     assert order.left_first() == 1.0
     assert order.silent.tolist() == [True] * 5 + [False] * 15 + [True] * 5 + [False] * 5 + [True] * 5
     (first, *_, last) = paper_commitment.heat([order])
-    assert (np.argmax(first), np.argmax(last)) == (0, order.steps.max())
+    assert [int(np.argmax(first)), int(np.argmax(last))] == [0, int(order.steps.max())]
     assert paper_commitment.row_of("x", [order]).figures["silent_step"] == pytest.approx(
         100 * order.steps[order.silent].mean() / (paper_commitment.STEPS - 1)
     )
@@ -316,7 +316,7 @@ def test_a_path_through_attention_never_goes_back() -> None:
 def test_words_are_taken_out_and_put_in_twice() -> None:
     spoken = canvas("_hˈO ɹɹ ɹ_", each_s=0.04)  # a token a symbol
     digits = torch.arange(spoken.tokens)[:, None].expand(-1, 6)
-    said = paper_alignment.Spoken("a.0", "a", ("hˈO", "ɹɹ", "ɹ"), spoken, digits)
+    said = Spoken("a.0", "a", ("hˈO", "ɹɹ", "ɹ"), spoken, digits)
     out, twice = (paper_alignment.damaged(said, 1, twice=often)[:, 0].tolist() for often in (False, True))
     assert out == [0, 1, 2, 3, 4, 7, 8, 9]
     assert twice == [0, 1, 2, 3, 4, 5, 6, 5, 6, 7, 8, 9]
@@ -392,7 +392,7 @@ def test_pictures_are_drawn_from_tables_as_they_are_made(checkpoints: Path, tmp_
         ("prefix", "alignment"),
     ):
         stand = stand_of(checkpoints, tmp_path, "--layout", layout, "--limit", "1")
-        paper_page.draw(name, [paper.MAKERS[name](stand)], tmp_path / f"{name}.png")
+        draw(name, [paper.MAKERS[name](stand)], tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"{name}.png").stat().st_size < 150_000
 
