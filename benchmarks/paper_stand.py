@@ -32,6 +32,10 @@ PREFIX_LONGEST = 176  # tokens of a sentence in the training of the prefix layou
 Heard = TypeVar("Heard")
 
 
+class NotTrained(SystemExit):
+    """A checkpoint is not there; says how to make it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A text and the phonemes of its words."""
@@ -176,9 +180,13 @@ def _owners(phonemes: str) -> Sequence[int]:
 
 
 def there(path: Path, made_by: str) -> Path:
-    """A checkpoint, or the end of the program with how to make it."""
+    """A checkpoint.
+
+    Raises:
+        NotTrained: it is not there.
+    """
     if not path.exists():
-        raise SystemExit(
+        raise NotTrained(
             f"no checkpoint {path}: train it with `voiceagent train {made_by}`, or name its folder with --runs"
         )
     return path

@@ -155,6 +155,20 @@ def test_a_missing_checkpoint_is_named_with_its_command(
         _ = stand.parent
 
 
+@pytest.mark.usefixtures("judges")
+def test_without_a_name_every_table_whose_models_are_there_is_made(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("parent", "conversion", "durations", "order")
+    monkeypatch.setattr(paper, "MAKERS", {name: paper.MAKERS[name] for name in names})
+    nothing = ("--runs", str(tmp_path / "nothing"))
+    paper.main(arguments(checkpoints, tmp_path, "--limit", "1", *nothing))
+    assert "left out: parent" in (out := capsys.readouterr().out)
+    assert list(json.loads(out.splitlines()[-1])["tables"]) == ["durations", "order"]
+    paper.main(arguments(checkpoints, tmp_path, "--limit", "1", "--layout", "prefix"))
+    assert list(json.loads(capsys.readouterr().out.splitlines()[-1])["tables"]) == ["parent", "order"]
+
+
 def canvas(text: str = "_hˈO ɹ_", each_s: float = 0.1) -> Canvas:
     symbols = encode(text)
     word, owners = 0, []
