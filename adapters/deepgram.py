@@ -23,7 +23,7 @@ from voiceagent.adapters.deepgram_socket import stream
 from voiceagent.adapters.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
 from voiceagent.encoders import StreamEncoder
 from voiceagent.errors import InputError
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
 
 PATH = "/v1/speak"
 UTTERANCE = "speech"
@@ -54,7 +54,7 @@ async def _speak(request: Request, request_id: str) -> Response:
     fields = await read_json(request, service.config.max_message_bytes)
     text = messages.decode_text(fields, service.config.limits.max_text_buffer)
     if service.full:
-        raise Refusal("every connection is taken; try again later", "TOO_MANY_REQUESTS", status=429)
+        raise Refusal(FULL, "TOO_MANY_REQUESTS", status=429)
     start = events.Start(UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none")
     speech = await Speech.begun(service, start, text)
     return SpeechResponse(

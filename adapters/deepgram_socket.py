@@ -21,9 +21,11 @@ from voiceagent import events
 from voiceagent.adapters import closing
 from voiceagent.adapters import deepgram_messages as messages
 from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_allowed
+from voiceagent.adapters.client_tasks import until_one_ends
 from voiceagent.adapters.deepgram_messages import Order, Refusal
 from voiceagent.encoders import StreamEncoder
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
+from voiceagent.utterance import TextBufferFull
 
 # Their server sends as fast as it speaks. A minute ahead is as good for a client, and an interruption wastes no more.
 MAX_AHEAD_MS = 60_000
@@ -48,7 +50,7 @@ async def stream(websocket: WebSocket) -> None:
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
     )
     with service.client():
-        await _Connection(websocket, service, order).run(request_id)
+        await _Connection(websocket, service, order, request_id).run()
 
 
 def _admit(websocket: WebSocket, service: Service) -> Order:
@@ -57,7 +59,7 @@ def _admit(websocket: WebSocket, service: Service) -> Order:
     if not authorized(websocket):
         raise Refusal("Invalid credentials.", "INVALID_AUTH", status=401)
     if service.full:
-        raise Refusal("every connection is taken; try again later", "TOO_MANY_REQUESTS", status=429)
+        raise Refusal(FULL, "TOO_MANY_REQUESTS", status=429)
     query: QueryParams = websocket.query_params
     return messages.decode_order(query, service.engine.voices, streamed=True)
 
@@ -81,27 +83,18 @@ class _Turn:
 class _Connection:
     """The two tasks of a client, and its turns: the first of them is being spoken."""
 
-    def __init__(self, websocket: WebSocket, service: Service, order: Order) -> None:
+    def __init__(self, websocket: WebSocket, service: Service, order: Order, request_id: str) -> None:
         self._websocket = websocket
         self._service = service
         self._order = order
+        self._request_id = request_id
         self._live = service.connect()
         self._turns: deque[_Turn] = deque()
         self._encoders: dict[str, StreamEncoder] = {}
         self._names, self._flushes, self._clears = count(1), count(), count()
 
-    async def run(self, request_id: str) -> None:
-        reader = asyncio.create_task(self._read(), name=f"deepgram[{self._live.id}].read")
-        writer = asyncio.create_task(self._write(request_id), name=f"deepgram[{self._live.id}].write")
-        try:
-            await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
-            failure = next((task.exception() for task in (reader, writer) if task.done()), None)
-        finally:
-            self._live.close()
-            reader.cancel()
-            writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
-        await self._hang_up(failure)
+    async def run(self) -> None:
+        await self._hang_up(await until_one_ends(self._live, "deepgram", self._read, self._write))
 
     async def _hang_up(self, failure: BaseException | None) -> None:
         code, reason = closing.NORMAL, ""
@@ -180,9 +173,8 @@ class _Connection:
             await self._send(messages.answer("Cleared", next(self._clears)))
 
     async def _refuse_text(self, text: str) -> None:
-        limit = self._service.config.limits.max_text_buffer
-        message = f"more than {limit} characters wait to be spoken; these {len(text)} were not taken"
-        await self._send(messages.warning("TEXT_BUFFER_FULL", message))
+        full = TextBufferFull(self._service.config.limits.max_text_buffer, len(text))
+        await self._send(messages.warning(full.code.upper(), str(full)))
 
     def _add_turn(self) -> _Turn:
         turn = _Turn(f"{next(self._names)}")
@@ -201,8 +193,8 @@ class _Connection:
 
     # Messages out.
 
-    async def _write(self, request_id: str) -> None:
-        await self._send(messages.metadata(request_id, self._order))
+    async def _write(self) -> None:
+        await self._send(messages.metadata(self._request_id, self._order))
         while (event := await self._live.next_event()) is not None:
             await self._say(event)
             self._service.metrics.observe(event)

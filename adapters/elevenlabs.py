@@ -35,7 +35,7 @@ from voiceagent.adapters.elevenlabs_socket import multi_stream_input, stream_inp
 from voiceagent.adapters.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
 from voiceagent.encoders import StreamEncoder, media_type
 from voiceagent.errors import InputError
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
 
 CHARACTERS = ("characters", "character_start_times_seconds", "character_end_times_seconds")
 
@@ -197,7 +197,7 @@ async def _begun(request: Request) -> _Spoken:
         message = f"text has {len(asked.text)} characters; a request may have {limit}"
         raise Refusal("max_character_limit_exceeded", message)
     if service.full:
-        raise Refusal("system_busy", "every connection is taken; try again later", status=429)
+        raise Refusal("system_busy", FULL, status=429)
     start = messages.start("speech", name, audio_format, query, asked)
     times = CharacterTimes()
     times.add_text(asked.text)

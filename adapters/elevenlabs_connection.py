@@ -19,10 +19,12 @@ from voiceagent import events
 from voiceagent.adapters import closing
 from voiceagent.adapters import elevenlabs_messages as messages
 from voiceagent.adapters.auth import authorized, known_token, origin_allowed
+from voiceagent.adapters.client_tasks import until_one_ends
 from voiceagent.adapters.elevenlabs_context import Context
 from voiceagent.adapters.elevenlabs_messages import ClientMessage, Refusal
 from voiceagent.live import LiveSession
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
+from voiceagent.utterance import TextBufferFull
 
 # Agents play while they listen: further ahead, an interruption would only throw more away.
 MAX_AHEAD_MS = 5_000
@@ -38,7 +40,7 @@ async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], Con
         await websocket.send_denial_response(JSONResponse(stranger, 403))
         return
     if service.full:
-        busy = {"detail": {"status": "system_busy", "message": "every connection is taken; try again later"}}
+        busy = {"detail": {"status": "system_busy", "message": FULL}}
         await websocket.send_denial_response(JSONResponse(busy, 503, headers={"Retry-After": "1"}))
         return
     await websocket.accept()
@@ -66,19 +68,8 @@ class Connection(ABC):
         self._touched_at = self._now
 
     async def run(self) -> None:
-        reader = asyncio.create_task(self._read(), name=f"elevenlabs[{self._live.id}].read")
-        writer = asyncio.create_task(self._write(), name=f"elevenlabs[{self._live.id}].write")
-        drain = asyncio.create_task(self._watch_drain(), name=f"elevenlabs[{self._live.id}].drain")
-        tasks = (reader, writer, drain)
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            failure = next((task.exception() for task in tasks if task.done() and task.exception()), None)
-        finally:
-            self._live.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        await self._hang_up(failure)
+        works = (self._read, self._write, self._watch_drain)
+        await self._hang_up(await until_one_ends(self._live, "elevenlabs", *works))
 
     async def _hang_up(self, failure: BaseException | None) -> None:
         match failure:
@@ -163,11 +154,9 @@ class Connection(ABC):
     async def _write_text(self, context: Context, text: str) -> None:
         context.touched_at = self._now
         if text and not await context.write(text, self._service.config.text_wait_s):
-            limit = self._service.config.limits.max_text_buffer
-            full = Refusal(
-                "text_buffer_full", f"more than {limit} characters wait to be spoken; this text was not taken"
-            )
-            await self._websocket.send_text(messages.error_message(full, context.names))
+            full = TextBufferFull(self._service.config.limits.max_text_buffer, len(text))
+            told = messages.error_message(Refusal(full.code, str(full)), context.names)
+            await self._websocket.send_text(told)
 
     # Speech out.
 

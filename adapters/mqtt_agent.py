@@ -239,7 +239,7 @@ class Agent:
             return
         try:
             speech.obey(piece)
-        except ProtocolError as error:
+        except VoiceAgentError as error:
             self._refuse(speech.request.reply, speech.id, error)
 
     def _choose(self, site: str, what: str, payload: bytes) -> None:

@@ -26,6 +26,7 @@ from voiceagent.config import MqttConfig
 from voiceagent.errors import ProtocolError
 from voiceagent.live import LiveSession
 from voiceagent.service import Service
+from voiceagent.utterance import TextBufferFull
 
 
 class Speech:
@@ -83,7 +84,8 @@ class Speech:
         """Takes a command of the requester; what the session finds wrong with it becomes an error event.
 
         Raises:
-            ProtocolError: a command before it is missing, or there is no room for its text.
+            ProtocolError: a command before it is missing.
+            TextBufferFull: there is no room for its text.
         """
         command = piece.command
         if isinstance(command, events.Cancel):
@@ -98,9 +100,7 @@ class Speech:
                 raise ProtocolError(message, utterance=self.id)
             self._pieces += 1
         if isinstance(command, events.Text) and not self._live.has_room(command):
-            limit = self._service.config.limits.max_text_buffer
-            message = f"more than {limit} characters wait to be spoken; these {len(command.text)} were not taken"
-            raise ProtocolError(message, utterance=self.id, code="text_buffer_full")
+            raise TextBufferFull(self._service.config.limits.max_text_buffer, len(command.text))
         self._live.feed(command)
         self._ended = self._ended or isinstance(command, events.End)
         self._watch()

@@ -24,7 +24,7 @@ from voiceagent.adapters.openai_messages import Refusal
 from voiceagent.adapters.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
 from voiceagent.encoders import StreamEncoder, media_type
 from voiceagent.errors import InputError
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -55,7 +55,7 @@ async def create_speech(request: Request) -> Response:
     asked = messages.decode_request(await read_json(request, service.config.max_message_bytes))
     start = asked.start(service.engine.voices, service.config.limits.max_text_buffer)
     if service.full:
-        raise Refusal("every connection is taken; try again later", code="rate_limit_exceeded", status=429)
+        raise Refusal(FULL, code="rate_limit_exceeded", status=429)
     encoder = StreamEncoder(start.format)
     speech = await Speech.begun(service, start, asked.input)
     return SpeechResponse(

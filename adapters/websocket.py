@@ -22,7 +22,7 @@ from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_al
 from voiceagent.adapters.conversation import Conversation, Conversations
 from voiceagent.encoders import require
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
 
 PATH = "/v1/stream"
 CLOSE_RESUMED_ELSEWHERE = 4001
@@ -44,7 +44,7 @@ async def stream(websocket: WebSocket) -> None:
         await _refuse_entry(websocket)
         return
     if service.full:
-        busy = PlainTextResponse("every connection is taken\n", 503, headers={"Retry-After": "1"})
+        busy = PlainTextResponse(f"{FULL}\n", 503, headers={"Retry-After": "1"})
         await websocket.send_denial_response(busy)
         return
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
@@ -60,8 +60,8 @@ async def _refuse_entry(websocket: WebSocket) -> None:
     # A page never learns why a handshake failed: it is let in, told, and shown out.
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
     message = "a valid token is needed: ?token=..., or the subprotocols token, <token>"
-    await websocket.send_text(wire.encode_event(events.Error(None, "unauthorized", message, fatal=True)))
-    await websocket.close(closing.POLICY, "unauthorized")
+    told = wire.encode_event(events.Error(None, "unauthorized", message, fatal=True))
+    await closing.close(websocket, closing.POLICY, "unauthorized", last_message=told)
 
 
 @dataclass(eq=False)

@@ -27,12 +27,13 @@ from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeStopped
 
 from voiceagent import events
+from voiceagent.adapters.client_tasks import until_one_ends
 from voiceagent.adapters.mdns import announced
 from voiceagent.adapters.wyoming_messages import describe, read_event, read_request, start_of
 from voiceagent.config import WyomingConfig
 from voiceagent.encoders import StreamEncoder
 from voiceagent.errors import InputError, NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
-from voiceagent.service import Service
+from voiceagent.service import FULL, Service
 
 SERVICE_TYPE = "_wyoming._tcp.local."
 # Events of a client that wait while its last text is still spoken; more are left to TCP.
@@ -85,7 +86,7 @@ async def _serve(
     try:
         with service.client():
             if service.connections > service.config.max_connections:
-                await _sorry(writer, NoCapacity("every connection is taken; try again later"))
+                await _sorry(writer, NoCapacity(FULL))
             else:
                 await _Client(service, settings, reader, writer).run()
     except Exception:
@@ -126,24 +127,12 @@ class _Client:
         self._encoder: StreamEncoder | None = None
 
     async def run(self) -> None:
-        tasks = [
-            asyncio.create_task(work(), name=f"wyoming[{self._live.id}].{work.__name__.strip('_')}")
-            for work in (self._read, self._obey, self._speak)
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._live.close()
-            for task in tasks:
-                task.cancel()
-            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, VoiceAgentError):
-                await _sorry(self._writer, outcome)
-                break
-            if isinstance(outcome, Exception) and not isinstance(outcome, OSError | TimeoutError):
-                await _sorry(self._writer, SynthesisError("the service failed; connect again"))
-                raise outcome
+        failure = await until_one_ends(self._live, "wyoming", self._read, self._obey, self._speak)
+        if isinstance(failure, VoiceAgentError):
+            await _sorry(self._writer, failure)
+        elif failure is not None and not isinstance(failure, OSError | TimeoutError):
+            await _sorry(self._writer, SynthesisError("the service failed; connect again"))
+            raise failure
 
     # Events of the client.
 

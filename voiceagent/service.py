@@ -16,6 +16,8 @@ from voiceagent.live import LiveSession, default_chunker
 from voiceagent.metrics import Metrics
 from voiceagent.session import MakeChunker, SpeechEngine
 
+FULL = "every connection is taken; try again later"
+
 
 @dataclass(slots=True)
 class Service:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import ProtocolError, TextBufferFull, VoiceAgentError
+from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
 from voiceagent.policy import Setting
 from voiceagent.reading import Chunker
-from voiceagent.utterance import Utterance
+from voiceagent.utterance import TextBufferFull, Utterance
 
 if TYPE_CHECKING:
     from voiceagent.text.chunks import Chunk
@@ -131,7 +131,7 @@ class Session:
     def has_room(self, utterance_id: str, chars: int) -> bool:
         """Whether an utterance can take this many characters more; one that is not open always can."""
         utterance = self._open.get(utterance_id)
-        return utterance is None or utterance.buffered_chars + chars <= self.limits.max_text_buffer
+        return utterance is None or utterance.has_room(chars)
 
     @property
     def congested(self) -> bool:
@@ -160,15 +160,12 @@ class Session:
 
     def _start(self, start: events.Start, now: float) -> None:
         if start.id in self._open:
-            error = events.Error(start.id, "bad_message", f"utterance {start.id!r} is open already")
-            self._control.append(error)
+            self._object(start.id, "is open already")
             return
         if start.preempt:
             self._cancel_all(now)
         if len(self._open) >= self.limits.max_open:
-            message = f"{self.limits.max_open} utterances are open already; end or cancel one"
-            self._control.append(events.Error(start.id, "no_capacity", message, retryable=True))
-            self._ignore(start.id)
+            self.refuse(start.id, NoCapacity(f"{self.limits.max_open} utterances are open already; end or cancel one"))
             return
         stream = self._next_stream()
         chunker = self._make_chunker(start.speech)
@@ -192,26 +189,27 @@ class Session:
 
     def _write(self, command: events.Text | events.Flush | events.End, now: float) -> None:
         utterance = self._open.get(command.id)
-        if utterance is None or utterance.ended:
-            known = utterance is not None or command.id in self._ignored or command.id in self._over
-            if not known:
-                message = f"utterance {command.id!r} is not open: send start first"
-                self._control.append(events.Error(command.id, "bad_message", message))
-            elif utterance is not None:
-                message = f"utterance {command.id!r} has been ended: no {command.type} may follow"
-                self._control.append(events.Error(command.id, "bad_message", message))
+        if utterance is None:
+            if command.id not in self._ignored and command.id not in self._over:
+                self._object(command.id, "is not open: send start first")
+            return
+        if utterance.ended:
+            self._object(command.id, f"has been ended: no {command.type} may follow")
             return
         match command:
             case events.Text(text=text):
-                if not self.has_room(command.id, len(text)):
-                    self.refuse(command.id, TextBufferFull(self.limits.max_text_buffer, len(text)))
-                    return
-                utterance.feed(text, now)
+                try:
+                    utterance.feed(text, now)
+                except TextBufferFull as error:
+                    self.refuse(command.id, error)
             case events.Flush():
                 utterance.flush(now)
             case events.End():
                 utterance.end(now)
         self._hand_over(utterance)
+
+    def _object(self, id_: str, what: str) -> None:
+        self._control.append(events.Error(id_, "bad_message", f"utterance {id_!r} {what}"))
 
     def _hand_over(self, utterance: Utterance) -> None:
         """Gives the engine as much as it may have."""
@@ -233,7 +231,7 @@ class Session:
         utterance = self._open.pop(id_, None) or self._over.pop(id_, None)
         if utterance is None:
             if id_ not in self._ignored:
-                self._control.append(events.Error(id_, "bad_message", f"utterance {id_!r} is not open"))
+                self._object(id_, "is not open")
             return
         self._release(utterance, cancel=True)
         self._control.append(utterance.cancel(now, played_ms))

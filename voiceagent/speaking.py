@@ -11,7 +11,14 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from voiceagent import events
-from voiceagent.errors import InputError, NoCapacity, ProtocolError, SynthesisError, UnknownVoice, VoiceAgentError
+from voiceagent.errors import (
+    InputError,
+    NoCapacity,
+    ProtocolError,
+    SynthesisError,
+    UnknownVoice,
+    VoiceAgentError,
+)
 
 
 class Speaking(Protocol):

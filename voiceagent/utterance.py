@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from voiceagent import events
 from voiceagent.config import Limits
+from voiceagent.errors import NoCapacity
 from voiceagent.pacing import Pacer
 from voiceagent.reading import Chunker, Reader
 from voiceagent.word_times import heard_chars, with_characters
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 # Where this much audio is still to be heard, text may wait for the rest of its sentence.
 COMFORT_S = 1.0
 POLL_S = 0.05
+
+
+class TextBufferFull(NoCapacity):
+    """So much text waits to be spoken that more was not taken."""
+
+    code = "text_buffer_full"
+
+    def __init__(self, limit: int, chars: int) -> None:
+        super().__init__(f"more than {limit} characters wait to be spoken; these {chars} were not taken")
 
 
 class Utterance:
@@ -63,13 +73,18 @@ class Utterance:
         """What of it has arrived here."""
         return events.Received(self.id, self._reader.chars, self.ended)
 
-    @property
-    def buffered_chars(self) -> int:
-        """Characters accepted that the engine has not been given yet."""
-        return self._reader.buffered_chars
+    def has_room(self, chars: int) -> bool:
+        """Whether it can take this many characters more."""
+        return self._reader.buffered_chars + chars <= self._limits.max_text_buffer
 
     def feed(self, text: str, now: float) -> None:
-        """Takes more text."""
+        """Takes more text.
+
+        Raises:
+            TextBufferFull: there is no room for it.
+        """
+        if not self.has_room(len(text)):
+            raise TextBufferFull(self._limits.max_text_buffer, len(text))
         if not text:
             return
         if self._first_text_at is None:
