@@ -20,11 +20,11 @@ from voiceagent.adapters import sound_cards
 from voiceagent.errors import AudioDeviceError
 from voiceagent.events import SAMPLE_RATE_HZ
 from voiceagent.player import PlayBuffer
+from voiceagent.turns import HEARING_RATE_HZ
 
 if TYPE_CHECKING:
     from voiceagent.events import Samples
 
-HEARING_RATE_HZ = 16_000
 # Blocks of a microphone that may wait for the event loop: ten seconds or more, for a machine that is busy elsewhere.
 WAITING_BLOCKS = 3_000
 POLL_S = 0.02

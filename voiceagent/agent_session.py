@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from voiceagent import events
@@ -144,16 +144,7 @@ class AgentSession:
             self._id = str(self._count)
             self._ended = False
             self.warnings = []
-            options = self._options
-            start = events.Start(
-                self._id,
-                voice=options.voice,
-                speed=options.speed,
-                seed=options.seed,
-                steps=options.steps,
-                speech=self._speech,
-            )
-            self._live.feed(start)
+            self._live.feed(events.Start(self._id, **asdict(self._options), speech=self._speech))
         return self._id
 
 

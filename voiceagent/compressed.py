@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 import numpy as np
 
-from voiceagent.pcm import to_int16
+from voiceagent.pcm import finite, to_int16
 
 if TYPE_CHECKING:
     from voiceagent.events import AudioFormat, Samples
@@ -73,8 +73,8 @@ class Compressor:
         return self._written.take()
 
     def _frame(self, samples: Samples) -> av.AudioFrame:
-        finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
-        plane = finite.astype(np.float32) if self._sample_format == "fltp" else to_int16(finite)
+        floats = self._sample_format == "fltp"
+        plane = finite(samples).clip(-1.0, 1.0).astype(np.float32) if floats else to_int16(samples)
         frame = av.AudioFrame.from_ndarray(plane[np.newaxis], format=self._sample_format, layout="mono")
         frame.sample_rate = self._rate
         frame.pts = self._samples_in

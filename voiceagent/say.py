@@ -9,7 +9,7 @@ import asyncio
 import codecs
 import threading
 from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -131,7 +131,7 @@ async def to_file(agent: VoiceAgent, text: str | AsyncIterable[str], path: Path,
         InputError: the file cannot be written.
     """
     with WavFile(path) as file:
-        async with agent.session(options.voice, speed=options.speed, seed=options.seed, steps=options.steps) as session:
+        async with agent.session(**asdict(options)) as session:
             with _progress("{task.fields[seconds]:.1f} s of speech") as progress:
                 task = progress.add_task(path.name, total=None, seconds=0.0)
                 seconds = 0.0
@@ -144,7 +144,7 @@ async def to_file(agent: VoiceAgent, text: str | AsyncIterable[str], path: Path,
 
 async def aloud(agent: VoiceAgent, text: str | AsyncIterable[str], player: Player, options: SpeakOptions) -> list[str]:
     """Plays while the text is still coming; returns the warnings."""
-    async with agent.session(options.voice, speed=options.speed, seed=options.seed, steps=options.steps) as session:
+    async with agent.session(**asdict(options)) as session:
         async for frame in speak(session, text):
             await player.play(frame.samples)
         return session.warnings
@@ -160,9 +160,7 @@ async def lines_to_folder(agent: VoiceAgent, lines: list[Line], folder: Path, op
     with _progress("{task.description}") as progress:
         task = progress.add_task("lines", total=len(lines))
         for line in lines:
-            clip = await agent.say(
-                line.text, options.voice, speed=options.speed, seed=options.seed, steps=options.steps
-            )
+            clip = await agent.say(line.text, **asdict(options))
             clip.save(folder / f"{line.id}.wav")
             warnings += [f"{line.id}: {warning}" for warning in clip.warnings]
             progress.advance(task)

@@ -15,9 +15,10 @@ from fakes import FakeEngine
 from typer.testing import CliRunner
 
 from voiceagent import cli
-from voiceagent.adapters.local_audio import HEARING_RATE_HZ, WAITING_BLOCKS, Loudspeaker, Microphone
+from voiceagent.adapters.local_audio import WAITING_BLOCKS, Loudspeaker, Microphone
 from voiceagent.errors import AudioDeviceError
 from voiceagent.events import SAMPLE_RATE_HZ
+from voiceagent.turns import HEARING_RATE_HZ
 
 require_portaudio()
 
