@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -189,6 +190,17 @@ def test_no_loudspeaker_names_the_way_out(engine: FakeEngine, monkeypatch: pytes
 
     monkeypatch.setattr("voiceagent.adapters.sound_cards.load_sounddevice", absent)
     assert "-o out.wav" in refused("say", "Hello.")
+
+
+def test_a_door_that_cannot_be_opened_is_one_line_and_nothing_stays_frozen(engine: FakeEngine, tmp_path: Path) -> None:
+    config = tmp_path / "serve.toml"
+    config.write_text('[wyoming]\nenabled = true\nhost = "203.0.113.1"\n')  # of TEST-NET-3, which no machine has
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert "see [wyoming] host" in refused("serve", "--port", 0, "--config", config)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert gc.get_freeze_count() == 0  # libraries print what is still there at the end as leaked
 
 
 def test_a_port_in_use_is_one_line(engine: FakeEngine) -> None:

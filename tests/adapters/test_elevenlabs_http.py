@@ -27,12 +27,6 @@ def leave() -> Iterator[None]:
     HTTP.close()
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running(FakeEngine(threaded=True)) as server:
-        yield server
-
-
 @pytest.mark.parametrize("path", ["", "/stream"])
 @pytest.mark.parametrize(
     ("name", "kind", "low", "high"),

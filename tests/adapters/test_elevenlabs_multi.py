@@ -18,12 +18,6 @@ LONG = "many words " * 100 + "."
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with running(FakeEngine(threaded=True)) as server:
-        yield server
-
-
-@pytest.fixture
 def slow() -> Iterator[Server]:
     with running(FakeEngine(threaded=True, latency_s=0.02)) as server:
         yield server

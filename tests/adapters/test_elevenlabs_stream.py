@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,12 +15,6 @@ from websockets.exceptions import InvalidStatus
 from voiceagent.config import Limits, ServeConfig
 
 BEGIN = {"text": " ", "try_trigger_generation": True, "voice_settings": None}
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running(FakeEngine(threaded=True)) as server:
-        yield server
 
 
 async def test_a_text_in_pieces(server: Server) -> None:

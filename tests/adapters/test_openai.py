@@ -25,12 +25,6 @@ SAMPLES = 14_400
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with running(FakeEngine(threaded=True)) as server:
-        yield server
-
-
-@pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.http, trust_env=False, timeout=20) as client:
         yield client

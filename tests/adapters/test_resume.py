@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from voiceagent import events
 from voiceagent.config import Limits
+from voiceagent.service import Service
 from voiceagent.wire import decode_audio
 
 TEXT = "One two three four five six seven eight nine ten. " * 4
@@ -96,6 +97,12 @@ class Listener:
         return [event for event in self.events if event["type"] == kind][-1]
 
 
+async def lose(ws: ClientConnection, service: Service) -> None:
+    """Cuts the connection, and waits until the server has noticed."""
+    ws.transport.abort()
+    await eventually(lambda: service.connections == 0)
+
+
 async def uninterrupted(address: str, **start: Any) -> Listener:
     listener = Listener(address)
     async with await listener.connect() as ws:
@@ -146,8 +153,7 @@ async def test_speech_goes_on_while_the_connection_is_away_as_far_as_the_backlog
             {"type": "text", "id": "u", "text": "One two. " * 100},
         )
         await listener.hear(ws, frames=1)
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         await eventually(lambda: len(engine.spoken) >= 4)
         await asyncio.sleep(0.1)
         assert len(engine.spoken) <= 7, "4 s are 4 chunks; one is with the engine, one had gone out"
@@ -166,8 +172,7 @@ async def test_text_that_was_lost_under_way_is_sent_again_from_where_the_server_
         ws = await listener.connect()
         await Client(ws).send({"type": "start", "id": "u", **START}, {"type": "text", "id": "u", "text": "One two. "})
         await listener.hear(ws, frames=3)
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         ws = await listener.resume("u")
         await listener.hear(ws, until="resumed")
         (received,) = listener.last("resumed")["open"]
@@ -184,8 +189,7 @@ async def test_an_end_that_was_missed_comes_again() -> None:
         ws = await listener.connect()
         await listener.speak(ws, "One two.")
         await listener.hear(ws)
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         seqs = len(listener.frames["u"])
         del listener.frames["u"][2:]
         listener.events.clear()
@@ -204,8 +208,7 @@ async def test_of_a_cancelled_utterance_no_audio_comes_again() -> None:
         await listener.hear(ws, frames=3)
         await Client(ws).send({"type": "cancel", "id": "u", "played_ms": 200})
         await eventually(lambda: not service.engine.live)  # type: ignore[attr-defined]
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         ws = await listener.resume("u")
         listener.events.clear()
         await listener.hear(ws, until="cancelled", frames=1)
@@ -220,8 +223,7 @@ async def test_a_cancel_while_missed_frames_are_sent_again_silences_them() -> No
         ws = await listener.connect()
         await listener.speak(ws, TEXT, format={"encoding": "pcm_f32le", "sample_rate": 48_000})
         await listener.hear(ws)
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         listener.frames.clear()
         ws = await listener.resume("u")
         await Client(ws).send({"type": "cancel", "id": "u", "played_ms": 0})
@@ -317,8 +319,7 @@ async def test_frames_that_are_no_longer_kept_are_told_and_the_utterance_ends() 
         ws = await listener.connect()
         await Client(ws).send({"type": "start", "id": "u", **START}, {"type": "text", "id": "u", "text": TEXT})
         await listener.hear(ws, frames=50)
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         del listener.frames["u"][10:]
         ws = await listener.resume("u", "never arrived")
         await listener.hear(ws, until="cancelled")
@@ -335,8 +336,7 @@ async def test_those_who_are_away_make_room_for_those_who_are_here() -> None:
         ws = await listener.connect()
         await Client(ws).send({"type": "start", "id": "u"}, {"type": "text", "id": "u", "text": TEXT})
         await listener.hear(ws, frames=1)
-        ws.transport.abort()
-        await eventually(lambda: service.connections == 0)
+        await lose(ws, service)
         async with client_of(address) as client:
             assert (await client.say("Fine.")).of("done")
 

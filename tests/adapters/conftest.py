@@ -1,0 +1,16 @@
+"""A server on loopback for the tests of doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fakes import FakeEngine
+from loopback import Server, running
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server whose fake engine speaks at once."""
+    with running(FakeEngine(threaded=True)) as server:
+        yield server
