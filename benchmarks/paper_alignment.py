@@ -69,30 +69,17 @@ class Head:
     error_ms: float  # of phoneme onsets, along the best monotonic path
 
 
-def true_onsets_s(spoken: Spoken) -> FloatArray:
-    """When each phoneme of the teacher's speech begins (P,)."""
-    ends: FloatArray = spoken.canvas.durations_s.cumsum(0).numpy()
-    return np.concatenate(([0.0], ends[:-1]))
-
-
-def true_phonemes(spoken: Spoken) -> npt.NDArray[np.int64]:
-    """The phoneme in the middle of each token (T,)."""
-    ends = spoken.canvas.durations_s.cumsum(0).numpy()
-    middle = (np.arange(len(spoken.digits)) + 0.5) / TOKEN_RATE_HZ
-    return np.minimum(np.searchsorted(ends, middle, side="right"), len(ends) - 1)
-
-
 def follow(attention: FloatArray, spoken: Spoken) -> tuple[float, float, float]:
     """Attention (T, P) of a head -> share of steps forward, rank correlation, error of onsets in ms."""
     looked = attention.argmax(1)
     forward = float((np.diff(looked) >= 0).mean())
-    error_s = np.abs(onsets_s(monotonic_path(attention), attention.shape[1]) - true_onsets_s(spoken)).mean()
-    return forward, spearman(looked, true_phonemes(spoken)), 1000 * float(error_s)
+    error_s = np.abs(onsets_s(monotonic_path(attention), attention.shape[1]) - spoken.canvas.starts_s).mean()
+    return forward, spearman(looked, spoken.canvas.sounding()), 1000 * float(error_s)
 
 
 def proportional(spoken: Spoken) -> float:
     """Error of onsets in ms if all phonemes were equally long."""
-    truth = true_onsets_s(spoken)
+    truth = spoken.canvas.starts_s
     spread = np.arange(len(truth)) / len(truth) * len(spoken.digits) / TOKEN_RATE_HZ
     return 1000 * float(np.abs(spread - truth).mean())
 
@@ -143,7 +130,7 @@ class Listener:
         symbols = list(spoken.canvas.symbols)
         spent = best_path(self._log_p(spoken.digits), symbols).astype(np.float64) * LABEL_S
         onsets = np.concatenate(([0.0], np.cumsum(spent)[:-1]))
-        return 1000 * float(np.abs(onsets - true_onsets_s(spoken)).mean())
+        return 1000 * float(np.abs(onsets - spoken.canvas.starts_s).mean())
 
 
 def _by_word(owners: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
@@ -189,10 +176,10 @@ def alignment(stand: Stand) -> Table:
 
 def damaged(spoken: Spoken, word: int, *, twice: bool) -> Tensor:
     """The tokens without those of a word, or with those of the word two times."""
-    ends = spoken.canvas.durations_s.cumsum(0)
     own = [index for index, owner in enumerate(spoken.canvas.owners) if owner == word]
-    first = round(float(ends[own[0]] - spoken.canvas.durations_s[own[0]]) * TOKEN_RATE_HZ)
-    last = max(first + 1, round(float(ends[own[-1]]) * TOKEN_RATE_HZ))
+    first = round(spoken.canvas.starts_s[own[0]] * TOKEN_RATE_HZ)
+    end_s = spoken.canvas.starts_s[own[-1]] + float(spoken.canvas.durations_s[own[-1]])
+    last = max(first + 1, round(end_s * TOKEN_RATE_HZ))
     middle = spoken.digits[first:last].repeat(2, 1) if twice else spoken.digits[:0]
     return torch.cat((spoken.digits[:first], middle, spoken.digits[last:]))
 

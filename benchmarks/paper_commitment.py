@@ -15,7 +15,6 @@ from rich.progress import track
 from torch import Tensor
 
 from voiceagent.model.aligner import SILENT
-from voiceagent.model.codec import TOKEN_RATE_HZ
 from voiceagent.model.decoding import DecodingOptions, propose
 from voiceagent.model.filling import Confidence
 
@@ -69,10 +68,7 @@ def observe(layout: Layout, canvas: Canvas, options: DecodingOptions, confidence
 
 def silent_tokens(canvas: Canvas) -> npt.NDArray[np.bool_]:
     """Tokens (T,) in whose middle a gap, a boundary or a punctuation mark lies."""
-    ends = canvas.durations_s.cumsum(0).numpy()
-    middle = (np.arange(canvas.tokens) + 0.5) / TOKEN_RATE_HZ
-    at = np.minimum(np.searchsorted(ends, middle, side="right"), len(ends) - 1)
-    silent: npt.NDArray[np.bool_] = np.isin(np.asarray(canvas.symbols)[at], sorted(SILENT))
+    silent: npt.NDArray[np.bool_] = np.isin(np.asarray(canvas.symbols)[canvas.sounding()], sorted(SILENT))
     return silent
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -38,6 +40,17 @@ class Canvas:
     def tokens(self) -> int:
         """How many tokens it takes, rounded up as in speaking."""
         return int(float(self.durations_s.sum()) * TOKEN_RATE_HZ + 0.999)
+
+    @property
+    def starts_s(self) -> npt.NDArray[np.float64]:
+        """When each symbol begins (P,)."""
+        starts: npt.NDArray[np.float64] = (self.durations_s.cumsum(0) - self.durations_s).numpy()
+        return starts
+
+    def sounding(self) -> npt.NDArray[np.int64]:
+        """Which symbol sounds in the middle of each token (T,)."""
+        middle = (np.arange(self.tokens) + 0.5) / TOKEN_RATE_HZ
+        return np.maximum(np.searchsorted(self.starts_s, middle, side="right") - 1, 0)
 
     def stretched(self, by: float) -> Canvas:
         """All durations times `by`."""
