@@ -9,8 +9,6 @@ A table is kept as JSON in --results; --write puts those that are there into the
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -87,8 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     machine = announce(f"paper, {options.layout} layout, voice {options.voice}, {options.set}", CAVEATS)
     stand = Stand(options)
-    command = "voiceagent bench paper " + shlex.join(sys.argv[1:] if arguments is None else arguments)
-    run = {"machine": machine, "set": options.set, "limit": options.limit, "command": command}
+    run = {"machine": machine, "set": options.set, "limit": options.limit}
     made = {}
     everything = [name for name in MAKERS if options.layout == "aligned" or name not in OF_ALIGNED]
     for name in options.table or everything:

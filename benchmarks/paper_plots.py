@@ -57,7 +57,12 @@ def dependence(figure: Any, tables: list[Table]) -> None:
         axis.plot(names, data["past"], marker="s", label="past, against text alone")
         axis.axhline(data["epsilon"], linestyle="--", color="C0", label="epsilon")
         axis.axhline(data["kl"], linestyle=":", color="C3", label="KL, both sides to causal")
-        axis.set(title=f"{table.voice}, {table.layout} layout", xlabel="tokens of 40 ms", ylabel="gain, nats a token")
+        axis.set(
+            title=f"{table.voice}, {table.layout} layout",
+            xlabel="tokens of 40 ms",
+            ylabel="gain, nats a token",
+            ylim=(0, None),
+        )
         axis.legend(fontsize=8)
 
 
@@ -79,7 +84,7 @@ def alignment(figure: Any, tables: list[Table]) -> None:
     axis.set(title=tables[0].rows[0].label, xlabel="speech token", ylabel="phoneme of the text")
 
 
-# name of a picture -> who draws it, the table it needs, and its size in inches
+# name of a picture, and of the tables it is drawn from -> who draws it, and its size in inches
 PICTURES: dict[str, tuple[Callable[[Any, list[Table]], None], tuple[float, float]]] = {
     "steps": (steps, (10, 3.6)),
     "conversion": (conversion, (10, 3.8)),

@@ -61,7 +61,7 @@ class Table:
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
-    run: dict[str, Any] = field(default_factory=dict)  # machine, sentences, command
+    run: dict[str, Any] = field(default_factory=dict)  # machine, set, limit
 
     @property
     def columns(self) -> list[str]:

@@ -352,7 +352,7 @@ def made(name: str, **more: object) -> Table:
         Row("1 steps", {"wer": 2.345, "wer_error": 0.5, "p808": 4.0}),
         Row("8 steps", {"wer": 1.0, "wer_error": 0.4, "p808": 4.1}),
     ]
-    run = {"machine": {"date": "today", "cpu": "abacus", "load": 0.1}, "command": "make", "limit": 2, "set": "talk"}
+    run = {"machine": {"date": "today", "cpu": "abacus", "load": 0.1}, "limit": 2, "set": "talk"}
     return replace(Table(name, "Title", "aligned", "heart", rows, ["a note"], run=run), **more)  # type: ignore[arg-type]
 
 
@@ -374,7 +374,7 @@ def test_the_page_holds_tables_figures_and_pictures(tmp_path: Path) -> None:
     assert text.startswith("Best: 1.0 ± 0.4.")
     assert "| 1 steps | 2.3 ± 0.5 | 4.00 |" in text
     assert "A note." in text
-    assert "2 sentences of talk" in text
+    assert "--voice heart --set talk --limit 2`; today, abacus" in text
     (picture,) = tmp_path.glob("*.png")
     assert f"({picture.name})" in text
     assert "Not measured yet: `voiceagent bench paper --table blocks --layout prefix --voice joe`" in text
