@@ -17,6 +17,7 @@ help:
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
 	@echo "make paper   the paper's claims at our size: docs/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
+	@echo "make gpu     on a machine with a GPU: kernels and decoder against their references, then tables"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
 	@echo "make train   make the shipped weights again, from the corpus on (hours; faster with a GPU)"
 
@@ -87,6 +88,13 @@ paper: $(STAMP)
 	$(BIN)/voiceagent bench paper --limit $(LIMIT) --voice heart --layout prefix
 	$(BIN)/voiceagent bench paper --limit $(LIMIT) --voice joe --layout prefix
 	$(BIN)/voiceagent bench paper --write docs/paper.md
+
+gpu: $(STAMP)
+	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("torch finds no GPU here: install a driver and a CUDA build of torch")'
+	$(BIN)/pytest tests/kernels tests/model/test_device_decoding.py
+	$(BIN)/voiceagent bench engine --config 0.5b --device cuda --rows 1,8,16,32,64,128,250,1000
+	$(BIN)/voiceagent bench engine --device cuda --rows 1,16,64
+	$(BIN)/voiceagent bench gpu
 
 soak: $(STAMP)
 	$(BIN)/voiceagent bench underruns --seconds 600

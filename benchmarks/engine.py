@@ -19,25 +19,27 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from floors import Machine, Model, measure
-from launches import count_operations
+from floors import QWEN2_05B, Machine, Model, measure
+from launches import count_operations, count_tick
 from machine import CONSOLE, DATA, announce, finish, show
+from one_by_one import ParentDecoder
+from parent import ONE_BY_ONE, beside, show_parent
 from rich.progress import track
 from ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chunks_of, endless_chunks
 
 from voiceagent.model import decoding
-from voiceagent.model.block_decoder import PackedDecoder
+from voiceagent.model.block_decoder import PackedDecoder, decoder_for
 from voiceagent.model.decoding import DecodingOptions
+from voiceagent.model.device_decoding import DeviceDecoder
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.packed import PackedModel
-from voiceagent.model.speaker import Speaker
-from voiceagent.model.transformer import TransformerConfig
+from voiceagent.model.speaker import BLOCK, Speaker
 from voiceagent.model.weights import load
 from voiceagent.text.phonemizer import MisakiPhonemizer
 from voiceagent.training.evaluation import read_sentences
 
-QWEN2_05B = TransformerConfig(width=896, layers=24, heads=14, kv_heads=2, ffn=4864, rope_base=1_000_000.0)
 BENCH_SEED = 7
+WAIT_TICKS = 16  # until all streams are within a block
 CAVEATS = (
     "streams are driven as the engine drives them, but by the benchmark: no thread, no session, no network, nothing paced",
     "streams possible = audio seconds a second, rounded down: what the throughput is enough for, with no reserve for first sounds",
@@ -72,9 +74,9 @@ def figures_of(rig: SpeakingRig | RandomRig, rows: int, model: Model, machine: M
     return {
         "rows": rows,
         "ticks": len(ticks),
-        "tick_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
+        "tick_ms": {"p50": round(float(p50), 3), "p95": round(float(p95), 3)},
         "parts_ms": {part: round(1000 * sum(tick[part] for tick in ticks) / len(ticks), 3) for part in PARTS},
-        "ms_per_block": round(sum(total_ms) * rows / rig.work.blocks, 1) if rig.work.blocks else None,
+        "ms_per_block": round(sum(total_ms) * rows / rig.work.blocks, 3) if rig.work.blocks else None,
         "language_model_p50_ms": round(lm_ms, 2),
         "floor_ms": {"bytes": round(floor_ms[0], 3), "products": round(floor_ms[1], 3)},
         "times_the_floor": round(lm_ms / max(floor_ms), 2),
@@ -99,8 +101,19 @@ def run_rows(rig: SpeakingRig | RandomRig, streams: Sequence[Any], options: argp
 
 def operations(rig: SpeakingRig | RandomRig, streams: Sequence[Any]) -> int:
     """Operations of the language model's part of the tick that comes next, which is not kept."""
-    blocks = [stream.block for stream in streams if stream.block is not None]
-    return count_operations(lambda: inspect.unwrap(decoding.tick)(rig.model, blocks)) if blocks else 0
+    if isinstance(rig.decoder, DeviceDecoder):
+        return sum(count_tick(rig.model, len(streams), rig.decoder.longest).values())
+    for _ in range(WAIT_TICKS):
+        if all(stream.block for stream in streams):
+            break
+        rig.tick(streams)
+    blocks: list[Any] = [stream.block for stream in streams if stream.block is not None]
+    if not blocks:
+        return 0
+    if isinstance(rig.decoder, ParentDecoder):
+        parent = rig.decoder
+        return count_operations(lambda: inspect.unwrap(ParentDecoder.tick)(parent, blocks))
+    return count_operations(lambda: inspect.unwrap(decoding.tick)(rig.model, blocks))
 
 
 def resident_bytes() -> int:
@@ -170,24 +183,33 @@ def compare_company(rig: SpeakingRig, texts: Sequence[str], rows: int, voice: st
 
 def measure_shipped(options: argparse.Namespace) -> dict[str, Any]:
     """The voices that ship, or those of --weights."""
-    if options.device.type != "cpu":
-        raise SystemExit("the shipped voice speaks on the CPU; --device cuda goes with --config 0.5b")
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
     precision = None if options.precision is None else getattr(torch, options.precision)
-    rig = SpeakingRig(Speaker(load(options.weights), precision), MisakiPhonemizer())
+    speaker = Speaker(load(options.weights, device=options.device.type), precision, streams=max(options.rows) + 1)
+    rig = SpeakingRig(speaker, MisakiPhonemizer())
     machine = measure(rig.model)
     figures = measure_rows(rig, texts, machine, options)
     company = compare_company(rig, texts[: options.sentences], max(options.rows), options.voice)
-    return results_of(rig.model, machine, figures) | {"company": company}
+    results = results_of(rig.model, machine, figures) | {"company": company}
+    if isinstance(speaker.decoder, PackedDecoder):
+        rig.decoder = speaker.decoder = ParentDecoder(rig.model)
+        longer = argparse.Namespace(**vars(options) | {"warm_up": 4 * options.warm_up})  # as many tokens
+        results["parent"] = beside(figures, measure_rows(rig, texts, machine, longer), 1)  # blocks of the same length
+    return results
 
 
 def measure_big(options: argparse.Namespace) -> dict[str, Any]:
     """The 0.5B shape."""
     dtype = None if options.precision is None else getattr(torch, options.precision)
     model = PackedModel(big_model(options.device), dtype)
-    rig = RandomRig(PackedDecoder(model), DecodingOptions(steps=options.steps))
+    decoder = decoder_for(model, streams=max(options.rows), longest=BLOCK)
+    rig = RandomRig(decoder, DecodingOptions(steps=options.steps), BLOCK)
     machine = measure(model)
-    return results_of(model, machine, measure_rows(rig, (), machine, options))
+    results = results_of(model, machine, measure_rows(rig, (), machine, options))
+    if isinstance(decoder, DeviceDecoder):
+        alone = RandomRig(DeviceDecoder(model, streams=max(options.rows), longest=1), ONE_BY_ONE, block_tokens=1)
+        results["parent"] = beside(results["figures"], measure_rows(alone, (), machine, options), BLOCK)
+    return results
 
 
 def results_of(model: PackedModel, machine: Machine, figures: list[dict[str, Any]]) -> dict[str, Any]:
@@ -233,6 +255,8 @@ def show_all(results: dict[str, Any]) -> None:
         ["rows", "keys, values", "codec", "all tensors", "freed"],
         [[f["rows"], *(round(size / 1000) for size in f["bytes_per_stream"].values())] for f in figures],
     )
+    if parent := results.get("parent"):
+        show_parent(parent)
     if company := results.get("company"):
         show("company", ["", "count"], [[key.replace("_", " "), value] for key, value in company.items()])
 

@@ -12,6 +12,7 @@ from voiceagent.model.packed import PackedModel
 from voiceagent.model.projection import Projection
 from voiceagent.model.transformer import TransformerConfig
 
+QWEN2_05B = TransformerConfig(width=896, layers=24, heads=14, kv_heads=2, ffn=4864, rope_base=1_000_000.0)
 ROUNDS = 7
 PRODUCT = (
     1024,

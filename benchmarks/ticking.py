@@ -21,6 +21,7 @@ from voiceagent.events import Speech
 from voiceagent.model.block_decoder import BlockDecoder, OpenBlock
 from voiceagent.model.codec import TOKEN_RATE_HZ
 from voiceagent.model.decoding import DecodingOptions
+from voiceagent.model.device_decoding import DeviceDecoder
 from voiceagent.model.speaker import Manner, Speaker, SpeakerState
 from voiceagent.policy import SpeechPolicy
 from voiceagent.text.chunker import Chunker
@@ -175,7 +176,7 @@ class SpeakingRig:
     def memory(self, streams: Sequence[SpokenStream]) -> dict[str, int]:
         """Bytes that the tensors of streams hold, each piece of memory counted once."""
         return {
-            "cache": held_bytes([s.state.speech and s.state.speech.cache for s in streams]),
+            "cache": cache_bytes(self.decoder, [s.state.speech for s in streams]),
             "codec": held_bytes([s.state.decoder for s in streams]),
             "all": held_bytes([(s.state, s.block) for s in streams]),
         }
@@ -227,10 +228,17 @@ class RandomRig:
     def memory(self, streams: Sequence[RandomStream]) -> dict[str, int]:
         """Bytes that the tensors of streams hold, each piece of memory counted once."""
         return {
-            "cache": held_bytes([s.state.cache for s in streams]),
+            "cache": cache_bytes(self.decoder, [s.state for s in streams]),
             "codec": 0,
             "all": held_bytes([(s.state, s.block) for s in streams]),
         }
+
+
+def cache_bytes(decoder: BlockDecoder[Any, Any], states: Sequence[Any]) -> int:
+    """Memory of keys and values, or of all that a stream has on a device: there it is laid out beforehand."""
+    if isinstance(decoder, DeviceDecoder):
+        return decoder.bytes_per_stream * len(states)
+    return held_bytes([state and state.cache for state in states])
 
 
 def held_bytes(value: object) -> int:

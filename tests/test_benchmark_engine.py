@@ -13,13 +13,17 @@ pytest.importorskip("psutil")
 
 import engine
 import floors
+import gpu
 import launches
+import parent
 import ticking
 from tiny_voice import tiny_model, tiny_voices
 
+from voiceagent.kernels.dispatch import TORCH
 from voiceagent.model import decoding
 from voiceagent.model.block_decoder import PackedDecoder
 from voiceagent.model.decoding import DecodingOptions
+from voiceagent.model.device_decoding import DeviceDecoder
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.speaker import Speaker
 from voiceagent.model.transformer import TransformerConfig
@@ -50,11 +54,11 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path, tiny_voices())
     monkeypatch.setattr(engine, "MisakiPhonemizer", lambda: fake_phonemizer)
-    few = ["--rows", "1,3", "--ticks", "5", "--warm-up", "2", "--sentences", "2"]
+    few = ["--rows", "1,3", "--ticks", "6", "--warm-up", "2", "--sentences", "2"]
     engine.main([*few, "--weights", str(tmp_path), "--precision", "float32"])
     made = last_line(capsys)
     one, three = made["figures"]
-    assert (one["rows"], three["rows"], one["ticks"]) == (1, 3, 5)
+    assert (one["rows"], three["rows"], one["ticks"]) == (1, 3, 6)
     assert set(one["parts_ms"]) == set(ticking.PARTS)
     assert three["operations_per_tick"] > one["operations_per_tick"] > 50
     assert three["slots_per_tick"] > one["slots_per_tick"] > 0
@@ -62,6 +66,7 @@ def test_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert made["company"]["texts"] == 2
     assert made["company"]["tokens_differing"] == 0
     assert made["company"]["tokens"] > 20
+    assert [beside["rows"] for beside in made["parent"]] == [1, 3]
 
 
 def test_another_shape_from_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,9 +81,56 @@ def test_another_shape_from_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "company" not in made
 
 
+def test_the_autoregressive_parent_is_measured_beside_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a device, which here is ordinary memory."""
+
+    def on_device(model: PackedModel, *, streams: int, longest: int) -> DeviceDecoder:
+        return DeviceDecoder(model, streams=streams, longest=longest, kernels=TORCH)
+
+    monkeypatch.setattr(engine, "QWEN2_05B", TINY)
+    monkeypatch.setattr(engine, "decoder_for", on_device)
+    options = ["--ticks", "9", "--warm-up", "0", "--steps", "3", "--precision", "float32"]
+    engine.main(["--config", "0.5b", "--rows", "1,2", *options])
+    made = last_line(capsys)
+    assert [beside["rows"] for beside in made["parent"]] == [1, 2]
+    assert all(beside["parent_block_ms"] > 0 for beside in made["parent"])
+    one, two = made["figures"]
+    assert one["bytes_per_stream"]["cache"] == two["bytes_per_stream"]["cache"] > 0
+    assert one["operations_per_tick"] == two["operations_per_tick"] == 9 * 2 + 27  # float32 needs no conversions
+
+
+def test_rows_within_a_time() -> None:
+    found: list[dict[str, Any]] = [{"rows": 1, "ms": 5.0}, {"rows": 8, "ms": 6.0}, {"rows": 64, "ms": None}]
+    assert [parent.streams_within(found, "ms", budget) for budget in (1.0, 5.0, 9.0)] == [0, 1, 8]
+
+
+def test_launches_are_counted_by_kernel() -> None:
+    model = PackedModel(tiny_model(), torch.float32)
+    alone, opening = launches.count_tick(model, 1, 8), launches.count_tick(model, 3, 8, 2)
+    assert alone == opening  # for any number of rows
+    assert {name: alone[name] for name in ("norm_rotary", "attention", "swiglu", "unmask", "products")} == {
+        "norm_rotary": 2, "attention": 2, "swiglu": 2, "unmask": 1, "products": 9,
+    }  # fmt: skip
+
+
+def test_the_floors_of_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: 357.8 M parameters of bfloat16 at a terabyte a second are 0.716 ms, 18 slots of them at 1 TFLOP/s 12.9 ms."""
+    gpu.main(["--bytes-per-s", "1e12", "--flop-per-s", "1e12", "--launch-us", "1"])
+    made = last_line(capsys)
+    alone = made["ticks"][0]
+    assert alone["launches_ms"] == pytest.approx(made["launches_per_tick"] / 1000, abs=0.001)
+    assert alone["bytes_ms"] == pytest.approx(0.716 + 338 * 12_288e-9, abs=0.001)
+    assert alone["products_ms"] == pytest.approx(12.88, rel=0.05)
+    assert made["limits"]["autoregressive"]["real_time"] > made["limits"]["diffusion"]["real_time"]
+    with pytest.raises(SystemExit):
+        gpu.main(["--bytes-per-s", "0"])
+
+
 def test_the_big_shape_is_that_of_qwen2() -> None:
     """357.8 million parameters in the blocks, as counted from the published shape."""
-    counted = floors.Model.of_shape(engine.QWEN2_05B, 39, torch.bfloat16)
+    counted = floors.Model.of_shape(floors.QWEN2_05B, 39, torch.bfloat16)
     assert counted.parameters - 896 * 39 == pytest.approx(357.8e6, rel=1e-3)
     assert counted.weight_bytes == 2 * counted.parameters
 

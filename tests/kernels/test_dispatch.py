@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 from tiny_voice import tiny_model
-from torch import Tensor
 
 from voiceagent.kernels import compiler
 from voiceagent.kernels.dispatch import TORCH, TRITON, Kernels, choose
 from voiceagent.kernels.packing import PackedRows, RingPool, RowPlace
+from voiceagent.model.kernel_model import KernelModel
 from voiceagent.model.packed import PackedModel, Row
-from voiceagent.model.transformer import rotary
 
 CPU = torch.device("cpu")
 
@@ -81,24 +79,6 @@ print(kernels.name, tuple(kernels.swiglu(torch.ones(2, 6), torch.ones(2, 4)).sha
     assert done.stdout == "torch (2, 3)\n", done.stderr
 
 
-def forward(model: PackedModel, kernels: Kernels, slots: Tensor, pool: RingPool, rows: PackedRows) -> Tensor:
-    """The packed model's pass by kernels: 4 products and 3 launches a layer beside two sums."""
-    half = model.head_dim // 2
-    tables = rotary(rows.slot_positions, model.head_dim, model.config.speech.rope_base)
-    cosines, sines = (part[:, :half].contiguous() for part in tables)
-    x = slots.clone()
-    for index, layer in enumerate(model.layers):
-        keys, values = pool.keys[index], pool.values[index]
-        assert layer.qkv.bias is not None
-        query = kernels.norm_rotary(
-            F.linear(x, layer.qkv.weight), x, layer.qkv.bias, (cosines, sines), keys, values, rows
-        )
-        x = x + layer.o(kernels.attend(query, keys, values, rows, pool.context))
-        x = x + layer.down(kernels.swiglu(F.linear(x, layer.gate_up.weight), x))
-    scale = x.square().mean(1, keepdim=True).add(1e-6).rsqrt()
-    return model.out(x * scale)  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize("kernels", [TORCH, TRITON], ids=lambda kernels: str(kernels.name))
 def test_kernels_make_the_pass_of_the_packed_model(kernels: Kernels) -> None:
     """Two streams, three passes: an opening block, a block with its predecessor pending, and a later step of the same block."""
@@ -107,6 +87,7 @@ def test_kernels_make_the_pass_of_the_packed_model(kernels: Kernels) -> None:
     pool = RingPool.empty(
         layers=2, rings=2, kv_heads=model.kv_heads, head_dim=model.head_dim, context=6, longest=9, dtype=torch.float32, device=CPU
     )  # fmt: skip
+    by_kernels = KernelModel(model, kernels)
     caches = [model.empty_cache(), model.empty_cache()]
     passes = [
         [RowPlace(0, 0, 4, 1), RowPlace(0, 0, 5, 0)],
@@ -121,7 +102,7 @@ def test_kernels_make_the_pass_of_the_packed_model(kernels: Kernels) -> None:
             Row(cache, place.position, place.pending, place.open) for cache, place in zip(caches, places, strict=True)
         ]
         expected, keys, values = model(slots, packed)
-        made = forward(model, kernels, slots, pool, PackedRows.of(places, CPU))
+        made = by_kernels(slots, PackedRows.of(places, CPU), pool, torch.arange(len(slots)))
         assert torch.allclose(made, expected, atol=2e-5)
         start = 0
         for index, place in enumerate(places):

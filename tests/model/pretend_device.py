@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
@@ -98,7 +98,7 @@ def replaced() -> list[Any]:
 def move(whole: torch.nn.Module, device: torch.device) -> None:
     """`whole.to(device)`, which fake tensors refuse."""
     for module in whole.modules():
-        for kind in (module._parameters, module._buffers):
+        for kind in cast(tuple[dict[str, Any], ...], (module._parameters, module._buffers)):
             for name, held in kind.items():
                 if held is not None:
                     moved = held.to(device)

@@ -3,93 +3,34 @@
 from __future__ import annotations
 
 import gc
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import torch
-from tiny_voice import SHAPE
+from random_speech import DEVICE, LONGEST, WIDTH, Speech, model_of, speeches, talk
 from torch import Tensor
 
 from voiceagent.errors import NoCapacity
 from voiceagent.kernels import compiler
 from voiceagent.kernels.dispatch import TORCH, TRITON, Kernels
 from voiceagent.model.autoregressive import Sampling, generate
-from voiceagent.model.block_decoder import BlockDecoder, PackedDecoder
+from voiceagent.model.block_decoder import PackedDecoder
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.device_decoding import DeviceDecoder
-from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.graphs import as_it_is
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.tick_inputs import Bucket
 
-WIDTH, CONTEXT, LONGEST = 32, 21, 9
 needs_triton = pytest.mark.skipif(not compiler.INSTALLED, reason="Triton is not installed")
 
 
-def model_of(seed: int = 0, dtype: torch.dtype = torch.float32, context: int = CONTEXT) -> PackedModel:
-    """Random weights, also where training begins with zeros or ones: everything should matter."""
-    torch.manual_seed(seed)
-    config = LanguageModelConfig(speech=SHAPE, text=SHAPE, context_tokens=context)
-    model = SpeechLanguageModel(config).eval().requires_grad_(False)
-    for name, weight in model.named_parameters():
-        if "norm" in name:
-            torch.nn.init.uniform_(weight, 0.5, 1.5)
-        elif "o_proj" in name or "down_proj" in name:
-            torch.nn.init.normal_(weight, std=0.3)
-    torch.nn.init.uniform_(model.log_prior, -3, 0)
-    return PackedModel(model, dtype)
+BEST = TRITON if DEVICE.type == "cuda" else TORCH
 
 
-@dataclass
-class Speech:
-    """A stream of random blocks."""
-
-    blocks: list[Tensor]
-    options: DecodingOptions
-    seed: int
-    state: Any = None
-    block: Any = None
-    said: list[Tensor] = field(default_factory=list)
-
-
-def speeches(count: int, blocks: int, *, noise: float = 0.0, longest: int = LONGEST) -> list[Speech]:
-    """Streams with blocks of all sizes, and with steps and priors of their own."""
-    draw, generator = random.Random(count), torch.Generator().manual_seed(count)
-    return [
-        Speech(
-            [torch.randn(draw.randint(1, longest), WIDTH, generator=generator) for _ in range(blocks)],
-            DecodingOptions(steps=1 + row % 5, prior=0.5 * (row % 3), noise=noise, temperature=noise),
-            seed=row,
-        )
-        for row in range(count)
-    ]
-
-
-def talk(decoder: BlockDecoder[Any, Any], streams: Sequence[Speech], *, stagger: int = 2) -> list[Tensor]:
-    """All of them to the end, one joining every `stagger` ticks: each is at a step of its own block."""
-    waiting, tick = [list(stream.blocks) for stream in streams], 0
-    for stream in streams:
-        stream.state, stream.block, stream.said = None, None, []
-    while any(waiting) or any(stream.block for stream in streams):
-        for row, (stream, left) in enumerate(zip(streams, waiting, strict=True)):
-            if stream.block is None and left and tick >= stagger * row:
-                stream.state = stream.state or decoder.begin()
-                stream.block = decoder.open(stream.state, left.pop(0), stream.options, seed=stream.seed)
-        moving = [stream for stream in streams if stream.block]
-        for stream, block in zip(moving, decoder.tick([stream.block for stream in moving]), strict=True):
-            stream.block = block
-            if block.done:
-                tokens, stream.state = decoder.close(block)
-                stream.said.append(tokens)
-                stream.block = None
-        tick += 1
-    return [torch.cat(stream.said) for stream in streams]
-
-
-def device_decoder(model: PackedModel, kernels: Kernels = TORCH, streams: int = 7, **more: Any) -> DeviceDecoder:
-    return DeviceDecoder(model, streams=streams, longest=LONGEST, kernels=kernels, **more)
+def device_decoder(model: PackedModel, kernels: Kernels = BEST, streams: int = 7, **more: Any) -> DeviceDecoder:
+    """References ask the device, so they cannot be captured; on a GPU the kernels are."""
+    capture = as_it_is if kernels is not TRITON or DEVICE.type == "cpu" else None
+    return DeviceDecoder(model, streams=streams, longest=LONGEST, kernels=kernels, capture=capture, **more)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -123,8 +64,8 @@ def test_a_stream_does_not_depend_on_its_company(noise: float) -> None:
 
 def test_blocks_of_one_token_are_the_autoregressive_parent() -> None:
     """And need no second pass: twenty tokens, twenty slots."""
-    model, conditioning = model_of(), torch.randn(20, WIDTH)
-    decoder = DeviceDecoder(model, streams=1, longest=1, kernels=TORCH)
+    model, conditioning = model_of(), torch.randn(20, WIDTH, device=DEVICE)
+    decoder = DeviceDecoder(model, streams=1, longest=1, kernels=BEST)
     stream = Speech(list(conditioning.split(1)), DecodingOptions(steps=1, prior=0.0), seed=0)
     expected, _ = generate(model, conditioning, Sampling(temperature=0.0))
     assert torch.equal(talk(decoder, [stream])[0], expected)
@@ -155,7 +96,7 @@ def test_a_ring_that_had_another_stream_says_the_same() -> None:
     talk(decoder, speeches(3, 11))
     gc.collect()
     used = decoder.begin()
-    cancelled = decoder.tick([decoder.open(used, torch.randn(5, WIDTH), DecodingOptions(steps=4))])
+    cancelled = decoder.tick([decoder.open(used, torch.randn(5, WIDTH, device=DEVICE), DecodingOptions(steps=4))])
     del used, cancelled  # in the middle of a block
     assert decoder.free == 3
     assert all(torch.equal(a, b) for a, b in zip(talk(decoder, streams), fresh, strict=True))

@@ -111,8 +111,8 @@ class DeviceDecoder:
     ) -> None:
         self.model, self.longest, self.streams = model, longest, streams
         self.kernels = kernels or choose(model.device)
-        self._on_gpu = model.device.type == "cuda"
-        self._capture = capture or (Capture() if self._on_gpu else as_it_is)
+        self._pinned = model.device.type == "cuda"
+        self._capture = capture or (Capture() if self._pinned else as_it_is)
         self._pass = KernelModel(model, self.kernels)
         self._pool = RingPool.empty(
             layers=len(model.layers), rings=streams, kv_heads=model.kv_heads, head_dim=model.head_dim,
@@ -186,7 +186,7 @@ class DeviceDecoder:
     def warm_up(self) -> None:
         """Capture the buckets of blocks of ordinary size; others are captured when they are met."""
         rows = 1
-        while self._on_gpu and rows < 2 * self.streams:
+        while self._capture is not as_it_is and rows < 2 * self.streams:
             slots = rows * self.longest // 4
             while (slots := slots + 1) <= rows * 2 * self.longest:
                 bucket = Bucket.of(rows, slots, self.longest, noisy=False)
@@ -223,7 +223,7 @@ class DeviceDecoder:
 
     def _send(self, rows: Sequence[RowNow], bucket: Bucket, memory: Tensor) -> None:
         """One copy. Pinned memory is not used again before the copy is over: PyTorch's allocator of such memory sees to that."""
-        host = torch.empty(len(memory), dtype=torch.uint8, pin_memory=self._on_gpu)
+        host = torch.empty(len(memory), dtype=torch.uint8, pin_memory=self._pinned)
         inputs, _ = TickInputs.within(host, bucket)
         assert inputs is not None
         inputs.fill(rows, bucket, spare_ring=self.streams)
