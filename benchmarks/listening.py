@@ -99,7 +99,7 @@ def find_seams(samples: Samples, joins: Sequence[int]) -> Seams:
 
 
 def draw(path: Path, title: str, pictures: Sequence[tuple[str, Samples, Sequence[WordTime]]]) -> None:
-    """Spectrograms one below the other, word boundaries as lines with the words between them."""
+    """Spectrograms one below the other, word boundaries as lines with the words between them; few colours, for a small file."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -119,15 +119,27 @@ def draw(path: Path, title: str, pictures: Sequence[tuple[str, Samples, Sequence
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=64)
     pyplot.close(figure)
 
 
 def _spectrogram(axis: Any, samples: Samples) -> None:
+    from matplotlib import colormaps
+
     size, hop = 1024, 240
     if len(samples) < size:
         samples = np.pad(samples, (0, size - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop] * np.hanning(size)
     level_db = 20 * np.log10(np.abs(np.fft.rfft(frames, axis=1)) + 1e-4)  # (frames, bins)
+    colours = colormaps["magma"].resampled(10)
     extent = (0, len(samples) / SAMPLE_RATE_HZ, 0, SAMPLE_RATE_HZ / 2)
-    axis.imshow(level_db.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-50, vmax=40)
+    axis.imshow(
+        level_db.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=extent,
+        cmap=colours,
+        vmin=-50,
+        vmax=40,
+    )

@@ -11,14 +11,14 @@ from tiny_voice import tiny_voices
 
 from voiceagent.errors import InputError
 from voiceagent.model import transcript
-from voiceagent.model.aligner import Aligner, AlignerConfig, agreement, best_path
+from voiceagent.model.aligner import SILENT, Aligner, AlignerConfig, agreement, best_path
 from voiceagent.model.decoding import DecodingOptions
-from voiceagent.model.editing import edit, same_words
+from voiceagent.model.editing import _stretches, edit, rewrite, same_words
 from voiceagent.model.filling import fill, runs
-from voiceagent.model.splicing import Patch, splice
+from voiceagent.model.splicing import FADE, LAG, Patch, splice
 from voiceagent.model.stretch import spell
 from voiceagent.model.symbols import SYMBOLS
-from voiceagent.model.transcript import Spoken
+from voiceagent.model.transcript import Spoken, time_words
 from voiceagent.model.weights import load_aligner, save_aligner
 
 OLD = Spoken(("one", "two", "three."), ("wˈʌn", "tˈu", "θɹˈi."))
@@ -59,8 +59,85 @@ def test_more_phonemes_than_time_is_an_error() -> None:
         best_path(np.zeros((3, len(SYMBOLS)), np.float32), [SYMBOLS.index(s) for s in "wʌntu"])
 
 
-def test_words_that_stay_are_found_without_their_punctuation() -> None:
-    assert same_words(["Go", "home", "now."], ["go", "right", "home,", "now"]) == {0: 0, 2: 1, 3: 2}
+SOUNDS = str.maketrans("aegoqrxyc", "æɛɡɑkɹzjk")
+
+
+def said(text: str) -> Spoken:
+    """A text whose words sound as they are written."""
+    words = tuple(text.split())
+    return Spoken(words, tuple(word.lower().translate(SOUNDS) for word in words))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("Go home now.", "go right home, now", [(0, 0), (1, 2), (2, 3)]),
+        ("it is, it is", "it is it is not", [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        ("the dog and the dog", "and the dog", [(2, 0), (3, 1), (4, 2)]),
+        ("its end", "it's end", [(1, 1)]),
+        ("one \u2014 two", "one two", [(0, 0), (2, 1)]),
+    ],
+    ids=["case and marks", "repeated words", "the right one of two", "an apostrophe counts", "a dash is no word"],
+)
+def test_words_that_stay(old: str, new: str, expected: list[tuple[int, int]]) -> None:
+    assert same_words(said(old), said(new)) == expected
+
+
+def test_the_words_of_a_number_are_told_apart_by_their_sound() -> None:
+    old = Spoken(("1990", "1990"), ("nˌIntˈin", "nˈIndi"))
+    new = Spoken(("1990", "1990", "1990"), ("nˈIn", "hˈʌndɹəd", "nˈIndi."))
+    assert same_words(old, new) == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("one two, three", "one bed, three", [("two", "bed")]),
+        ("one two three", "one bed two three", [("", "bed ")]),
+        ("one two three", "one three", [("two ", "")]),
+        ("one two three", "bed two three", [("one", "bed")]),
+        ("one two three", "one two bed", [("three", "bed")]),
+        ("one two three", "two three", [("one ", "")]),
+        ("one two three", "one two", [(" three", "")]),
+        ("one two. three", "one two three bed", [("", " bed")]),
+        ("one two.", "one two, bed.", [("", ", bed")]),
+        ("one two three", "zebra", [("one two three", "zebra")]),
+        ("one two three", "bed two lamp", [("one", "bed"), ("three", "lamp")]),
+        ("One, two three.", "one two, three!", []),
+        ("one \u2014 two", "one two", []),
+    ],
+    ids=[
+        "substitution, the pause stays",
+        "insertion",
+        "deletion",
+        "first word",
+        "last word, the silence at the end stays",
+        "first word gone",
+        "last word gone",
+        "added at the end",
+        "added before a full stop",
+        "all new",
+        "two at once",
+        "marks alone are no change",
+        "nor is a dash",
+    ],
+)
+def test_only_what_differs_is_changed(old: str, new: str, expected: list[tuple[str, str]]) -> None:
+    was = said(old)
+    symbols, changes = rewrite(was, said(new))
+    before = was.spell()[0]
+
+    def letters(row: list[int]) -> str:
+        return "".join(SYMBOLS[symbol] for symbol in row)
+
+    assert [(letters(before[change.old]), letters(symbols[change.new])) for change in changes] == [
+        (left.translate(SOUNDS), right.translate(SOUNDS)) for left, right in expected
+    ]
+    again, at = list[int](), 0
+    for change in changes:
+        again += [*before[at : change.old.start], *symbols[change.new]]
+        at = change.old.stop
+    assert again + before[at:] == symbols
 
 
 @pytest.mark.parametrize(
@@ -111,6 +188,19 @@ def test_splicing_keeps_what_it_says_it_keeps() -> None:
     assert abs(len(result) - 50_000) <= 500
 
 
+@pytest.mark.parametrize("shift", [-2_000, 0, 2_000])
+def test_patches_at_both_ends(shift: int) -> None:
+    """Nothing of what a patch at the very beginning or end replaces is left but the fade."""
+    rng = np.random.default_rng(0)
+    recording, made = np.ones(24_000, np.float32), rng.normal(0, 0.1, 24_000 + shift).astype(np.float32)
+    first, kept = splice(recording, made, [Patch((0, 0), (10_000, 11_000), 0, shift)])
+    assert first[FADE:7_500].max() < 0.9
+    assert [run.old + run.length for run in kept] == [24_000]
+    last, kept = splice(recording, made, [Patch((10_000, 11_000), (24_480, 25_440), 0, shift)])
+    assert last[11_000 + FADE :].max() < 0.9
+    assert [run.old for run in kept] == [0]
+
+
 def test_a_patch_of_the_same_wave_leaves_no_seam() -> None:
     wave = np.sin(np.arange(48_000) * 2 * np.pi * 131 / 24_000).astype(np.float32) * 0.3
     result, _ = splice(wave, np.roll(wave, 57), [Patch((10_000, 11_000), (14_000, 15_000), 0, 0)])
@@ -130,6 +220,10 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     "to",
     [
         spoken("one", "many", "three."),
+        spoken("many", "two", "three."),
+        spoken("one", "two", "many."),
+        spoken("two", "three."),
+        spoken("one", "two"),
         spoken("one", "many", "two", "three."),
         spoken("one", "three."),
         spoken("many", "one", "two", "three.", "many"),
@@ -137,7 +231,19 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
         spoken("many", "many"),
         spoken("many", "two", "many"),
     ],
-    ids=["substitution", "insertion", "deletion", "both ends", "most of it gone", "all new", "two at once"],
+    ids=[
+        "substitution",
+        "first word",
+        "last word",
+        "first word gone",
+        "last word gone",
+        "insertion",
+        "deletion",
+        "both ends",
+        "most of it gone",
+        "all new",
+        "two at once",
+    ],
 )
 def test_edits_keep_the_rest_bit_for_bit(to: Spoken) -> None:
     torch.manual_seed(0)
@@ -149,6 +255,11 @@ def test_edits_keep_the_rest_bit_for_bit(to: Spoken) -> None:
     for run in edited.kept:
         assert np.array_equal(edited.samples[run.new : run.new + run.length], recording[run.old : run.old + run.length])
     assert 0 <= edited.unchanged < 1
+    edges = [edge for run in edited.kept for edge in (run.new, run.new + run.length)]
+    assert edges == sorted(edges)
+    grown_s = sum((span.end_s - span.start_s) - (span.old_end_s - span.old_start_s) for span in edited.spans)
+    drift = len(edited.samples) - len(recording) - grown_s * 24_000
+    assert abs(drift) <= len(edited.spans) * 2 * (LAG + FADE) + 1
 
 
 @pytest.mark.usefixtures("trusting")
@@ -156,9 +267,11 @@ def test_nothing_to_change_changes_nothing() -> None:
     torch.manual_seed(0)
     voices, aligner = tiny_voices(), Aligner(AlignerConfig()).eval()
     recording = np.random.default_rng(0).normal(0, 0.1, 60_000).astype(np.float32)
-    edited = edit(voices, aligner, recording, OLD, OLD, voice="joe")
-    assert np.array_equal(edited.samples, recording)
-    assert edited.unchanged == 1.0
+    for to in (OLD, Spoken(("One,", "two", "three!"), ("wˈʌn,", "tˈu", "θɹˈi!"))):
+        edited = edit(voices, aligner, recording, OLD, to, voice="joe")
+        assert np.array_equal(edited.samples, recording)
+        assert edited.unchanged == 1.0
+        assert not edited.spans
 
 
 def test_a_transcript_that_does_not_fit_is_refused_with_its_words() -> None:
@@ -173,8 +286,53 @@ def test_a_transcript_that_does_not_fit_is_refused_with_its_words() -> None:
         edit(voices, aligner, recording, OLD, spoken("one"), voice="heart")
     with pytest.raises(InputError, match="longer than the recording"):
         edit(voices, aligner, recording[:2400], OLD, spoken("one"), voice="heart")
-    with pytest.raises(InputError, match="nothing left to say"):
-        edit(voices, aligner, recording, OLD, Spoken((), ()), voice="heart")
+    for silent in (Spoken((), ()), Spoken(("",), ("—",))):
+        with pytest.raises(InputError, match="nothing left to say"):
+            edit(voices, aligner, recording, OLD, silent, voice="heart")
+        with pytest.raises(InputError, match="transcript is empty"):
+            edit(voices, aligner, recording, silent, OLD, voice="heart")
+
+
+class Hearing(Aligner):
+    """An aligner that hears what it is told."""
+
+    def __init__(self, heard: np.ndarray) -> None:
+        super().__init__(AlignerConfig())
+        self.heard = heard
+
+    def log_probabilities(self, values: torch.Tensor) -> np.ndarray:
+        return self.heard
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("two bed", "said at the beginning"),
+        ("one bed", r"said after 'one' \(0\.16 to 0\.36 s\)"),
+        ("one two", "said after 'two'"),
+    ],
+)
+def test_a_word_that_the_transcript_lacks_is_noticed(written: str, place: str) -> None:
+    text = "_ɑnɛ twɑ bɛd_"
+    heard = log_p(text, [at for at in range(len(text)) for _ in range(2)])
+    silent = sorted(SILENT)
+    heard[:, silent] = heard[:, silent].max(1, keepdims=True)
+    aligner = Hearing(heard)
+    timed = time_words(aligner, torch.zeros(1, len(text), 6), said("one two bed"))
+    assert timed.labels.tolist() == [2] * len(text)
+    with pytest.raises(InputError, match=place):
+        time_words(aligner, torch.zeros(1, len(text), 6), said(written))
+
+
+def test_changes_with_a_short_word_between_are_one_stretch() -> None:
+    old, new = said("one a two bed lamp"), said("zoo a bid bed lamp")
+    _, changes = rewrite(old, new)
+    assert len(changes) == 2
+    labels = np.full(len(old.spell()[0]), 3)
+    (stretch,) = _stretches(changes, labels, 60)
+    assert (stretch.change.old.start, stretch.change.old.stop) == (changes[0].old.start, changes[1].old.stop)
+    labels[5] = 40  # a long "a" keeps them apart
+    assert len(_stretches(changes, labels, 90)) == 2
 
 
 def test_the_aligner_is_read_back(tmp_path: Path) -> None:

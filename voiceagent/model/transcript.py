@@ -14,7 +14,8 @@ from voiceagent.errors import InputError
 from voiceagent.model.aligner import LABEL_S, SILENT, Aligner, agreement, best_path
 from voiceagent.model.stretch import spell
 
-FIT = -3.0  # a word whose phonemes agree less than this with the sound (nats a label) was not said
+LEEWAY = 1.5  # nats a label that the sound may contradict a word: teachers swallow "a" and "of", too
+FIT = -8.0  # a word that is contradicted by more than this beyond the leeway (nats) was not said
 UNSAID = -15.0  # where silence agrees less than this with all the sound that it was given (nats), something is said
 SHOWN = 8  # places that an error names
 
@@ -73,8 +74,7 @@ def time_words(aligner: Aligner, values: Tensor, transcript: Spoken) -> Timed:
 def _not_said(timed: Timed, fit: npt.NDArray[np.float32], transcript: Spoken) -> Iterator[str]:
     """Words whose phonemes are not heard where they should be."""
     for word, where in sounding(timed.symbols, timed.owners).items():
-        heard = [place for place in where if timed.labels[place] and timed.symbols[place] not in SILENT]
-        if heard and np.average(fit[heard], weights=timed.labels[heard]) < FIT:
+        if np.nansum((fit[where] + LEEWAY) * timed.labels[where]) < FIT:
             yield repr(transcript.words[word])
 
 
