@@ -6,6 +6,7 @@ cheaper than the nucleus of model/autoregressive.py.
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -108,7 +109,7 @@ def save_voices(checkpoint: Path, folder: Path) -> None:
 
     try:
         model = language_model_of(checkpoint, LanguageModelConfig())
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise SystemExit(f"{checkpoint} is no checkpoint of `voiceagent train parent`: {error}") from error
     save(folder, Voices(load(None).codec, model, {voice: DecodingOptions() for voice in model.config.voices}))
 
@@ -117,6 +118,6 @@ def serve() -> None:
     """`voiceagent serve`, with the parent in the place of blocks."""
     from voiceagent.cli import main
 
-    speaker.decoder_for = lambda model, **_: ParentDecoder(model)  # type: ignore[assignment]
+    speaker.decoder_for = lambda model, **_: ParentDecoder(model)  # type: ignore[attr-defined]
     sys.argv[0] = "voiceagent"
     main()

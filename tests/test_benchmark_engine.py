@@ -128,6 +128,24 @@ def test_the_floors_of_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
         gpu.main(["--bytes-per-s", "0"])
 
 
+def test_the_page_has_the_figures_that_are_computed() -> None:
+    """What docs/gpu.md says of an H100."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    results = gpu.compute(floors.Machine(3.35e12, 9.9e14), 0.0025)
+    names = {"diffusion": "diffusion, 8 steps", "autoregressive": "parent"}
+    for name, limits in results["limits"].items():
+        assert [names.get(name, name), *(f"{limit:,}" for limit in limits.values())] in rows
+    for count in results["counts"]:
+        layers, _, _, *launches = count.values()
+        assert any(row[0] == str(layers) and row[2:-1] == [f"{one:,}" for one in launches] for row in rows)
+    said = [row[2:] for row in rows if len(row) == 7 and row[1] in ("1", "64", "250", "1,000")]
+    computed = [tick for tick in results["ticks"] if tick["streams"] != 8]
+    for cells, tick in zip(said, computed, strict=True):
+        for cell, key in zip(cells, list(tick)[2:7], strict=True):
+            assert float(cell) == pytest.approx(tick[key], rel=0.03, abs=0.006)
+
+
 def test_the_big_shape_is_that_of_qwen2() -> None:
     """357.8 million parameters in the blocks, as counted from the published shape."""
     counted = floors.Model.of_shape(floors.QWEN2_05B, 39, torch.bfloat16)
