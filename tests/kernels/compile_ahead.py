@@ -31,12 +31,12 @@ SHAPES = {
 
 
 def jobs(width: int, heads: int, kv_heads: int, head_dim: int) -> dict[str, tuple[Any, str, dict[str, Any]]]:
-    """Kernels with the types of their arguments, one after the other, and their constants."""
+    """Kernels with the types of their arguments, those of model/kernel_model.py, one after the other, and their constants."""
     power = triton.next_power_of_2
     return {
         "unmask": (
             unmask_kernel,
-            "*fp32 *fp32 *i64 *u8 *i32 *i32 *i32 *i32 *i64 *i64 *fp32 *fp32 *fp32 i32",
+            "*bf16 *fp32 *i64 *u8 *i32 *i32 *i32 *i32 *i64 *i64 *fp32 *fp32 *fp32 i32",
             {
                 "LEVELS": LEVELS,
                 "CODES": sum(LEVELS),
@@ -75,7 +75,7 @@ def jobs(width: int, heads: int, kv_heads: int, head_dim: int) -> dict[str, tupl
         ),
         "norm_rotary": (
             norm_rotary_kernel,
-            "*bf16 *fp32 *fp32 *fp32 *fp32 *bf16 *bf16 *bf16 *i32 *i32 i32",
+            "*bf16 *fp32 *bf16 *fp32 *fp32 *bf16 *bf16 *bf16 *i32 *i32 i32",
             {
                 "WIDTH": width,
                 "HEADS": heads,
