@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from voiceagent.config import ServeConfig
-from voiceagent.errors import ConfigError, InputError
+from voiceagent.errors import ConfigError, InputError, first_of
 from voiceagent.service import Service
 
 Door: TypeAlias = Callable[[Service], Awaitable[None]]
@@ -96,4 +96,4 @@ async def serve(server: uvicorn.Server, listener: socket.socket, service: Servic
             outcomes = await asyncio.gather(*others, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
-            raise outcome
+            raise first_of(outcome)

@@ -104,3 +104,10 @@ class AudioDeviceError(VoiceAgentError):
     """No sound card that could play or record, or no PortAudio to reach it."""
 
     code = "no_audio_device"
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The error itself, or the first of those that a task group has wrapped."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.answering import Answering, Speaker
 from voiceagent.conversation import Action, Ask, Conversation, Recognise, StopAnswer
-from voiceagent.errors import AudioDeviceError, VoiceAgentError
+from voiceagent.errors import AudioDeviceError, VoiceAgentError, first_of
 from voiceagent.turns import Windows
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Talk:
                 async for block in microphone:
                     self._hear(block)
         except* VoiceAgentError as group:
-            raise _first(group) from group
+            raise first_of(group) from group
 
     def _hear(self, block: Samples) -> None:
         parts = self._parts
@@ -128,11 +128,3 @@ class Talk:
             parts.conversation.answered(answering.heard)
             parts.show.answered(answering.heard, interrupted=False)
         self._answering = self._speaking = None
-
-
-def _first(group: BaseExceptionGroup[VoiceAgentError]) -> VoiceAgentError:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, VoiceAgentError)
-    return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FakeChunker, FakeEngine
 from mosquitto import Broker
 from mqtt_ears import listening
 from waiting import eventually
@@ -22,8 +23,10 @@ from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 
 from voiceagent.adapters import doors
+from voiceagent.adapters.server import bind, build_app, build_server
 from voiceagent.config import MqttConfig, ServeConfig, WyomingConfig
 from voiceagent.errors import ConfigError, InputError
+from voiceagent.service import Service
 
 TESTS = Path(__file__).resolve().parent.parent
 PROGRAM = textwrap.dedent("""
@@ -48,9 +51,7 @@ def health(address: str) -> dict[str, Any]:
         return told
 
 
-async def test_every_door_of_one_process(tmp_path: Path) -> None:
-    broker = Broker(tmp_path)
-    broker.start()
+async def test_every_door_of_one_process(broker: Broker, tmp_path: Path) -> None:
     settings = tmp_path / "serve.toml"
     settings.write_text('[wyoming]\nport = 0\n[mqtt]\nagent = "one"\n')
     process = started("--config", str(settings), "--wyoming", "--mqtt", f"127.0.0.1:{broker.port}")
@@ -85,7 +86,6 @@ async def test_every_door_of_one_process(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
-        broker.stop()
 
 
 def test_a_door_that_cannot_be_opened_ends_it_with_one_line(tmp_path: Path) -> None:
@@ -98,6 +98,15 @@ def test_a_door_that_cannot_be_opened_ends_it_with_one_line(tmp_path: Path) -> N
     assert "voiceagent: cannot listen on 192.0.2.1:10200" in errors
     assert "Traceback" not in errors
     assert time.monotonic() - begin_s < 60
+
+
+async def test_what_a_door_finds_missing_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zeroconf", None)
+    settings = ServeConfig(wyoming=WyomingConfig(enabled=True, port=0, announce="Home"))
+    service = Service(FakeEngine(), settings, FakeChunker)
+    server = build_server(build_app(service), settings, log_level="warning")
+    with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigError, match="announcing 'Home' needs more"):
+        await doors.serve(server, listener, service, doors.doors_of(settings, lambda _: None))
 
 
 def test_what_the_command_line_asks_for() -> None:
