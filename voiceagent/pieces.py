@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-PIECE_CHARS = 1_000  # are cut into chunks within a millisecond, the worst ones within a few
+PIECE_CHARS = 500  # are cut into chunks within half a millisecond, the worst ones within a few
 
 
 def pieces(text: str, max_text_buffer: int | None = None) -> Iterator[str]:

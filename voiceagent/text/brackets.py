@@ -9,6 +9,7 @@ __all__ = ["RUN_LIMIT", "WHITE", "hold_end"]
 
 RUN_LIMIT: Final = 256  # a run without white space is cut here
 _HOLD_LIMIT: Final = 256  # a bracket, backtick or tag that is not closed within this many characters is none
+_HELD_LIMIT: Final = 1_024  # "[a b][a b]" without end is cut behind a bracket
 _MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must not hold back much
 WHITE: Final = re.compile(r"\s")
 _OPENER: Final = re.compile(
@@ -41,6 +42,8 @@ def hold_end(buffer: str, position: int, end: int, *, complete: bool) -> int | N
             at = close
             continue
         at = close
+        if at - position > _HELD_LIMIT:
+            return at
         if at > end:
             white = WHITE.search(buffer, at, at + RUN_LIMIT + 1)
             if white is None and len(buffer) <= at + RUN_LIMIT and not complete:

@@ -38,7 +38,9 @@ _LIMIT: Final = 300
 
 def speak_math(tex: str) -> str:
     r"""Words for a formula such as "x^2 + \frac{1}{2}"; "" when nothing of it can be said."""
-    tex = _ABSOLUTE.sub(r"\\abs{\1}", tex[:_LIMIT])
+    tex = tex[:_LIMIT]
+    if "|" in tex:
+        tex = _ABSOLUTE.sub(r"\\abs{\1}", tex)
     words = _Reader(_TOKEN.findall(tex)).read(0)
     return " ".join(" ".join(words).split())
 

@@ -73,6 +73,8 @@ _SIGNS: Final = {
     ".": "dot", "/": "slash", "?": "question mark", "=": "equals", "&": "and", "-": "dash", "_": "underscore", "#": "hash",
     ":": "colon", "%": "percent", "@": "at", "+": "plus", "~": "tilde", ",": "comma", ";": "semicolon", "!": "exclamation mark",
 }  # fmt: skip
+_HALF: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALVES: Final = re.compile(rf"{_HALF.pattern}|.", re.S)
 _TICKED_LIMIT: Final = 60
 
 
@@ -182,16 +184,20 @@ def _add_code(sink: _Sink, inner: str, base: int) -> None:
 
 
 def _add_characters(sink: _Sink, text: str, at: int) -> None:
-    """Characters beyond plain ASCII."""
-    for offset, character in enumerate(text):
+    """Characters beyond plain ASCII. One that came in two halves, as JSON may bring them, is the one it was meant to be."""
+    for character in _HALVES.findall(text) if _HALF.search(text) else text:
+        end = at + len(character)
+        if end > at + 1:
+            character = character.encode("utf-16", "surrogatepass").decode("utf-16")
         shown = _character(character)
         if shown is None:
             sink.skipped = sink.skipped or _script(character)
         elif shown == "\0":
             if sink.policy.emoji == "name":
-                sink.add(_emoji_name(character), at + offset, at + offset + 1)
+                sink.add(_emoji_name(character), at, end)
         elif shown:
-            sink.add(shown, at + offset, at + offset + 1)
+            sink.add(shown, at, end)
+        at = end
 
 
 @lru_cache(maxsize=4096)

@@ -76,7 +76,7 @@ def digits(text: str, zero: str = "zero") -> str:
 def count(text: str) -> str:
     """A written figure as a quantity: "1,234.50", "0.5", ".5", "007", "-3"."""
     text = text.replace(",", "")
-    if text[:1] in "-−+":
+    if text[:1] in ("-", "−", "+"):
         return f"{'plus' if text[0] == '+' else 'minus'} {count(text[1:])}"
     whole, point, fraction = text.partition(".")
     if len(whole) > _LONGEST or (len(whole) > 1 and whole[0] == "0"):

@@ -85,7 +85,7 @@ def _amount(sign: str, number: str, scale: str, land: str = "", *, singular: boo
             return hundredths
         return f"{N.count(whole)} {one if int(whole) == 1 else many} and {hundredths}"
     if part and not int(part):
-        number = whole
+        number = whole or "0"
     return f"{N.count(number)} {one if number == '1' else many}"
 
 

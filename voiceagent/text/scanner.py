@@ -25,7 +25,9 @@ _SPACE: Final = re.compile(r"[^\S\n]+")
 _PLAIN: Final = re.compile(r"([A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?()%-]{0,60})([ \n\t])|")
 # A word whose characters need a second look; nothing opens in it.
 _WORD: Final = re.compile(r"([^\s`<\[{$\\|【◁]{1,61})([ \n\t])")
-_RULE: Final = re.compile(r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s]{12,}")
+_RULE: Final = re.compile(
+    r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s\ud800-\udfff]{12,}"
+)
 _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
 _MOST_MARKS: Final = 12  # "> > - 1." may nest, but "1. 1. 1." without end is no list
