@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from paper_decoding import Speaking, wholly
-from paper_layouts import Aligned, Layout, whole
+from paper_layouts import Layout, whole
 from paper_results import Row, Table
-from paper_stand import Stand, there
+from paper_stand import Stand
 
 from voiceagent.model.autoregressive import Sampling
 from voiceagent.model.decoding import DecodingOptions
-from voiceagent.training.export import language_model_of
 from voiceagent.training.language_model import LanguageModelTraining
+from voiceagent.training.prefix import PrefixTraining
 
 RUNS = {"converted": "convert", "scratch": "convert --scratch", "unshifted": "convert --offline --no-shift"}
 OPTIONS = DecodingOptions(steps=16, tau=1.0, alpha=0.0)
@@ -31,7 +31,7 @@ class Kept:
     shift: bool
 
 
-def checkpoints(run: Path) -> list[Kept]:
+def checkpoints(run: Path, *, layout: str) -> list[Kept]:
     """The steps that a run kept, in order; the last step where the run went further."""
     paths = [*sorted(run.glob("step-*.pt")), *run.glob("last.pt")]
     found: dict[int, Kept] = {}
@@ -40,6 +40,8 @@ def checkpoints(run: Path) -> list[Kept]:
         how: dict[str, Any] = asdict(LanguageModelTraining()) | saved.get("training", {})
         by_mask = {"offline": how["tokens"], "causal": how["tokens"], "streaming": how["streaming_tokens"]}
         a_step = how["batch"] * sum(by_mask[mask] for mask in how["masks"]) / len(how["masks"])
+        if layout == "prefix":  # batches of whole sentences
+            a_step = PrefixTraining().tokens
         kept = Kept(path, saved["step"], round(saved["step"] * a_step), how["shift"])
         found.setdefault(kept.steps, kept)
     return [found[step] for step in sorted(found)]
@@ -52,8 +54,6 @@ def at_once(layout: Layout) -> Speaking:
 
 def conversion(stand: Stand) -> Table:
     """Quality against training tokens, by what the training began with."""
-    if stand.options.layout != "aligned":
-        raise SystemExit("the conversions that are compared are those of --layout aligned")
     parent = stand.parent
     rows = [
         stand.speak("the parent itself, sampled as CosyVoice", lambda c: parent.generate(c, Sampling()), stand.plan),
@@ -62,20 +62,20 @@ def conversion(stand: Stand) -> Table:
     rows[1].figures.update(steps=0.0, tokens_seen=0.0)
     curves: dict[str, list[int]] = {}
     for run, made_by in RUNS.items():
-        kept = checkpoints(stand.options.runs / run)
-        if not kept:
-            there(stand.options.runs / run / "last.pt", made_by)
-        for one in kept:
-            model = language_model_of(one.path, stand.voices.model.config)
-            layout = Aligned(model, stand.index, shift=one.shift)
+        if run == "unshifted" and stand.options.layout == "prefix":
+            continue  # there the slot of the voice predicts the first token: without shift there would be none to do it
+        stand.checkpoint(run, made_by)
+        for one in checkpoints(stand.folder_of(run), layout=stand.options.layout):
+            layout = stand.layout_of(one.path, shift=one.shift)
             label = f"{run}, {one.steps} steps"
             made = stand.speak(label, at_once(layout), stand.plan)
             rows.append(Row(label, made.figures | {"steps": float(one.steps), "tokens_seen": float(one.tokens_seen)}))
             curves.setdefault(run, []).append(len(rows) - 1)
-    rows.append(stand.speak("the shipped voices", wholly(stand, OPTIONS), stand.plan))
+    if stand.options.layout == "aligned":
+        rows.append(stand.speak("the shipped voices", wholly(stand, OPTIONS), stand.plan))
     notes = [
         f"whole utterance, {OPTIONS.steps} steps, greedy; averaged weights; the same predicted lengths for all; "
-        "every run has the bidirectional mask alone and sees the same text and speech"
+        "all runs see the same text and speech"
     ]
     title = (conversion.__doc__ or "").rstrip(".")
     return Table("conversion", title, stand.options.layout, stand.voice, rows, notes, {"curves": curves})

@@ -37,6 +37,8 @@ def conversion(figure: Any, tables: list[Table]) -> None:
         left.errorbar(millions, _of(rows, "wer"), yerr=_of(rows, "wer_error"), marker="o", capsize=3, label=run)
         right.plot(millions, _of(rows, "p808"), marker="o", label=run)
     for label, style in (("the parent itself, sampled as CosyVoice", "--"), ("the shipped voices", ":")):
+        if not any(row.label == label for row in table.rows):
+            continue
         figures = table.row(label).figures
         left.axhline(figures["wer"], linestyle=style, color="gray", label=label)
         right.axhline(figures["p808"], linestyle=style, color="gray", label=label)

@@ -76,19 +76,34 @@ class Stand:
         """The masked model: the shipped voices, or the checkpoint of the prefix layout."""
         if self.options.layout == "aligned":
             return Aligned(self.voices.model, self.index)
-        return self._prefix("converted-prefix", "convert")
+        return self.layout_of(self.checkpoint("converted", "convert"))
 
     @cached_property
     def parent(self) -> Layout:
         """The autoregressive parent."""
-        if self.options.layout == "aligned":
-            path = there(self.options.runs / "parent" / "last.pt", "parent")
-            return Aligned(language_model_of(path, self.voices.model.config), self.index)
-        return self._prefix("parent-prefix", "parent")
+        return self.layout_of(self.checkpoint("parent", "parent"))
 
-    def _prefix(self, run: str, made_by: str) -> Prefix:
-        path = there(self.options.runs / run / "last.pt", f"{made_by} --layout prefix")
-        return Prefix(prefix_model_of(path), self.index)
+    def folder_of(self, run: str) -> Path:
+        """Where `voiceagent train` leaves a run of the layout."""
+        return Path(self.options.runs) / (run if self.options.layout == "aligned" else f"{run}-prefix")
+
+    def checkpoint(self, run: str, made_by: str) -> Path:
+        """The last checkpoint of a run of the layout.
+
+        Raises:
+            NotTrained: it is not there.
+        """
+        path = self.folder_of(run) / "last.pt"
+        if not path.exists():
+            how = f"voiceagent train {made_by}" + (" --layout prefix" if self.options.layout == "prefix" else "")
+            raise NotTrained(f"no checkpoint {path}: train it with `{how}`, or name its folder with --runs")
+        return path
+
+    def layout_of(self, checkpoint: Path, *, shift: bool = True) -> Layout:
+        """The averaged model of a checkpoint."""
+        if self.options.layout == "prefix":
+            return Prefix(prefix_model_of(checkpoint), self.index)
+        return Aligned(language_model_of(checkpoint, self.voices.model.config), self.index, shift=shift)
 
     @cached_property
     def sentences(self) -> list[Sentence]:
@@ -177,16 +192,3 @@ def _owners(phonemes: str) -> Sequence[int]:
         owners.append(-1 if symbol in (BOUNDARY, " ") else word)
         word += symbol == " "
     return owners
-
-
-def there(path: Path, made_by: str) -> Path:
-    """A checkpoint.
-
-    Raises:
-        NotTrained: it is not there.
-    """
-    if not path.exists():
-        raise NotTrained(
-            f"no checkpoint {path}: train it with `voiceagent train {made_by}`, or name its folder with --runs"
-        )
-    return path
