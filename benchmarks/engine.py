@@ -276,12 +276,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="folder of other voices")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="default: the faster one here")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args(arguments)
     try:
         options.rows = [int(rows) for rows in options.rows.split(",")]
     except ValueError:
         parser.error(f"--rows {options.rows}: a list of numbers, such as 1,2,4")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no GPU here")
+    options.device = torch.device(options.device)
     if min(*options.rows, options.ticks) < 1 or min(options.warm_up, options.sentences) < 0:
         parser.error("--rows and --ticks are at least 1, --warm-up and --sentences at least 0")
     return options

@@ -154,9 +154,22 @@ def test_the_big_shape_is_that_of_qwen2() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--rows", "a"], ["--rows", "0"], ["--ticks", "0"], ["--config", "9b"], ["--warm-up", "-1"]], ids=str
+    "arguments",
+    [
+        ["--rows", "a"],
+        ["--rows", "0"],
+        ["--ticks", "0"],
+        ["--config", "9b"],
+        ["--warm-up", "-1"],
+        ["--device", "cuda"],
+        ["--device", "gpu"],
+    ],
+    ids=str,
 )
-def test_what_cannot_be_measured_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_measured_is_one_line(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit) as ended:
         engine.main(arguments)
     assert ended.value.code == 2
