@@ -67,7 +67,7 @@ def boundary(word: str, following: str | None, *, alone: bool = False) -> int:
         return _soft_end(following)
     if last != ".":
         return SENTENCE
-    stem = core[:-1].rsplit(None, 1)[-1].lstrip(_OPENERS) if core[:-1].strip() else ""
+    stem = core[:-1].rsplit(None, 1)[-1].rsplit("–", 1)[-1].lstrip(_OPENERS) if core[:-1].strip() else ""
     return _full_stop(stem, following, alone=alone)
 
 

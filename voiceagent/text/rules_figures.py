@@ -201,7 +201,7 @@ _BEFORE: Final = r"(?<![\w.,])(?<![A-Z]-)"
 _SIDE: Final = r"(?<=[\w)%°.']) ?"
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"\bCVE-(\d{4})-(\d{4,6})\b"), lambda m: f"CVE {N.year(int(m[1]))}, {N.digits(m[2])}"),
-    (re.compile(r"\b((?:RFC|PEP|ISO|IEEE|ECMA) )(\d{3,5})(?![\w,]|\.\d)"), lambda m: m[1] + N.house_number(m[2])),
+    (re.compile(r"\b(RFC|PEP|ISO|IEEE|ECMA)[ -](\d{3,5})(?![\w,]|\.\d)"), lambda m: f"{m[1]} " + N.house_number(m[2])),
     (re.compile(r"\bHTTP/(?=[123]\b)"), lambda m: "HTTP "),
     (re.compile(r"(?<![\w.,-])(\d{1,3}(?:\.\d{1,2})?)[-–](?=\d{1,3}(?:\.\d{1,2})?(?:[kKMBx×]|bn)(?!\w))"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<![\w./])(\d{2,3})/(?=\d{2,3} BP\b)"), lambda m: f"{m[1]} over "),

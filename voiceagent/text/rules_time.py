@@ -137,7 +137,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun) (?=\d{1,2}(?::\d\d|[-–]| ?[ap]\.?m))"), lambda m: _DAYS[m[1]] + " "),
     (re.compile(rf"(?<=\d)((?:st|nd|rd|th)?) ?[-–] ?(?={_MONTH} \d)"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<=\d)( (?:BCE?|CE|AD)) ?[-–] ?(?=\d)"), lambda m: f"{m[1]} to "),
-    (re.compile(rf"\b({_SPANNED})\.?(?:[-–]| [-–] )({_SPANNED})\b"), _years_or_days),
+    (re.compile(rf"\b({_SPANNED})\.?(?:[-–]| [-–] )({_SPANNED})\b(?:\.(?= [a-z\d]))?"), _years_or_days),
     (re.compile(r"(?<![\w./-])(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)-(\d{4})(?![\w-])"), lambda m: f"{m[1]} {_SHORT[m[2]] if m[2] != 'Sept' else 'September'} {m[3]}"),
     (re.compile(r"(?<![\w.,-])(\d{1,2})h([0-5]\d)(?![\w])"), lambda m: f"{m[1]}:{m[2]}"),
     (re.compile(r"(?<![\w.,])(\d{1,3})d (?=\d{1,2}h)"), lambda m: f"{N.count(m[1])} day{'' if m[1] == '1' else 's'} "),
