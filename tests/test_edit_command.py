@@ -107,7 +107,7 @@ def test_bad_input_is_one_line_that_names_the_fix(
 def test_a_transcript_that_does_not_fit_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcript, "FIT", 1.0)  # an untrained aligner has no opinion; with this nothing fits
+    monkeypatch.setattr(transcript, "FIT", 1e9)  # an untrained aligner has no opinion; with this nothing fits
     write_wave(tmp_path / "in.wav")
     status, output = edit(folder, tmp_path / "in.wav", tmp_path / "out.wav")
     assert status == 2

@@ -67,7 +67,10 @@ def time_words(aligner: Aligner, values: Tensor, transcript: Spoken) -> Timed:
     wrong = [*_not_said(timed, fit, transcript), *_not_written(timed, fit, transcript)]
     if wrong:
         shown = ", ".join(wrong[:SHOWN]) + (" and more" if len(wrong) > SHOWN else "")
-        raise InputError(f"the transcript does not fit the recording at {shown}: write what is said, word by word")
+        raise InputError(
+            f"the transcript does not fit the recording at {shown}: write what is said, word by word; "
+            "other speakers than the voices here and their teachers are not understood"
+        )
     return timed
 
 
