@@ -194,7 +194,7 @@ def measure_shipped(options: argparse.Namespace) -> dict[str, Any]:
     if isinstance(speaker.decoder, PackedDecoder):
         rig.decoder = speaker.decoder = ParentDecoder(rig.model)
         longer = argparse.Namespace(**vars(options) | {"warm_up": 4 * options.warm_up})  # as many tokens
-        results["parent"] = beside(figures, measure_rows(rig, texts, machine, longer), 1)  # blocks of the same length
+        results["parent"] = beside(figures, measure_rows(rig, texts, machine, longer), BLOCK)
     return results
 
 
