@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,8 @@ async def test_editing_in_python(folder: Path) -> None:
     async with VoiceAgent(FakeEngine(), weights=folder) as agent:
         clip = await agent.edit(samples, SAID, WANTED, voice="joe")
         assert np.array_equal(clip.samples[:1_000], samples[:1_000])
-        for wrong in (np.zeros((2, 48_000)), np.zeros(48_000, np.int16), np.full(48_000, np.nan)):
+        mistakes: list[Any] = [np.zeros((2, 48_000)), np.zeros(48_000, np.int16), np.full(48_000, np.nan)]
+        for wrong in mistakes:
             with pytest.raises(InputError, match="a row of mono samples"):
                 await agent.edit(wrong, SAID, WANTED)
         with pytest.raises(UnknownVoice):

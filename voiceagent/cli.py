@@ -40,7 +40,19 @@ if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
 
 FAILED, MISUSED = 1, 2
-BENCHES = ("quality", "latency", "codec", "underruns", "editing", "paper", "engine", "load", "gpu", "precision", "threads")
+BENCHES = (
+    "quality",
+    "latency",
+    "codec",
+    "underruns",
+    "editing",
+    "paper",
+    "engine",
+    "load",
+    "gpu",
+    "precision",
+    "threads",
+)
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
