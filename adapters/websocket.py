@@ -21,7 +21,7 @@ from voiceagent.adapters import closing
 from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_allowed, unauthorized
 from voiceagent.adapters.conversation import Conversation, Conversations
 from voiceagent.encoders import require
-from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
+from voiceagent.errors import ProtocolError, VoiceAgentError
 from voiceagent.service import FULL, Service
 
 PATH = "/v1/stream"
@@ -193,8 +193,6 @@ class _Connection:
         self._conversation.feed(command)
 
     async def _check(self, start: events.Start) -> None:
-        if self._service.draining.is_set():
-            raise NoCapacity("the service is about to end; connect again for another utterance")
         require(start.format)
         await self._conversations.make_room()
 

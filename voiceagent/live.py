@@ -99,6 +99,10 @@ class LiveSession:
         self._session.refuse(utterance_id, error)
         self._wake()
 
+    def take_nothing_new(self) -> None:
+        """Opens no further utterance; those that are open go on."""
+        self._session.ending = True
+
     def close(self) -> None:
         """Cancels everything that is open; the events that are left can still be taken."""
         self._session.close(self._loop.time())

@@ -67,6 +67,8 @@ class Service:
     async def drain(self) -> None:
         """Takes nothing new, and waits until all that is open has been spoken, at most `drain_s`."""
         self.draining.set()
+        for session in self._sessions:
+            session.take_nothing_new()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
                 async with asyncio.TaskGroup() as tasks:

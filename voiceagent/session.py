@@ -84,6 +84,8 @@ class Session:
         self.id = uuid.uuid4().hex
         self.closed = False
         """The client said goodbye, or the owner did."""
+        self.ending = False
+        """What is open goes on, and no utterance is opened."""
         self._engine = engine
         self._post = post
         self._make_chunker = make_chunker
@@ -161,6 +163,9 @@ class Session:
     def _start(self, start: events.Start, now: float) -> None:
         if start.id in self._open:
             self._object(start.id, "is open already")
+            return
+        if self.ending:
+            self.refuse(start.id, NoCapacity("the service is about to end; connect again for another utterance"))
             return
         if start.preempt:
             self._cancel_all(now)

@@ -110,11 +110,14 @@ async def test_sessions_of_every_door_are_waited_for() -> None:
         live.feed(command)
     assert service.open_utterances == 1
     drain = asyncio.create_task(service.drain())
+    await asyncio.sleep(0)
+    live.feed(events.Start("late"))
     taken: list[events.Event] = []
     while not (taken and isinstance(taken[-1], events.Done)):
         assert not drain.done()
         event = await live.next_event()
         assert event is not None
         taken.append(event)
+    assert [(one.id, one.code) for one in taken if isinstance(one, events.Error)] == [("late", "no_capacity")]
     await asyncio.wait_for(drain, 10)
     assert service.full
