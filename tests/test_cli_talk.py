@@ -46,7 +46,8 @@ def llm_thread() -> Iterator[FakeLlm]:
 
 
 PROGRAM = textwrap.dedent("""
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
     sys.path.insert(0, sys.argv.pop(1))
     import voiceagent.agent
     import voiceagent.adapters.sound_cards as sound_cards
