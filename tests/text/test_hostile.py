@@ -45,38 +45,40 @@ def unit_s() -> float:
     return best
 
 
-def flood(unit: str, chars: int) -> tuple[float, float]:
-    """Units of processor time for so many characters, as an utterance feeds them: all calls, and the longest."""
-    text, scale = unit * (chars // len(unit)), unit_s()
+def flood_s(unit: str, chars: int) -> tuple[float, float]:
+    """Processor time of so many characters, as an utterance feeds them: all calls, and the longest."""
+    text = unit * (chars // len(unit))
     chunker, longest, started = Chunker(), 0.0, time.thread_time()
     for position in range(0, len(text), PIECE_CHARS):
         before = time.thread_time()
         chunker.feed(text[position : position + PIECE_CHARS])
         longest = max(longest, time.thread_time() - before)
     chunker.end()
-    return (time.thread_time() - started) / scale, longest / scale
+    return time.thread_time() - started, longest
 
 
 @pytest.mark.parametrize("unit", NAMED)
 def test_a_million_characters(unit: str) -> None:
     """On a calm machine 65 units for "ab. " (0.52 s), 3 for the others; a call 0.2."""
-    whole, longest = flood(unit, 1_000_000)
-    assert whole < 180
-    assert longest < 4
+    scale_s = unit_s()
+    whole_s, longest_s = flood_s(unit, 1_000_000)
+    assert whole_s / scale_s < 180
+    assert longest_s / scale_s < 4
 
 
 @pytest.mark.parametrize("unit", NAMED + NEIGHBOURS)
 def test_twice_the_text_takes_twice_the_time(unit: str) -> None:
     """And never more than 20 s of such a unit a million characters; one that fails is measured again: others use this machine."""
-    single, double, longest = 1e9, 1e9, 1e9
-    for _ in range(4):
-        single, double = min(single, flood(unit, 20_000)[0]), min(double, (again := flood(unit, 40_000))[0])
-        longest = min(longest, again[1])
-        if double < 2.3 * single + 0.3 and longest < 4:
+    single_s, double_s, longest_s, scale_s = 1e9, 1e9, 1e9, 0.0
+    for _ in range(8):
+        scale_s = max(scale_s, unit_s())  # the machine's speed may change between two of these
+        single_s, (whole_s, longest) = min(single_s, flood_s(unit, 20_000)[0]), flood_s(unit, 40_000)
+        double_s, longest_s = min(double_s, whole_s), min(longest_s, longest)
+        if double_s < 2.3 * single_s + 0.3 * scale_s and longest_s < 4 * scale_s:
             break
-    assert double < 2.3 * single + 0.3
-    assert double < 80
-    assert longest < 4
+    assert double_s < 2.3 * single_s + 0.3 * scale_s
+    assert double_s < 80 * scale_s
+    assert longest_s < 4 * scale_s
 
 
 @pytest.mark.parametrize("unit", ["ab. ", "x", "[", '{"a": ', "<a "])
