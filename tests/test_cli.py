@@ -268,8 +268,11 @@ def test_version() -> None:
     assert run("--version").output.startswith("voiceagent 0.")
 
 
-def test_import_is_light() -> None:
-    program = "import sys, voiceagent; print([m for m in ('torch', 'numpy', 'soxr', 'starlette') if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("name", "heavy"), [("voiceagent", ("torch", "numpy", "soxr", "starlette")), ("voiceagent.engine", ("triton",))]
+)
+def test_import_is_light(name: str, heavy: tuple[str, ...]) -> None:
+    program = f"import sys, {name}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from voiceagent.model import decoding
 from voiceagent.model.decoding import Block, DecodingOptions, SpeechState
-from voiceagent.model.device_decoding import DeviceDecoder
 from voiceagent.model.packed import PackedModel
 
 
@@ -90,5 +89,8 @@ class PackedDecoder:
 
 def decoder_for(model: PackedModel, *, streams: int, longest: int) -> BlockDecoder[Any, Any]:
     """What decodes blocks of up to `longest` tokens where the model is: on a GPU with all memory there, else the reference."""
-    on_gpu = model.device.type == "cuda"
-    return DeviceDecoder(model, streams=streams, longest=longest) if on_gpu else PackedDecoder(model)
+    if model.device.type != "cuda":
+        return PackedDecoder(model)
+    from voiceagent.model.device_decoding import DeviceDecoder  # brings Triton, for which a processor has no use
+
+    return DeviceDecoder(model, streams=streams, longest=longest)
