@@ -16,10 +16,14 @@ from voiceagent.training.cli import app
 from voiceagent.training.export import prefix_model_of
 from voiceagent.training.masking import Mask
 from voiceagent.training.prefix import PrefixTrainer, PrefixTraining, train_prefix
+from voiceagent.training.stretches import Chunking
 from voiceagent.training.tokens import TokenSource, Utterances, WholeSentences
 
 CONFIG = LanguageModelConfig(voices=("heart",), speech=SHAPE)
-SHORT = PrefixTraining(minutes=0.02, tokens=128, longest=48, blocks=(6, 8), voice_odds=(1.0,), compiled=False)
+CHUNKING = Chunking(words=(1, 3), ahead=0, whole_odds=0.2)
+SHORT = PrefixTraining(
+    minutes=0.02, tokens=128, longest=48, blocks=(6, 8), voice_odds=(1.0,), chunking=CHUNKING, compiled=False
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def source(tokens: Path) -> TokenSource:
 
 
 def test_batches_hold_whole_sentences_and_pairs_of_similar_length(source: TokenSource) -> None:
-    sentences = WholeSentences(source, tokens=200, longest=60)
+    sentences = WholeSentences(source, tokens=200, longest=60, chunking=CHUNKING)
     known = {tuple(s.digits[:, 0]) for s in source.sentences[0]}
     whole = pairs = there = padded = 0
     for _ in range(60):
@@ -69,7 +73,7 @@ def test_batches_hold_whole_sentences_and_pairs_of_similar_length(source: TokenS
 
 @pytest.mark.parametrize("mask", ["offline", "streaming", "causal"])
 def test_steps_lower_the_loss_of_a_batch(source: TokenSource, mask: Mask) -> None:
-    batch = WholeSentences(source, tokens=128, longest=48).batch()
+    batch = WholeSentences(source, tokens=128, longest=48, chunking=CHUNKING).batch()
     trainer = PrefixTrainer(CONFIG, replace(SHORT, masks=(mask,), muon_lr=0.02, adamw_lr=0.02))
     losses = [trainer.update(batch, 0.3)[mask] for _ in range(40)]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
@@ -78,7 +82,7 @@ def test_steps_lower_the_loss_of_a_batch(source: TokenSource, mask: Mask) -> Non
 @pytest.mark.parametrize("mask", ["offline", "streaming", "causal"])
 def test_a_token_that_is_hidden_does_not_leak(source: TokenSource, mask: Mask) -> None:
     """No logit of a masked (or, with the causal mask, of any) token depends on what that token is."""
-    batch = WholeSentences(source, tokens=128, longest=48).batch()
+    batch = WholeSentences(source, tokens=128, longest=48, chunking=CHUNKING).batch()
     trainer = PrefixTrainer(CONFIG, SHORT)
     torch.nn.init.normal_(trainer.model.transformer.layers[0].o_proj.weight)  # type: ignore[arg-type, union-attr]
 
@@ -120,7 +124,9 @@ def test_a_run_goes_on_from_the_same_state_and_converts(tokens: Path, tmp_path: 
     ("arguments", "fix"),
     [
         (["convert", "--layout", "prefix"], "voiceagent train parent --layout prefix"),
-        (["convert", "--layout", "prefix", "--offline", "--no-shift"], "--layout aligned"),
+        (["convert", "--layout", "prefix", "--no-shift"], "--no-shift goes with --offline"),
+        (["mix", "--layout", "prefix"], "voiceagent train convert --offline --layout prefix"),
+        (["mix"], "voiceagent train convert --offline"),
         (["parent", "--layout", "prefix"], "voiceagent train tokens"),
         (["parent", "--layout", "sideways"], "prefix"),
     ],

@@ -8,7 +8,8 @@ spread evenly over the positions of the speech, phoneme p of P at the place of t
 token stands near it.
 
 Who sees whom, with one set of weights: everything (offline, the paper's), the past (the parent), or blocks and what was before
-them (streaming). In the last two the text sees nothing but the text, so that its keys and values are computed once.
+them (streaming, prefix_stream.py). In the last two the text sees nothing but the text, so that its keys and values are computed
+once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.transformer import KeysValues, Transformer, attention_weights, rotary
 
 CONFIG = LanguageModelConfig(context_tokens=1024)  # text and speech of a whole utterance
+SPEAK = len(SYMBOLS)  # in a stream, after the last phoneme that is to be said now
 
 
 class PrefixLanguageModel(TokenModel):
@@ -34,7 +36,7 @@ class PrefixLanguageModel(TokenModel):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__(config)
         width, codes = config.speech.width, sum(config.levels)
-        self.symbol = nn.Embedding(len(SYMBOLS), width)
+        self.symbol = nn.Embedding(len(SYMBOLS) + 1, width)  # the last is <speak>
         self.mix = ContextBlock(width, width, left=1, right=1)
         self.digit = nn.Embedding(codes + 2, width)
         self.voice = nn.Embedding(len(config.voices), width)
@@ -47,12 +49,16 @@ class PrefixLanguageModel(TokenModel):
         mixed: Tensor = self.mix(rows)[0]
         return mixed
 
-    def speech(self, digits: Tensor, masked: Tensor, voice: Tensor) -> Tensor:
-        """Slots of the voice and of all tokens but the last: (B, T, 6), which are masked (B, T), (B,) -> (B, T, C)."""
-        held = nn.functional.pad(digits[:, :-1], (0, 0, 1, 0))
-        hidden = nn.functional.pad(masked[:, :-1], (1, 0))
-        begin = torch.zeros_like(hidden)
-        begin[:, 0] = True
+    def speech(self, digits: Tensor, masked: Tensor, voice: Tensor, *, shift: bool = True) -> Tensor:
+        """Slots of the voice and of all tokens but the last: (B, T, 6), which are masked (B, T), (B,) -> (B, T, C).
+
+        Without `shift` (an ablation) the slots are those of all tokens.
+        """
+        held, hidden, begin = digits, masked, torch.zeros_like(masked)
+        if shift:
+            held = nn.functional.pad(digits[:, :-1], (0, 0, 1, 0))
+            hidden = nn.functional.pad(masked[:, :-1], (1, 0))
+            begin[:, 0] = True
         slots: Tensor = self.embed(held, hidden, begin) + self.voice(voice)[:, None]
         return slots
 
@@ -72,18 +78,20 @@ def positions(present: Tensor, spoken: Tensor) -> Tensor:
     return torch.cat((text, speech.to(text.dtype)), 1)[:, None]
 
 
-def visible(present: Tensor, spoken: Tensor, seen: Tensor | None) -> Tensor:
-    """Who sees whom: phonemes (B, P) and speech slots (B, S) that are there, who sees whom among the latter (S, S) -> a mask.
+def visible(present: Tensor, spoken: Tensor, seen: Tensor | None, arrival: Tensor | None = None) -> Tensor:
+    """Who sees whom: phonemes (B, P) and speech slots (B, S) that are there, who sees whom among the latter (.., S, S) -> a mask.
 
-    Without `seen` everything sees everything, (B, 1, 1, P + S); with it the text sees the text alone, (B, 1, P + S, P + S).
+    Without `seen` everything sees everything, (B, 1, 1, P + S). With it the text sees the text alone, (B, 1, P + S, P + S), and
+    nothing sees text that came later, where `arrival` (B, P + S) says with which stretch of a stream each slot came.
     """
-    there = torch.cat((present, spoken), 1)[:, None, None]
+    there = torch.cat((present, spoken), 1)
     if seen is None:
-        return there
+        return there[:, None, None]
     phonemes = present.shape[1]
-    to_text = torch.ones(phonemes + len(seen), phonemes, dtype=torch.bool, device=seen.device)
-    to_speech = nn.functional.pad(seen, (0, 0, phonemes, 0))
-    return torch.cat((to_text, to_speech), 1) & there
+    came = torch.zeros(there.shape, device=there.device) if arrival is None else arrival
+    to_text = came[:, :, None] >= came[:, None, :phonemes]
+    to_speech = nn.functional.pad(seen, (0, 0, phonemes, 0)).expand(len(there), -1, -1)
+    return (torch.cat((to_text, to_speech), 2) & there[:, None])[:, None]
 
 
 def _alone(phonemes: Tensor, tokens: int) -> tuple[Tensor, Tensor]:

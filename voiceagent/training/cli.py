@@ -165,7 +165,7 @@ def convert(
     """Turn the parent into a masked diffusion model: its weights, a [MASK] row, both masks, 1/t loss.
 
     The run is `converted`; with --scratch it is `scratch`, with --no-shift `unshifted`: what the conversion is compared with.
-    With --layout prefix, `-prefix` follows the name.
+    With --layout prefix, `-prefix` follows the name. `mix` goes on from a run that was converted with --offline.
     """
     if not shift and not offline:
         raise typer.BadParameter("a block needs the token before it in its first slot: --no-shift goes with --offline")
@@ -173,8 +173,6 @@ def convert(
         raise typer.BadParameter("one ablation at a time: --scratch or --no-shift")
     if not all(step.isdecimal() for step in keep.split(",") if keep):
         raise typer.BadParameter(f"--keep {keep!r}: whole numbers with commas between them, as 50,100,200")
-    if layout is Layout.PREFIX and not shift:
-        raise typer.BadParameter("the voice's slot predicts the first token: --no-shift goes with --layout aligned")
     start = None if scratch else runs / layout.name_of("parent") / "last.pt"
     if start:
         _need(start, "parent" if layout is Layout.ALIGNED else f"parent --layout {layout}")
@@ -186,16 +184,33 @@ def convert(
     _train_lm(data, runs / layout.name_of(name), options, start)
 
 
+@app.command()
+def mix(
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    minutes: Minutes = 35.0,
+    threads: Threads = 1,
+    rate: Rate = 1.0,
+    layout: Where = Layout.ALIGNED,
+) -> None:
+    """Go on from `converted` with both masks in turn, so that one model speaks whole texts and streams. The run is `mixed`.
+
+    In the prefix layout the text of a stream arrives chunk by chunk, as speech does.
+    """
+    start = runs / layout.name_of("converted") / "last.pt"
+    _need(start, "convert --offline" if layout is Layout.ALIGNED else f"convert --offline --layout {layout}")
+    _train_lm(data, runs / layout.name_of("mixed"), _options(layout, minutes, threads, rate), start)
+
+
 def _options(
     layout: Layout, minutes: float, threads: int, rate: float, *, shift: bool = True
 ) -> LanguageModelTraining | PrefixTraining:
     from voiceagent.training.language_model import LanguageModelTraining
     from voiceagent.training.prefix import PrefixTraining
 
-    shape = LanguageModelTraining(shift=shift) if layout is Layout.ALIGNED else PrefixTraining()
-    return replace(
-        shape, minutes=minutes, threads=threads, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr
-    )
+    shape = LanguageModelTraining() if layout is Layout.ALIGNED else PrefixTraining()
+    shape = replace(shape, minutes=minutes, threads=threads, shift=shift)
+    return replace(shape, muon_lr=rate * shape.muon_lr, adamw_lr=rate * shape.adamw_lr)
 
 
 def _train_lm(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -35,13 +35,15 @@ def autocast() -> torch.autocast:
 
 
 def to_device(batch: Batch) -> Batch:
-    """A dataclass of tensors, moved to the device in use."""
+    """A dataclass of tensors, or of such dataclasses, moved to the device in use."""
     device = torch.get_default_device()
     if device.type == "cpu":
         return batch
-    return replace(
-        batch, **{f.name: getattr(batch, f.name).pin_memory().to(device, non_blocking=True) for f in fields(batch)}
-    )
+
+    def moved(part: Any) -> Any:
+        return part.pin_memory().to(device, non_blocking=True) if isinstance(part, torch.Tensor) else to_device(part)
+
+    return replace(batch, **{f.name: moved(getattr(batch, f.name)) for f in fields(batch)})
 
 
 def batches(next_batch: Callable[[], Batch]) -> Iterator[Batch]:

@@ -139,8 +139,9 @@ class LanguageModelTrainer(Trainer[Window]):
             logits, _, _ = self.predict(slots, positions, seen[None, None])
             everything = torch.ones_like(begin)
             return logits, everything, everything.float()
-        blocks = torch.zeros_like(positions) if mask == "offline" else draw_blocks(tokens, self.training.blocks)
-        masked, weight = draw_masked(batch, blocks, self.training.min_t)
+        whole = torch.zeros_like(positions)
+        blocks = whole if mask == "offline" else draw_blocks(whole, self.training.blocks)
+        masked, weight = draw_masked(blocks.expand(batch, -1), self.training.min_t)
         hidden = F.pad(withheld(masked, blocks)[:, :-1], (1, 0))
         if not self.training.shift:
             slots = self._slots(window, said, window.digits, masked, torch.zeros_like(begin))

@@ -13,34 +13,43 @@ Mask: TypeAlias = Literal["offline", "streaming", "causal"]
 
 
 def block_causal(blocks: Tensor) -> Tensor:
-    """Block numbers (T,) -> who sees whom among [noisy ; clean] copies, (2T, 2T) bool (BD3-LM, arXiv 2503.09573).
+    """Block numbers (..., T) -> who sees whom among [noisy ; clean] copies, (..., 2T, 2T) bool (BD3-LM, arXiv 2503.09573).
 
     Noisy slots see their own block and clean blocks before it; clean slots see clean blocks up to their own.
     """
-    same = blocks[:, None] == blocks[None, :]
-    before = blocks[:, None] > blocks[None, :]
-    return torch.cat((torch.cat((same, before), 1), torch.cat((torch.zeros_like(same), same | before), 1)), 0)
+    same = blocks[..., :, None] == blocks[..., None, :]
+    before = blocks[..., :, None] > blocks[..., None, :]
+    noisy = torch.cat((same, before), -1)
+    clean = torch.cat((torch.zeros_like(same), same | before), -1)
+    return torch.cat((noisy, clean), -2)
 
 
-def draw_blocks(tokens: int, sizes: Sequence[int]) -> Tensor:
-    """Cut tokens into blocks of one of the sizes, the first of which may be shorter -> block numbers (T,)."""
+def draw_blocks(stretch: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Cut tokens into blocks of one of the sizes, the first of which may be shorter -> block numbers, in order, (..., T).
+
+    None reaches from one stretch into the next; `stretch` (..., T) says which each token belongs to, in order.
+    """
     size = sizes[int(torch.randint(len(sizes), (), device="cpu"))]
     skipped = int(torch.randint(size, (), device="cpu"))
-    return (torch.arange(tokens) + skipped) // size
+    place = torch.arange(stretch.shape[-1]).expand_as(stretch)
+    begins = F.pad(stretch[..., 1:] != stretch[..., :-1], (1, 0))
+    since = place - torch.where(begins, place, torch.zeros_like(place)).cummax(-1).values
+    opens = begins | ((since + skipped) % size == 0)
+    return opens.cumsum(-1)
 
 
-def draw_masked(rows: int, blocks: Tensor, min_t: float) -> tuple[Tensor, Tensor]:
-    """For each row and block (T,) t ~ U(min_t, 1); tokens are masked with probability t -> masked and 1/t, (B, T) each."""
-    t = torch.rand(rows, int(blocks[-1]) + 1).clamp_min(min_t)[:, blocks]
+def draw_masked(blocks: Tensor, min_t: float) -> tuple[Tensor, Tensor]:
+    """For each row and block (B, T) t ~ U(min_t, 1); tokens are masked with probability t -> masked and 1/t, (B, T) each."""
+    t = torch.rand(len(blocks), blocks.shape[1] + 1).clamp_min(min_t).gather(1, blocks)
     return torch.rand(t.shape) < t, 1 / t
 
 
 def withheld(masked: Tensor, blocks: Tensor) -> Tensor:
-    """Tokens that the slot after them does not hold: masked (B, T), block numbers (T,) -> (B, T).
+    """Tokens that the slot after them does not hold: masked (B, T), block numbers (B or 1, T) -> (B, T).
 
     The slot that opens a block holds the last token of the block before, which is committed.
     """
-    return masked & (blocks == F.pad(blocks[1:], (0, 1), value=-1))
+    return masked & (blocks == F.pad(blocks[..., 1:], (0, 1), value=-1))
 
 
 def cross_entropy(logits: Sequence[Tensor], digits: Tensor) -> Tensor:

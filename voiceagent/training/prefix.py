@@ -1,11 +1,12 @@
 """Train the layout with the text in the sequence: `voiceagent train parent --layout prefix`, then `convert --layout prefix`.
 
-Masked diffusion as in `language_model.py`, on whole sentences. Streaming copies are [text; noisy; clean], the text visible to all.
+Masked diffusion as in `language_model.py`, on whole sentences. Half of the steps of the mix are streams: the text arrives stretch
+by stretch (stretches.py), and behind it stand [noisy; clean] copies of the speech.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from voiceagent.training.language_model import compiled, set_prior
 from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, withheld
 from voiceagent.training.optim import optimizers
+from voiceagent.training.stretches import Chunking
 from voiceagent.training.tokens import TokenSource, Utterances, WholeSentences
 
 
@@ -34,6 +36,8 @@ class PrefixTraining:
     min_t: float = 0.05
     voice_odds: tuple[float, ...] = (0.6, 0.4)
     masks: tuple[Mask, ...] = ("offline", "streaming")  # step by step in turn; ("causal",) trains the parent
+    chunking: Chunking = field(default_factory=Chunking)
+    shift: bool = True  # slot i holds token i - 1; without it (an ablation) token i itself
     seed: int = 0
     threads: int = 1
     compiled: bool = True
@@ -54,6 +58,10 @@ class PrefixTrainer(Trainer[Utterances]):
         )
         self.predict = compiled(self.model.forward, dynamic=True) if training.compiled else self.model.forward
 
+    def state(self) -> dict[str, object]:
+        """Everything a later run needs to go on, and how this one was made."""
+        return super().state() | {"training": asdict(self.training)}
+
     def losses(self, batch: Utterances) -> dict[str, Tensor]:
         """Forward pass on a batch: nats a token, masked tokens weighted 1/t."""
         name = self.training.masks[self.step % len(self.training.masks)]
@@ -64,23 +72,31 @@ class PrefixTrainer(Trainer[Utterances]):
 
     def _noisy(self, batch: Utterances, mask: Mask) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Logits of every token given noised slots, which tokens were masked, and their 1/t."""
-        rows, tokens = batch.spoken.shape
+        if mask == "streaming":
+            return self._streamed(batch)
         where, spoken, seen = positions(batch.present, batch.spoken), batch.spoken, None
         if mask == "causal":  # every token from those before it, none masked
             masked, weight = torch.ones_like(spoken), torch.ones(spoken.shape)
-            hidden, seen = torch.zeros_like(spoken), torch.ones(tokens, tokens, dtype=torch.bool).tril()
+            hidden, seen = torch.zeros_like(spoken), torch.ones(2 * spoken.shape[1:], dtype=torch.bool).tril()
         else:
-            whole = torch.zeros(tokens, dtype=torch.long)
-            blocks = whole if mask == "offline" else draw_blocks(tokens, self.training.blocks)
-            masked, weight = draw_masked(rows, blocks, self.training.min_t)
-            hidden = withheld(masked, blocks)
-        speech = self.model.speech(batch.digits, hidden, batch.voice)
-        if mask == "streaming":
-            clean = self.model.speech(batch.digits, torch.zeros_like(hidden), batch.voice)
-            speech, spoken, seen = torch.cat((speech, clean), 1), spoken.repeat(1, 2), block_causal(blocks)
-            where = torch.cat((where, where[..., -tokens:]), -1)
+            masked, weight = draw_masked(torch.zeros(spoken.shape, dtype=torch.long), self.training.min_t)
+            hidden = masked
+        speech = self.model.speech(batch.digits, hidden, batch.voice, shift=self.training.shift)
         text = self.model.text(batch.phonemes, batch.present)
-        logits = self.predict(text, speech, where, visible(batch.present, spoken, seen))
+        return self.predict(text, speech, where, visible(batch.present, spoken, seen)), masked, weight
+
+    def _streamed(self, batch: Utterances) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The same of a stream, block by block."""
+        text, tokens = batch.streamed, batch.spoken.shape[1]
+        blocks = draw_blocks(text.stretch, self.training.blocks)
+        masked, weight = draw_masked(blocks, self.training.min_t)
+        hidden = withheld(masked, blocks)
+        copies = [self.model.speech(batch.digits, which, batch.voice) for which in (hidden, torch.zeros_like(hidden))]
+        slots = torch.arange(tokens).expand_as(batch.spoken)
+        where = torch.cat((text.positions, slots, slots), 1)[:, None]
+        arrival = torch.cat((text.arrival, text.stretch, text.stretch), 1)
+        seen = visible(text.present, batch.spoken.repeat(1, 2), block_causal(blocks), arrival)
+        logits = self.predict(self.model.text(text.phonemes, text.present), torch.cat(copies, 1), where, seen)
         return tuple(digit[:, :tokens] for digit in logits), masked, weight
 
     def update(self, batch: Utterances, share_done: float) -> dict[str, float]:
@@ -100,5 +116,5 @@ def train_prefix(
     trainer.begin(run, start)
     source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
     set_prior(trainer.model, trainer.average, source)
-    sentences = WholeSentences(source, tokens=training.tokens, longest=training.longest)
+    sentences = WholeSentences(source, tokens=training.tokens, longest=training.longest, chunking=training.chunking)
     spend(training.minutes, trainer, sentences.batch, run, saved=source.refresh, keep=training.keep)

@@ -15,6 +15,7 @@ from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 from voiceagent.training.device import autocast
+from voiceagent.training.stretches import Chunking, Streamed, streamed
 
 TOKEN_S = 1 / TOKEN_RATE_HZ
 POOL = 256  # rows that are sorted by length at a time
@@ -109,6 +110,7 @@ class Utterances:
     phonemes: Tensor  # (B, P)
     present: Tensor  # (B, P) True where there is a phoneme
     voice: Tensor  # (B,)
+    streamed: Streamed  # the same text as it would have arrived in a stream
 
 
 class TokenSource:
@@ -191,8 +193,8 @@ class TokenSource:
 class WholeSentences:
     """Batches of sentences and of pairs of them, of similar length, so that little is padded."""
 
-    def __init__(self, source: TokenSource, *, tokens: int, longest: int) -> None:
-        self._source, self._tokens, self._longest = source, tokens, longest
+    def __init__(self, source: TokenSource, *, tokens: int, longest: int, chunking: Chunking) -> None:
+        self._source, self._tokens, self._longest, self._chunking = source, tokens, longest, chunking
         self._ready: list[Utterances] = []
 
     def batch(self) -> Utterances:
@@ -207,14 +209,15 @@ class WholeSentences:
                     groups.append([])
                 groups[-1].append(row)
             self._source.rng.shuffle(groups)
-            self._ready = [_padded(group) for group in groups]
+            self._ready = [_padded(group, self._chunking) for group in groups]
         return self._ready.pop()
 
 
-def _padded(rows: list[tuple[int, list[Sentence]]]) -> Utterances:
+def _padded(rows: list[tuple[int, list[Sentence]]], chunking: Chunking) -> Utterances:
     """Voices and sentences -> a batch."""
     digits = [torch.from_numpy(np.concatenate([s.digits for s in row]).astype(np.int64)) for _, row in rows]
     phonemes = [torch.from_numpy(np.concatenate([s.phonemes for s in row]).astype(np.int64)) for _, row in rows]
+    ends_s = [np.cumsum(np.concatenate([s.durations_s for s in row]), dtype=np.float64).tolist() for _, row in rows]
     there = [[torch.ones(len(part), dtype=torch.bool, device="cpu") for part in parts] for parts in (digits, phonemes)]
     spoken, present = (pad_sequence(parts, batch_first=True) for parts in there)
     return Utterances(
@@ -223,4 +226,5 @@ def _padded(rows: list[tuple[int, list[Sentence]]]) -> Utterances:
         pad_sequence(phonemes, batch_first=True),
         present,
         torch.tensor([voice for voice, _ in rows], device="cpu"),
+        streamed(phonemes, ends_s, chunking),
     )
