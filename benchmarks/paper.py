@@ -20,6 +20,7 @@ import paper_decoding
 import paper_dependence
 import paper_lengths
 import paper_page
+import paper_streaming
 from machine import CONSOLE, announce, finish
 from paper_results import Table, load, save
 from paper_stand import NotTrained, Stand
@@ -39,13 +40,14 @@ MAKERS: dict[str, Callable[[Stand], Table]] = {
     "orders": paper_decoding.orders,
     "blocks": paper_decoding.blocks,
     "sampling": paper_decoding.sampling,
-    "streaming": paper_decoding.streaming,
+    "mixing": paper_streaming.mixing,
+    "streaming": paper_streaming.streaming,
     "length": paper_lengths.length,
     "durations": paper_lengths.durations,
     "alignment": paper_alignment.alignment,
     "check": paper_alignment.check,
 }
-OF_ALIGNED = {"durations", "streaming"}  # tables that the other layout does not have
+OF_ALIGNED = {"durations"}  # tables that the other layout does not have
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -17,7 +17,11 @@ from voiceagent.model.decoding import DecodingOptions
 from voiceagent.training.language_model import LanguageModelTraining
 from voiceagent.training.prefix import PrefixTraining
 
-RUNS = {"converted": "convert", "scratch": "convert --scratch", "unshifted": "convert --offline --no-shift"}
+RUNS = {
+    "converted": "convert --offline",
+    "scratch": "convert --offline --scratch",
+    "unshifted": "convert --offline --no-shift",
+}
 OPTIONS = DecodingOptions(steps=16, tau=1.0, alpha=0.0)
 
 
@@ -62,8 +66,6 @@ def conversion(stand: Stand) -> Table:
     rows[1].figures.update(steps=0.0, tokens_seen=0.0)
     curves: dict[str, list[int]] = {}
     for run, made_by in RUNS.items():
-        if run == "unshifted" and stand.options.layout == "prefix":
-            continue  # there the slot of the voice predicts the first token: without shift there would be none to do it
         stand.checkpoint(run, made_by)
         for one in checkpoints(stand.folder_of(run), layout=stand.options.layout):
             layout = stand.layout_of(one.path, shift=one.shift)

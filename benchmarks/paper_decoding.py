@@ -1,25 +1,19 @@
-"""Tables about decoding: steps, order of commitment, blocks, sampling, the parent, streaming."""
+"""Tables about decoding: steps, what is committed first, blocks, sampling, the parent."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-from listening import SAMPLE_RATE_HZ, first_audible_s
-from paper_layouts import Aligned, Canvas, at_random, left_to_right, margin, whole
-from paper_results import Row, Table, mean_and_error
-from paper_stand import Sentence, Stand
+from paper_layouts import Canvas, at_random, left_to_right, margin, whole
+from paper_results import Row, Table
+from paper_stand import Stand
 from torch import Tensor
 
-from voiceagent.model import stretch
 from voiceagent.model.autoregressive import Sampling
 from voiceagent.model.decoding import DecodingOptions, propose
 from voiceagent.model.filling import Confidence
-from voiceagent.model.speaker import BLOCK, FIRST_BLOCK, Manner, Speaker, SpeakerState
-from voiceagent.model.stretch import Script
-from voiceagent.model.weights import load
+from voiceagent.model.speaker import BLOCK, FIRST_BLOCK
 
 PLAIN = DecodingOptions(tau=1.0, alpha=0.0)  # as many tokens in every step, all steps taken
 Speaking = Callable[[Canvas], tuple[Tensor, int]]
@@ -149,62 +143,6 @@ def equal_quality(rows: list[Row]) -> tuple[Row, str]:
         "time_ratio": best.figures["rtf"] / cheapest.figures["rtf"],
     }
     return Row(label, ratios), f"equal within two standard errors: {cheapest.label!r} against {best.label!r}"
-
-
-def streaming(stand: Stand) -> Table:
-    """Chunks of so many words with so many words of look-ahead."""
-    layout = stand.layout
-    if not isinstance(layout, Aligned):
-        raise SystemExit("streamed text needs --layout aligned: the other layout knows the whole text before it begins")
-    options = stand.voices.decoding[stand.voice]
-    speaker = Speaker(load(stand.options.weights))
-
-    def spoken(stretches: list[Tensor]) -> tuple[Tensor, int]:
-        return layout.in_stretches(stretches, options)
-
-    def row(label: str, words: int, ahead: int) -> Row:
-        made = stand.speak(label, spoken, lambda sentence: in_chunks(stand, sentence, words, ahead))
-        soonest = [first_sound_s(speaker, stand.voice, sentence.words, words, ahead) for sentence in stand.sentences]
-        return Row(label, made.figures | {"first_sound_ms": 1000 * mean_and_error(soonest)[0]})
-
-    rows = [row("whole text", 10_000, 0)]
-    rows += [row(f"{n} words a chunk, look-ahead {ahead}", n, ahead) for n in (3, 6, 15) for ahead in (0, 1, 2)]
-    notes = [
-        "no block reaches beyond its chunk",
-        "first sound: planning, first block and decoder, from when chunk and look-ahead are there, plus silence at the "
-        "beginning; spelling to sound (0.7 ms) is not in it, nor is waiting for the words",
-    ]
-    return table(stand, "streaming", streaming, rows, notes)
-
-
-def in_chunks(stand: Stand, sentence: Sentence, words: int, ahead: int) -> list[Tensor]:
-    """What the slots of each chunk hear, planned as the text arrives."""
-    state, parts = Script(), []
-    for at in range(0, len(sentence.words), words):
-        stop = at + words
-        planned, state = stretch.plan(
-            stand.voices.model,
-            state,
-            sentence.words[at:stop],
-            sentence.words[stop : stop + ahead],
-            stand.row,
-            final=stop >= len(sentence.words),
-        )
-        parts.append(planned.conditioning)
-    return parts
-
-
-def first_sound_s(speaker: Speaker, voice: str, spelled: tuple[str, ...], words: int, ahead: int) -> float:
-    """Processor seconds from a chunk that is complete to its first block as samples, and the silence that these begin with."""
-    begin_s = time.thread_time()
-    with torch.inference_mode():
-        state = speaker.plan(
-            SpeakerState(), Manner(voice), spelled[:words], spelled[words : words + ahead], final=words >= len(spelled)
-        )
-        samples, _ = speaker.step(state, Manner(voice))
-    spent_s = time.thread_time() - begin_s
-    silence_s = first_audible_s(samples)
-    return spent_s + (len(samples) / SAMPLE_RATE_HZ if silence_s is None else silence_s)
 
 
 def table(stand: Stand, name: str, maker: Callable[[Stand], Table], rows: list[Row], notes: list[str]) -> Table:

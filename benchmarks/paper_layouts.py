@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeAlias
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from voiceagent.model import autoregressive, decoding
+from voiceagent.model import autoregressive, decoding, prefix_stream
 from voiceagent.model.autoregressive import Sampling
 from voiceagent.model.codec import TOKEN_RATE_HZ
 from voiceagent.model.decoding import DecodingOptions, SpeechState, commit_counts, propose
@@ -21,11 +21,13 @@ from voiceagent.model.filling import Confidence, OnCommit, unmask
 from voiceagent.model.language_model import SpeechLanguageModel, TokenModel
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.prefix import PrefixLanguageModel, generate_prefix, positions, read
+from voiceagent.model.prefix_stream import PrefixStream
 from voiceagent.model.speaker import BLOCK, FIRST_BLOCK
 from voiceagent.model.stretch import lay_out
 
 # tokens (N, T, 6), which of them are masked (N, T) -> logits of all of them (N, T, codes)
 Predictor: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+NO_TOKENS = torch.zeros(0, 6, dtype=torch.long)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,15 @@ class Canvas:
         return replace(self, durations_s=self.durations_s * by)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """A planned chunk of a text that streams."""
+
+    symbols: tuple[int, ...]
+    ahead: tuple[int, ...]  # symbols that are known behind it
+    heard: Tensor  # (T, C) what its slots hear of the text in the aligned layout; in any, it is T tokens long
+
+
 class Layout(Protocol):
     """A model and how its text enters."""
 
@@ -71,6 +82,10 @@ class Layout(Protocol):
 
     def in_blocks(self, canvas: Canvas, options: DecodingOptions, size: int, first: int) -> tuple[Tensor, int]:
         """Blocks one after the other with an exact cache -> tokens (T, 6) and forward passes."""
+        ...
+
+    def in_chunks(self, chunks: Iterable[Chunk], options: DecodingOptions) -> tuple[Tensor, int]:
+        """A stream: blocks that do not reach beyond their chunk -> tokens (T, 6) and forward passes."""
         ...
 
     def generate(self, canvas: Canvas, sampling: Sampling) -> tuple[Tensor, int]:
@@ -109,14 +124,13 @@ class Aligned:
 
     def in_blocks(self, canvas: Canvas, options: DecodingOptions, size: int, first: int) -> tuple[Tensor, int]:
         """Blocks one after the other with an exact cache -> tokens (T, 6) and forward passes."""
-        return self.in_stretches([self.conditioning(canvas)], options, size, first)
+        parts = cut(self.conditioning(canvas), size, first)
+        return decode_blocks(self.packed, decoding.begin(self.packed), parts, options, size)[:2]
 
-    def in_stretches(
-        self, stretches: Sequence[Tensor], options: DecodingOptions, size: int = BLOCK, first: int = FIRST_BLOCK
-    ) -> tuple[Tensor, int]:
-        """What the slots of each stretch hear (T, C); no block reaches from one stretch into the next, as in a stream."""
-        parts = [part for stretch in stretches for part in stretch.split(list(cut(len(stretch), size, first)))]
-        return decode_blocks(self.packed, decoding.begin(self.packed), parts, options, size)
+    def in_chunks(self, chunks: Iterable[Chunk], options: DecodingOptions) -> tuple[Tensor, int]:
+        """A stream: blocks that do not reach beyond their chunk -> tokens (T, 6) and forward passes."""
+        parts = [part for chunk in chunks for part in cut(chunk.heard)]
+        return decode_blocks(self.packed, decoding.begin(self.packed), parts, options)[:2]
 
     def generate(self, canvas: Canvas, sampling: Sampling) -> tuple[Tensor, int]:
         """Token after token with a cache -> tokens (T, 6) and forward passes."""
@@ -124,10 +138,10 @@ class Aligned:
 
 
 class Prefix:
-    """Text in the sequence, before the speech."""
+    """Text in the sequence, before the speech. Without `shift` (an ablation) slot i holds token i instead of token i - 1."""
 
-    def __init__(self, model: PrefixLanguageModel, voice: int) -> None:
-        self.model, self.voice = model, voice
+    def __init__(self, model: PrefixLanguageModel, voice: int, *, shift: bool = True) -> None:
+        self.model, self.voice, self.shift = model, voice, shift
 
     @cached_property
     def packed(self) -> PackedModel:
@@ -144,18 +158,43 @@ class Prefix:
 
         def predict(digits: Tensor, masked: Tensor) -> Tensor:
             rows = len(masked)
-            speech = self.model.speech(digits.expand(rows, -1, -1), masked, torch.tensor([self.voice]))
+            digits, voice = digits.expand(rows, -1, -1), torch.tensor([self.voice])
+            speech = self.model.speech(digits, masked, voice, shift=self.shift)
             return torch.cat(self.model(text.expand(rows, -1, -1), speech, where), -1)
 
         return predict
 
     def in_blocks(self, canvas: Canvas, options: DecodingOptions, size: int, first: int) -> tuple[Tensor, int]:
         """Blocks one after the other with an exact cache -> tokens (T, 6) and forward passes."""
-        heard = self.model.voice.weight[self.voice].expand(canvas.tokens, -1)
         begun = SpeechState(read(self.model, torch.tensor(canvas.symbols), canvas.tokens))
-        parts = heard.split(list(cut(canvas.tokens, size, first)))
-        digits, passes = decode_blocks(self.packed, begun, parts, options, size)
+        parts = cut(self._heard(canvas.tokens), size, first)
+        digits, passes, _ = decode_blocks(self.packed, begun, parts, options, size)
         return digits, passes + 1
+
+    def in_chunks(self, chunks: Iterable[Chunk], options: DecodingOptions) -> tuple[Tensor, int]:
+        """A stream: blocks that do not reach beyond their chunk -> tokens (T, 6) and forward passes."""
+        stream, made, passes = prefix_stream.begin(self.packed), [NO_TOKENS], 0
+        for chunk in chunks:
+            passes += 1 + (stream.speech.pending is not None)
+            stream = self._listened(stream, chunk)
+            digits, more, speech = decode_blocks(
+                self.packed, stream.speech, cut(self._heard(len(chunk.heard))), options
+            )
+            stream, passes = replace(stream, speech=speech), passes + more
+            made.append(digits)
+        return torch.cat(made), passes
+
+    def opening(self, chunk: Chunk, options: DecodingOptions) -> Tensor:
+        """The first block of a stream, tokens (n, 6)."""
+        stream = self._listened(prefix_stream.begin(self.packed), chunk)
+        return decode_blocks(self.packed, stream.speech, cut(self._heard(len(chunk.heard)))[:1], options)[0]
+
+    def _listened(self, stream: PrefixStream, chunk: Chunk) -> PrefixStream:
+        return prefix_stream.listen(self.model, self.packed, stream, chunk.symbols, chunk.ahead, len(chunk.heard))
+
+    def _heard(self, tokens: int) -> Tensor:
+        """What the slots hear: of the text nothing, which they attend to (T, C)."""
+        return self.model.voice.weight[self.voice].expand(tokens, -1)
 
     def generate(self, canvas: Canvas, sampling: Sampling) -> tuple[Tensor, int]:
         """Token after token with a cache -> tokens (T, 6) and forward passes."""
@@ -164,29 +203,26 @@ class Prefix:
         )
 
 
-def cut(tokens: int, size: int, first: int) -> Iterator[int]:
-    """Sizes of the blocks of so many tokens."""
-    take = min(first, tokens)
-    while tokens:
-        yield take
-        tokens -= take
-        take = min(size, tokens)
+def cut(heard: Tensor, size: int = BLOCK, first: int = FIRST_BLOCK) -> list[Tensor]:
+    """What the slots of a stretch hear (T, C), block by block."""
+    opening = min(first, len(heard))
+    return [part for rest in heard.split((opening, len(heard) - opening)) for part in rest.split(size) if len(part)]
 
 
 def decode_blocks(
-    model: PackedModel, state: SpeechState, parts: Sequence[Tensor], options: DecodingOptions, size: int
-) -> tuple[Tensor, int]:
-    """Blocks by what their slots hear (n, C) -> tokens (T, 6) and forward passes.
+    model: PackedModel, state: SpeechState, parts: Iterable[Tensor], options: DecodingOptions, size: int = BLOCK
+) -> tuple[Tensor, int, SpeechState]:
+    """Blocks by what their slots hear (n, C) -> tokens (T, 6), forward passes and the state after them.
 
     A block shorter than `size` takes fewer steps, as many tokens each, as in speaking.
     """
-    made, passes = [torch.zeros(0, 6, dtype=torch.long)], 0
+    made, passes = [NO_TOKENS], 0
     for part in parts:
         fewer = replace(options, steps=-(-options.steps * min(len(part), size) // size))
         tokens, state = decoding.decode_block(model, state, part, fewer)
         passes += len(commit_counts(len(part), fewer))
         made.append(tokens)
-    return torch.cat(made), passes
+    return torch.cat(made), passes, state
 
 
 def whole(

@@ -73,10 +73,10 @@ class Stand:
 
     @cached_property
     def layout(self) -> Layout:
-        """The masked model: the shipped voices, or the checkpoint of the prefix layout."""
+        """The masked model that speaks whole texts and streams: the shipped voices, or the checkpoint of the prefix layout."""
         if self.options.layout == "aligned":
             return Aligned(self.voices.model, self.index)
-        return self.layout_of(self.checkpoint("converted", "convert"))
+        return self.layout_of(self.checkpoint("mixed", "mix"))
 
     @cached_property
     def parent(self) -> Layout:
@@ -102,7 +102,7 @@ class Stand:
     def layout_of(self, checkpoint: Path, *, shift: bool = True) -> Layout:
         """The averaged model of a checkpoint."""
         if self.options.layout == "prefix":
-            return Prefix(prefix_model_of(checkpoint), self.index)
+            return Prefix(prefix_model_of(checkpoint), self.index, shift=shift)
         return Aligned(language_model_of(checkpoint, self.voices.model.config), self.index, shift=shift)
 
     @cached_property
