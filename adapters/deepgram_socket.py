@@ -24,8 +24,8 @@ from voiceagent.adapters.auth import answered_subprotocol, authorized, origin_al
 from voiceagent.adapters.client_tasks import until_one_ends
 from voiceagent.adapters.deepgram_messages import Order, Refusal
 from voiceagent.encoders import StreamEncoder
+from voiceagent.errors import TextBufferFull
 from voiceagent.service import FULL, Service
-from voiceagent.utterance import TextBufferFull
 
 # Their server sends as fast as it speaks. A minute ahead is as good for a client, and an interruption wastes no more.
 MAX_AHEAD_MS = 60_000

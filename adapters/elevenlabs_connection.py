@@ -22,9 +22,9 @@ from voiceagent.adapters.auth import authorized, known_token, origin_allowed
 from voiceagent.adapters.client_tasks import until_one_ends
 from voiceagent.adapters.elevenlabs_context import Context
 from voiceagent.adapters.elevenlabs_messages import ClientMessage, Refusal
+from voiceagent.errors import TextBufferFull
 from voiceagent.live import LiveSession
 from voiceagent.service import FULL, Service
-from voiceagent.utterance import TextBufferFull
 
 # Agents play while they listen: further ahead, an interruption would only throw more away.
 MAX_AHEAD_MS = 5_000

@@ -12,6 +12,7 @@ from voiceagent.adapters import elevenlabs_messages as messages
 from voiceagent.adapters.elevenlabs_connection import Connection, connect, refusal_of
 from voiceagent.adapters.elevenlabs_context import Context
 from voiceagent.adapters.elevenlabs_messages import ClientMessage, Refusal
+from voiceagent.errors import TextBufferFull
 
 
 async def stream_input(websocket: WebSocket) -> None:
@@ -118,7 +119,7 @@ class _ManyContexts(Connection):
         """A new context of a name whose last one is still being spoken waits for its turn."""
         waiting = sum(len(later.text or "") + 1 for later in context.later)
         if waiting + len(message.text or "") > self._service.config.limits.max_text_buffer:
-            raise Refusal("text_buffer_full", "too much text for a context whose predecessor is still being spoken")
+            raise Refusal(TextBufferFull.code, "too much text for a context whose predecessor is still being spoken")
         if message.text or context.later:
             context.later.append(message)
 

@@ -31,7 +31,7 @@ from voiceagent.adapters.mqtt_messages import (
 from voiceagent.adapters.mqtt_sites import Sites, agent_of
 from voiceagent.adapters.mqtt_speech import Speech
 from voiceagent.config import MqttConfig
-from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
+from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, TextBufferFull, VoiceAgentError
 from voiceagent.service import Service
 
 GROUP = "$share/voiceagent"
@@ -167,7 +167,9 @@ class Agent:
                 self._start(self._pass_on(message, agent_topic(owner, "for", site, verb), reply, utterance), "pass_on")
                 return
             if not request.end and len(request.text) > self._service.config.limits.max_text_buffer:
-                raise ProtocolError("the text is longer than what may wait: send it in pieces", code="text_buffer_full")
+                raise ProtocolError(
+                    "the text is longer than what may wait: send it in pieces", code=TextBufferFull.code
+                )
             self._sites.check(site, utterance, at_site=reply.audio_at_site)
         except VoiceAgentError as error:
             named = error.utterance if isinstance(error, ProtocolError) else None

@@ -23,10 +23,9 @@ from voiceagent.adapters.mqtt_messages import (
     site_topic,
 )
 from voiceagent.config import MqttConfig
-from voiceagent.errors import ProtocolError
+from voiceagent.errors import ProtocolError, TextBufferFull
 from voiceagent.live import LiveSession
 from voiceagent.service import Service
-from voiceagent.utterance import TextBufferFull
 
 
 class Speech:

@@ -8,6 +8,7 @@
     ├── ConnectionFailed     the server is not there, turned us away, or went away
     ├── LanguageModelError   who writes the text did not, or not to its end
     ├── NoCapacity           every stream is taken; later it may work
+    │   └── TextBufferFull   so much text waits that more was not taken
     ├── ProtocolError        a message of the peer that cannot be obeyed
     ├── SynthesisError       the engine failed in the middle of an utterance
     └── AudioDeviceError     no sound card that could play or record
@@ -71,6 +72,15 @@ class NoCapacity(VoiceAgentError):
 
     code = "no_capacity"
     retryable = True
+
+
+class TextBufferFull(NoCapacity):
+    """So much text waits to be spoken that more was not taken."""
+
+    code = "text_buffer_full"
+
+    def __init__(self, limit: int, chars: int) -> None:
+        super().__init__(f"more than {limit} characters wait to be spoken; these {chars} were not taken")
 
 
 class ConnectionFailed(VoiceAgentError):

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
+from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull, VoiceAgentError
 from voiceagent.policy import Setting
 from voiceagent.reading import Chunker
-from voiceagent.utterance import TextBufferFull, Utterance
+from voiceagent.utterance import Utterance
 
 if TYPE_CHECKING:
     from voiceagent.text.chunks import Chunk

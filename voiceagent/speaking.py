@@ -16,6 +16,7 @@ from voiceagent.errors import (
     NoCapacity,
     ProtocolError,
     SynthesisError,
+    TextBufferFull,
     UnknownVoice,
     VoiceAgentError,
 )
@@ -80,6 +81,6 @@ def exception_of(event: events.Error, voice: str, voices: Iterable[str] = ()) ->
     for kind in (InputError, NoCapacity, SynthesisError):
         if event.code == kind.code:
             return kind(event.message)
-    if event.code == "text_buffer_full":
+    if event.code == TextBufferFull.code:
         return NoCapacity(event.message)
     return ProtocolError(event.message, utterance=event.id, code=event.code)

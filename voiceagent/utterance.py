@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import NoCapacity
+from voiceagent.errors import TextBufferFull
 from voiceagent.pacing import Pacer
 from voiceagent.reading import Chunker, Reader
 from voiceagent.word_times import heard_chars, with_characters
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 # Where this much audio is still to be heard, text may wait for the rest of its sentence.
 COMFORT_S = 1.0
 POLL_S = 0.05
-
-
-class TextBufferFull(NoCapacity):
-    """So much text waits to be spoken that more was not taken."""
-
-    code = "text_buffer_full"
-
-    def __init__(self, limit: int, chars: int) -> None:
-        super().__init__(f"more than {limit} characters wait to be spoken; these {chars} were not taken")
 
 
 class Utterance:
