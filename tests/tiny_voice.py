@@ -8,6 +8,7 @@ from voiceagent.model.codec import Codec, CodecConfig
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.layers import ContextBlock
+from voiceagent.model.prefix import PrefixLanguageModel
 from voiceagent.model.transformer import TransformerConfig
 from voiceagent.model.weights import Voices
 
@@ -27,6 +28,11 @@ def tiny_codec() -> Codec:
 def tiny_model() -> SpeechLanguageModel:
     """A language model over the full alphabet of tokens."""
     return SpeechLanguageModel(LanguageModelConfig(speech=SHAPE, text=SHAPE)).eval().requires_grad_(False)
+
+
+def tiny_prefix() -> PrefixLanguageModel:
+    """The same with the text in the sequence."""
+    return PrefixLanguageModel(LanguageModelConfig(speech=SHAPE, text=SHAPE)).eval().requires_grad_(False)
 
 
 def tiny_voices(seed: int = 0) -> Voices:
