@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
-.PHONY: help check test vllm-test clients demo bench paper soak train clean portaudio
+.PHONY: help check test vllm-test clients demo bench paper paper-train soak train clean portaudio
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
@@ -17,6 +17,7 @@ help:
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
 	@echo "make paper   the paper's claims at our size: docs/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
+	@echo "make paper-train  what the paper's tables compare: parents, conversions, ablations (four hours on a core)"
 	@echo "make gpu     on a machine with a GPU: kernels and decoder against their references, then tables"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
 	@echo "make train   make the shipped weights again, from the corpus on (hours; faster with a GPU)"
@@ -79,6 +80,21 @@ bench: $(STAMP)
 	$(BIN)/voiceagent bench latency
 	$(BIN)/voiceagent bench engine
 	$(BIN)/voiceagent bench load
+
+# What the paper's tables compare, four hours on a core after the corpus; each line resumes, and does nothing when it is done.
+TRAIN_PAPER = $(BIN)/voiceagent train
+paper-train: $(STAMP)
+	test -e runs/codec/last.pt || $(TRAIN_PAPER) unpack
+	$(TRAIN_PAPER) corpus $(if $(TEXT),--text $(TEXT))
+	$(TRAIN_PAPER) tokens
+	for layout in aligned prefix; do \
+		set -e; paper="--runs runs/paper --layout $$layout"; \
+		$(TRAIN_PAPER) parent $$paper --minutes 33; \
+		$(TRAIN_PAPER) convert $$paper --minutes 40 --offline --keep 50,100,200,400,800,1600,2400; \
+		$(TRAIN_PAPER) convert $$paper --minutes 9 --offline --keep 50,100,200,400 --scratch; \
+		$(TRAIN_PAPER) convert $$paper --minutes 9 --offline --keep 50,100,200,400 --no-shift; \
+		$(TRAIN_PAPER) mix $$paper --minutes 40; \
+	done
 
 # Tables as JSON in runs/paper/results; those whose models were not trained are left out.
 LIMIT ?= 12

@@ -34,6 +34,7 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "forward_share": ("steps forward %", ".0f"),
     "correlation": ("correlation with the text", ".2f"),
     "error_ms": ("mean error of phoneme onsets, ms", ".0f"),
+    "word_error_ms": ("of word onsets, ms", ".0f"),
     "flagged": ("words flagged %", ".1f"),
     "words": ("words", ".0f"),
     "forwards_ratio": ("times fewer forwards", ".1f"),

@@ -34,7 +34,7 @@ def streaming(stand: Stand) -> Table:
         made = stand.speak(
             label,
             lambda chunks: layout.in_chunks(chunks, options),
-            lambda sentence: list(in_chunks(model, stand.row, sentence, words, ahead)),
+            lambda sentence: list(in_chunks(model, stand.row, sentence.words, words, ahead)),
         )
         soonest = [first_sound_s(stand, speaker, sentence, words, ahead) for sentence in stand.sentences]
         return Row(label, made.figures | {"first_sound_ms": 1000 * mean_and_error(soonest)[0]})
@@ -62,7 +62,7 @@ def mixing(stand: Stand) -> Table:
             stand.speak(
                 f"{name}, streamed",
                 lambda chunks: layout.in_chunks(chunks, options),
-                lambda sentence: list(in_chunks(model, stand.row, sentence, 3, 1)),
+                lambda sentence: list(in_chunks(model, stand.row, sentence.words, 3, 1)),
             ),
         ]
 
@@ -72,9 +72,11 @@ def mixing(stand: Stand) -> Table:
     return table(stand, "mixing", mixing, found, notes)
 
 
-def in_chunks(model: SpeechLanguageModel, voice: Tensor, sentence: Sentence, words: int, ahead: int) -> Iterator[Chunk]:
-    """The chunks of a text, each planned as it arrives: as many tokens as the shipped voices predict."""
-    state, spoken = Script(), sentence.words
+def in_chunks(
+    model: SpeechLanguageModel, voice: Tensor, spoken: tuple[str, ...], words: int, ahead: int
+) -> Iterator[Chunk]:
+    """The chunks of a text (phonemes of words), each planned as it arrives: as many tokens as the shipped voices predict."""
+    state = Script()
     for at in range(0, len(spoken), words):
         stop = at + words
         said, known, final = spoken[at:stop], spoken[stop : stop + ahead], stop >= len(spoken)
@@ -89,7 +91,7 @@ def first_sound_s(stand: Stand, speaker: Speaker, sentence: Sentence, words: int
     begin_s = time.thread_time()
     with torch.inference_mode():
         if isinstance(layout, Prefix):
-            chunk = next(in_chunks(speaker.voices.model, stand.row, sentence, words, ahead))
+            chunk = next(in_chunks(speaker.voices.model, stand.row, spelled, words, ahead))
             digits = layout.opening(chunk, speaker.options(Manner(voice)))
             final = len(digits) == len(chunk.heard) and words >= len(spelled)
             ((heard, _),) = speaker.voices.codec.decode_streams([StreamPart(digits, voice, None, final)])

@@ -157,19 +157,6 @@ def test_errors_of_lengths() -> None:
     assert row.figures == pytest.approx({"mae_s": 0.15, "relative": 10.0, "bias": -100 * 0.1 / 3, "stretches": 2.0})
 
 
-def test_a_path_through_attention_never_goes_back() -> None:
-    truth = np.repeat(np.arange(12), 2)
-    attention = np.full((24, 12), 0.01)
-    attention[np.arange(24), truth] = 0.9
-    assert (paper_alignment.monotonic_path(attention) == truth).all()
-    attention[10] = 0.01
-    attention[10, 0] = 0.9  # one look back
-    path = paper_alignment.monotonic_path(attention)
-    assert (np.diff(path) >= 0).all()
-    assert abs(path - truth).max() <= 1
-    assert paper_alignment.onsets_s(truth, 12).tolist() == pytest.approx([n * 0.08 for n in range(12)])
-
-
 def test_words_are_taken_out_and_put_in_twice() -> None:
     spoken = canvas("_hˈO ɹɹ ɹ_", each_s=0.04)  # a token a symbol
     digits = torch.arange(spoken.tokens)[:, None].expand(-1, 6)

@@ -1,0 +1,51 @@
+"""When each word sounds, read off an attention head that follows the text, where no durations were predicted.
+
+In the prefix layout some heads turn monotonic by themselves, as LLaDA-TTS (arXiv 2603.26364) found of its own: which, and how
+exactly they follow, is measured (docs/paper.md). `prefix.attention_maps` has their attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceagent.model.codec import TOKEN_RATE_HZ
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+FASTEST = 3  # phonemes that a path may go forward in a token
+
+
+def monotonic_path(attention: FloatArray) -> npt.NDArray[np.int64]:
+    """Attention (T, P) -> the phoneme at every token (T,): the best path that never goes back and ends at the end of the text."""
+    tokens, phonemes = attention.shape
+    log_a = np.log(attention + 1e-6)
+    score = np.full((tokens, phonemes), -np.inf)
+    came = np.zeros((tokens, phonemes), np.int64)
+    score[0, : FASTEST + 1] = log_a[0, : FASTEST + 1]
+    for t in range(1, tokens):
+        moves = np.stack([np.pad(score[t - 1], (m, 0), constant_values=-np.inf)[:phonemes] for m in range(FASTEST + 1)])
+        came[t] = moves.argmax(0)
+        score[t] = moves.max(0) + log_a[t]
+    path = np.zeros(tokens, np.int64)
+    path[-1] = phonemes - 1 - int(np.argmax(score[-1, ::-1][: FASTEST + 1]))
+    for t in range(tokens - 1, 0, -1):
+        path[t - 1] = path[t] - came[t, path[t]]
+    return path
+
+
+def onsets_s(path: npt.NDArray[np.int64], phonemes: int) -> FloatArray:
+    """When each phoneme begins (P,): the first token at which the path has reached it."""
+    reached: FloatArray = np.searchsorted(path, np.arange(phonemes)).astype(np.float64) / TOKEN_RATE_HZ
+    return reached
+
+
+def word_times_s(attention: FloatArray, owners: Sequence[int]) -> list[tuple[float, float]]:
+    """Attention (T, P) and the word of each phoneme (-1: none) -> start and end of each word in seconds."""
+    tokens, phonemes = attention.shape
+    starts = onsets_s(monotonic_path(attention), phonemes)
+    ends = np.append(starts[1:], tokens / TOKEN_RATE_HZ)
+    own = [[at for at, owner in enumerate(owners) if owner == word] for word in range(max(owners, default=-1) + 1)]
+    return [(float(starts[at[0]]), float(ends[at[-1]])) for at in own]
