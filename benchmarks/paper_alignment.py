@@ -24,7 +24,7 @@ from rich.progress import track
 from torch import Tensor
 
 from voiceagent.model.aligner import LABEL_S, Aligner, agreement, best_path
-from voiceagent.model.attention_times import FloatArray, monotonic_path, onsets_s, word_times_s
+from voiceagent.model.attention_times import FloatArray, monotonic_path, onsets_s
 from voiceagent.model.codec import TOKEN_RATE_HZ
 from voiceagent.model.prefix import attention_maps
 from voiceagent.model.weights import load_aligner
@@ -50,16 +50,14 @@ def follow(attention: FloatArray, spoken: Spoken) -> tuple[float, float, float, 
     looked = attention.argmax(1)
     forward = float((np.diff(looked) >= 0).mean())
     onsets = onsets_s(monotonic_path(attention), attention.shape[1])
-    words = np.asarray([start for start, _ in word_times_s(attention, spoken.canvas.owners)])
-    return forward, spearman(looked, spoken.canvas.sounding()), *errors_ms(spoken, onsets, words)
+    return forward, spearman(looked, spoken.canvas.sounding()), *errors_ms(spoken, onsets)
 
 
-def errors_ms(spoken: Spoken, onsets: FloatArray, words: FloatArray | None = None) -> tuple[float, float]:
-    """Mean error of the onsets of phonemes (P,) and of words, which begin with their first phoneme unless given."""
-    truth, own = spoken.canvas.starts_s, _by_word(np.asarray(spoken.canvas.owners))
-    first = [at[0] for at in own]
-    found = onsets[first] if words is None else words
-    return 1000 * float(np.abs(onsets - truth).mean()), 1000 * float(np.abs(found - truth[first]).mean())
+def errors_ms(spoken: Spoken, onsets: FloatArray) -> tuple[float, float]:
+    """Mean error of the onsets of phonemes (P,), and of those that words begin with, in ms."""
+    errors_s = np.abs(onsets - spoken.canvas.starts_s)
+    first = [own[0] for own in _by_word(np.asarray(spoken.canvas.owners)) if len(own)]
+    return 1000 * float(errors_s.mean()), 1000 * float(errors_s[first].mean())
 
 
 def proportional(spoken: Spoken) -> tuple[float, float]:

@@ -41,11 +41,13 @@ def checkpoints(run: Path, *, layout: str) -> list[Kept]:
     found: dict[int, Kept] = {}
     for path in paths:
         saved = torch.load(path, map_location="cpu", weights_only=False, mmap=True)
-        how: dict[str, Any] = asdict(LanguageModelTraining()) | saved.get("training", {})
-        by_mask = {"offline": how["tokens"], "causal": how["tokens"], "streaming": how["streaming_tokens"]}
-        a_step = how["batch"] * sum(by_mask[mask] for mask in how["masks"]) / len(how["masks"])
-        if layout == "prefix":  # batches of whole sentences
-            a_step = PrefixTraining().tokens
+        usual = LanguageModelTraining() if layout == "aligned" else PrefixTraining()
+        how: dict[str, Any] = asdict(usual) | saved.get("training", {})
+        if layout == "aligned":
+            by_mask = {"offline": how["tokens"], "causal": how["tokens"], "streaming": how["streaming_tokens"]}
+            a_step = how["batch"] * sum(by_mask[mask] for mask in how["masks"]) / len(how["masks"])
+        else:
+            a_step = how["tokens"]  # batches of whole sentences, padding included
         kept = Kept(path, saved["step"], round(saved["step"] * a_step), how["shift"])
         found.setdefault(kept.steps, kept)
     return [found[step] for step in sorted(found)]
@@ -79,5 +81,7 @@ def conversion(stand: Stand) -> Table:
         f"whole utterance, {OPTIONS.steps} steps, greedy; averaged weights; the same predicted lengths for all; "
         "all runs see the same text and speech"
     ]
+    if stand.options.layout == "prefix":
+        notes.append("training tokens include what batches are padded with, about a tenth")
     title = (conversion.__doc__ or "").rstrip(".")
     return Table("conversion", title, stand.options.layout, stand.voice, rows, notes, {"curves": curves})

@@ -1,6 +1,7 @@
 """docs/paper.md, from a template and the tables that are there: no figure in it is typed.
 
-In the template, where ROW is the label of a row, to its end, and several layouts or voices of a picture have commas between them:
+In the template, where ROW is the label of a row, to its end, or its number as #1, and several layouts or voices of a picture have
+commas between them:
 
     {{table NAME LAYOUT VOICE}}  {{picture NAME LAYOUT VOICE}}  {{figure NAME LAYOUT VOICE KEY ROW}}
 """
@@ -34,7 +35,8 @@ def described(table: Table) -> str:
     command = f"voiceagent bench paper --table {table.name} --layout {table.layout} --voice {table.voice}"
     made = f"`{command} --set {run['set']} --limit {run['limit']}`; {machine['date']}, {machine['cpu']}, load {machine['load']}."
     heading = f"**{table.title}** ({table.layout} layout, {table.voice})"
-    return "\n\n".join((heading, table.markdown(), "; ".join(table.notes).capitalize().rstrip(".") + ".", made))
+    notes = "; ".join(table.notes).rstrip(".") + "."
+    return "\n\n".join((heading, table.markdown(), notes[:1].upper() + notes[1:], made))
 
 
 def page(tables: Mapping[tuple[str, str, str], Table], template: str, folder: Path) -> str:
@@ -76,7 +78,8 @@ def _figure(
     tables: Mapping[tuple[str, str, str], Table], name: str, layout: str, voice: str, key: str, *, label: str
 ) -> str:
     table = tables.get((name, layout, voice))
-    row = None if table is None else next((row for row in table.rows if row.label == label), None)
+    rows = [] if table is None else table.rows
+    row = next((row for place, row in enumerate(rows, 1) if label in (row.label, f"#{place}")), None)
     # Other weights have other rows (the heads that follow best, the steps that were kept); the table itself is there.
     return "(not measured)" if row is None else written(row.figures, key) or "(not measured)"
 

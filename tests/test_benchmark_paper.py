@@ -30,6 +30,7 @@ from voiceagent.model.aligner import Aligner, AlignerConfig
 from voiceagent.text.phonemizer import MisakiPhonemizer
 from voiceagent.training import evaluation, teachers
 from voiceagent.training.language_model import LanguageModelTraining
+from voiceagent.training.prefix import PrefixTraining
 from voiceagent.training.teachers import BOUNDARY, Utterance
 
 
@@ -58,7 +59,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stages = ("parent", "converted", "mixed", "scratch", "unshifted")
     for run in (f"{stage}{layout}" for stage in stages for layout in ("", "-prefix")):
         model = tiny_prefix() if run.endswith("prefix") else tiny_model()
-        training = replace(LanguageModelTraining(masks=("offline",)), shift="unshifted" not in run)
+        usual = PrefixTraining() if run.endswith("prefix") else LanguageModelTraining()
+        training = replace(usual, masks=("offline",), shift="unshifted" not in run)
         saved = {"average": model.state_dict(), "config": asdict(model.config), "step": 3, "training": asdict(training)}
         (folder / run).mkdir()
         torch.save(saved, folder / run / "last.pt")

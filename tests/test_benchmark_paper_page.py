@@ -20,7 +20,7 @@ def made(name: str, **more: object) -> Table:
         Row("8 steps", {"wer": 1.0, "wer_error": 0.4, "p808": 4.1}),
     ]
     run = {"machine": {"date": "today", "cpu": "abacus", "load": 0.1}, "limit": 2, "set": "talk"}
-    return replace(Table(name, "Title", "aligned", "heart", rows, ["a note"], run=run), **more)  # type: ignore[arg-type]
+    return replace(Table(name, "Title", "aligned", "heart", rows, ["a note on KL"], run=run), **more)  # type: ignore[arg-type]
 
 
 def test_tables_are_kept_as_they_are(tmp_path: Path) -> None:
@@ -34,13 +34,14 @@ def test_tables_are_kept_as_they_are(tmp_path: Path) -> None:
 def test_the_page_holds_tables_figures_and_pictures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     template = (
-        "Best: {{figure steps aligned heart wer 8 steps}}.\n{{table steps aligned heart}}\n{{picture steps aligned heart,joe}}\n"
+        "Best: {{figure steps aligned heart wer 8 steps}}, first {{figure steps aligned heart wer #1}}.\n"
+        "{{table steps aligned heart}}\n{{picture steps aligned heart,joe}}\n"
         "{{table blocks prefix joe}} {{figure blocks prefix joe wer x}}, {{figure steps aligned heart wer 9 steps}}"
     )
     text = paper_page.page({("steps", "aligned", "heart"): made("steps")}, template, tmp_path)
-    assert text.startswith("Best: 1.0 ± 0.4.")
+    assert text.startswith("Best: 1.0 ± 0.4, first 2.3 ± 0.5.")
     assert "| 1 steps | 2.3 ± 0.5 | 4.00 |" in text
-    assert "A note." in text
+    assert "A note on KL." in text
     assert "--voice heart --set talk --limit 2`; today, abacus" in text
     (picture,) = tmp_path.glob("*.png")
     assert f"({picture.name})" in text

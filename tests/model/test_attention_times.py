@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from voiceagent.model.attention_times import FloatArray, monotonic_path, onsets_s, word_times_s
+from voiceagent.model.symbols import encode
 
 TRUTH = np.repeat(np.arange(12), 2)  # two tokens a phoneme
 
@@ -31,8 +32,23 @@ def test_a_phoneme_begins_where_the_path_reaches_it() -> None:
     assert onsets_s(TRUTH, 12).tolist() == pytest.approx([n * 0.08 for n in range(12)])
 
 
-def test_words_begin_with_their_first_phoneme_and_end_with_their_last(attention: FloatArray) -> None:
-    owners = [-1, 0, 0, 0, -1, 1, 1, 1, 1, -1, 2, 2]
-    times = word_times_s(attention, owners)
-    assert [pytest.approx(time) for time in times] == [(0.08, 0.32), (0.4, 0.72), (0.8, 0.96)]
-    assert word_times_s(attention, [-1] * 12) == []
+def test_words_begin_and_end_with_their_sounding_phonemes(attention: FloatArray) -> None:
+    symbols, owners = encode("_æbæ bæb, .æ"), [-1, 0, 0, 0, -1, 1, 1, 1, 1, -1, 2, 2]
+    times = word_times_s(attention, symbols, owners, 3)
+    assert [pytest.approx(time) for time in times] == [(0.08, 0.32), (0.4, 0.64), (0.88, 0.96)]
+
+
+def test_a_word_that_has_no_phonemes_is_a_point_in_time(attention: FloatArray) -> None:
+    symbols, owners = encode("_æbæ bæb, .æ"), [-1, 0, 0, 0, -1, 2, 2, 2, 2, -1, -1, -1]
+    assert [pytest.approx(time) for time in word_times_s(attention, symbols, owners, 4)] == [
+        (0.08, 0.32),
+        (0.32, 0.32),
+        (0.4, 0.64),
+        (0.64, 0.64),
+    ]
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 2])
+def test_too_little_speech_for_a_text_is_an_error(tokens: int) -> None:
+    with pytest.raises(ValueError, match=f"12 phonemes do not fit into {tokens} tokens"):
+        monotonic_path(np.full((tokens, 12), 0.1))

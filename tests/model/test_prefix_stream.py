@@ -15,6 +15,8 @@ from voiceagent.model.language_model import LanguageModelConfig
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.prefix import SPEAK, PrefixLanguageModel, visible
 from voiceagent.model.prefix_stream import begin, listen, stretch_positions
+from voiceagent.model.stretch import spell
+from voiceagent.model.symbols import BOUNDARY, encode
 from voiceagent.training.masking import block_causal, withheld
 from voiceagent.training.stretches import arrive
 
@@ -122,8 +124,25 @@ def test_the_cache_only_grows_and_ends_with_the_text_and_all_but_the_last_block(
     assert torch.equal(early, later[: len(early)])
 
 
-def test_a_stretch_that_does_not_begin_with_its_lookahead_is_refused(model: PrefixLanguageModel) -> None:
+def test_what_cannot_be_taken_in_is_refused(model: PrefixLanguageModel) -> None:
     packed = PackedModel(model, torch.float32)
     stream = listen(model, packed, begin(packed), [3, 4, 5], [6, 7], 4)
-    with pytest.raises(ValueError, match="looked ahead at"):
-        listen(model, packed, stream, [6, 8, 9], [], 4)
+    for phonemes in ([6, 8, 9], []):
+        with pytest.raises(ValueError, match="looked ahead at"):
+            listen(model, packed, stream, phonemes, [], 4)
+    room = packed.config.context_tokens
+    with pytest.raises(ValueError, match="cut it in two"):
+        listen(model, packed, begin(packed), [3] * 100, [4], room - 101)
+    assert listen(model, packed, begin(packed), [3] * 100, [4], room - 102).ahead == (4,)
+
+
+@pytest.mark.parametrize("words", [1, 2, 3])
+@pytest.mark.parametrize("lookahead", [0, 1, 2])
+def test_a_stretch_is_spelled_as_it_was_looked_ahead_at(words: int, lookahead: int) -> None:
+    """Whatever sentences end in the look-ahead."""
+    said, opened, before = ("æb", "bæ.", "æb?", "bæ", "æb,", "bæ.", "æ"), False, list[int]()
+    for at in range(0, len(said), words):
+        known = said[at + words : at + words + min(lookahead, words)]
+        symbols, _, ahead = spell(said[at : at + words], known, opened=opened, final=at + words >= len(said))
+        assert symbols[: len(before)] == before
+        opened, before = symbols[-1] != encode(BOUNDARY)[0], ahead

@@ -31,6 +31,19 @@ def test_lookahead_is_words_and_never_the_silence_at_the_end() -> None:
     assert ahead == {(0, 0, 0), (3, 4, 0), (6, 4, 0)}
 
 
+def test_the_silence_between_sentences_comes_with_the_second() -> None:
+    seven = encode("_æb æb æb æb._" + "_æb æb æb._")
+    torch.manual_seed(0)
+    ends_s = [0.1 * (at + 1) for at in range(len(seven))]
+    drawn = {tuple(draw_cuts(seven, ends_s, Chunking(words=(3, 3), ahead=1))) for _ in range(20)}
+    assert {cuts[0][:2] for cuts in drawn} == {(9, 9), (9, 13)}  # " æb." without the "_" that ends the sentence
+
+
+def test_lookahead_longer_than_a_chunk_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 must be below 1 words"):
+        Chunking(words=(1, 3), ahead=2)
+
+
 def test_a_stretch_shorter_than_a_token_is_joined_to_the_next() -> None:
     hurried = [0.001 * (at + 1) for at in range(11)] + ENDS_S[11:]
     assert cuts(3, 0, hurried) == {((20, 20, 50), (25, 25, 62))}

@@ -13,14 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceagent.model.codec import TOKEN_RATE_HZ
+from voiceagent.model.stretch import word_times
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 FASTEST = 3  # phonemes that a path may go forward in a token
 
 
 def monotonic_path(attention: FloatArray) -> npt.NDArray[np.int64]:
-    """Attention (T, P) -> the phoneme at every token (T,): the best path that never goes back and ends at the end of the text."""
+    """Attention (T, P) -> the phoneme at every token (T,): the best path that never goes back.
+
+    It ends at most `FASTEST` phonemes before the end of the text.
+
+    Raises:
+        ValueError: there are too few tokens to reach it.
+    """
     tokens, phonemes = attention.shape
+    if not tokens or phonemes > FASTEST * (tokens + 1) + 1:
+        raise ValueError(f"{phonemes} phonemes do not fit into {tokens} tokens")
     log_a = np.log(attention + 1e-6)
     score = np.full((tokens, phonemes), -np.inf)
     came = np.zeros((tokens, phonemes), np.int64)
@@ -42,10 +51,10 @@ def onsets_s(path: npt.NDArray[np.int64], phonemes: int) -> FloatArray:
     return reached
 
 
-def word_times_s(attention: FloatArray, owners: Sequence[int]) -> list[tuple[float, float]]:
-    """Attention (T, P) and the word of each phoneme (-1: none) -> start and end of each word in seconds."""
+def word_times_s(
+    attention: FloatArray, symbols: Sequence[int], owners: Sequence[int], words: int
+) -> tuple[tuple[float, float], ...]:
+    """Attention (T, P), the phonemes and the word of each (-1: none) -> start and end of each word's sound in seconds."""
     tokens, phonemes = attention.shape
     starts = onsets_s(monotonic_path(attention), phonemes)
-    ends = np.append(starts[1:], tokens / TOKEN_RATE_HZ)
-    own = [[at for at, owner in enumerate(owners) if owner == word] for word in range(max(owners, default=-1) + 1)]
-    return [(float(starts[at[0]]), float(ends[at[-1]])) for at in own]
+    return word_times(symbols, owners, starts.tolist(), [*starts[1:].tolist(), tokens / TOKEN_RATE_HZ], words)

@@ -23,8 +23,9 @@ from voiceagent.model.aligner import LABEL_S, SILENT, Aligner
 from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.decoding import DecodingOptions
 from voiceagent.model.filling import fill
-from voiceagent.model.language_model import LABELS_PER_TOKEN, align
+from voiceagent.model.language_model import LABELS_PER_TOKEN
 from voiceagent.model.splicing import Kept, Patch, splice
+from voiceagent.model.stretch import lay_out
 from voiceagent.model.symbols import PUNCTUATION
 from voiceagent.model.transcript import Spoken, Timed, sounding, time_words
 from voiceagent.model.weights import Voices, voice_index
@@ -201,15 +202,6 @@ def _masked(tokens: Tensor, stretches: list[_Stretch]) -> tuple[Tensor, Tensor]:
     return made.clamp_min(0), masked
 
 
-def _conditioning(voices: Voices, plan: _Plan, tokens: int, voice: Tensor) -> Tensor:
-    """What each token's slot hears (T', C)."""
-    encodings, _ = voices.model.text(torch.tensor([plan.symbols]), voice)
-    ends = torch.from_numpy(np.cumsum(plan.durations_s)).float()[None]
-    starts = torch.nn.functional.pad(ends[:, :-1], (1, 0))
-    said = voices.model.condition(encodings, align(starts, ends, -1, tokens + 1))
-    return voices.model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
-
-
 def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[Span]]:
     """Where each stretch may be entered and left: inside its margins, where old and new say the same at the same time."""
     size, half, moved = SAMPLES_PER_TOKEN, SAMPLES_PER_TOKEN // 2, 0
@@ -258,7 +250,8 @@ def edit(
     if not plan.stretches:
         return Edited(samples, (Kept(0, 0, len(samples)),), ())
     made, masked = _masked(tokens, plan.stretches)
-    filled = fill(voices.model, made, masked, _conditioning(voices, plan, len(made), row), options)
+    heard = lay_out(voices.model, plan.symbols, torch.from_numpy(plan.durations_s), len(made), row)
+    filled = fill(voices.model, made, masked, heard, options)
     speech = codec.decode(filled[None], voice)[0].clamp(-1, 1).numpy()
     patches, spans = _placed(plan.stretches, len(samples))
     result, kept = splice(samples, speech, patches)

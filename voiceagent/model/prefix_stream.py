@@ -66,16 +66,18 @@ def listen(
     The second stores the block before, which has not heard of the new text: so it was in training.
 
     Raises:
-        ValueError: the stretch does not begin with what was looked ahead at.
+        ValueError: the stretch is empty, does not begin with what was looked ahead at, or is longer than the context.
     """
-    heard = len(stream.ahead)
-    if tuple(phonemes[:heard]) != stream.ahead:
+    heard, keep = len(stream.ahead), packed.config.context_tokens
+    if not phonemes or tuple(phonemes[:heard]) != stream.ahead:
         raise ValueError("a stretch begins with what was looked ahead at: hand in the same phonemes again, and more")
+    if len(phonemes) + 1 + len(ahead) + tokens > keep:
+        raise ValueError(f"text and speech of a stretch fill more than the {keep} slots of the context: cut it in two")
     arrived = torch.tensor([[*phonemes[heard:], SPEAK, *ahead]])
     where = stretch_positions(stream.speech.position, tokens, len(phonemes), heard, len(ahead))
     slots = model.text(arrived, torch.ones_like(arrived, dtype=torch.bool))
     _, keys, values = model.transformer(slots, where[None, None], past=stream.text)
-    speech, keep = _settled(packed, stream.speech), packed.config.context_tokens
+    speech = _settled(packed, stream.speech)
     cache = speech.cache.append(keys, values, keep=keep)
     text = stream.text.append(keys, values, keep=keep)
     return PrefixStream(replace(speech, cache=cache), text, tuple(ahead))

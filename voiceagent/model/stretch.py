@@ -43,8 +43,22 @@ class Stretch:
 def spell(
     words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool
 ) -> tuple[list[int], list[int], list[int]]:
-    """Symbols of the stretch, the word that each belongs to (-1: none), and symbols of the look-ahead."""
-    symbols, owners = encode(GAP if opened else BOUNDARY), [-1]
+    """Symbols of the stretch, the word that each belongs to (-1: none), and symbols of the look-ahead.
+
+    The look-ahead is spelled as the next stretch will be that begins with it.
+    """
+    symbols, owners, ends_sentence = _spelled(words, GAP if opened else BOUNDARY)
+    closes = ends_sentence or final
+    if closes:
+        symbols += encode(BOUNDARY)
+        owners.append(-1)
+    ahead = _spelled(lookahead, BOUNDARY if closes else GAP)[0] if lookahead else []
+    return symbols, owners, ahead
+
+
+def _spelled(words: Sequence[str], before: str) -> tuple[list[int], list[int], bool]:
+    """Symbols of the words and what stands `before` and between them, the word of each, and whether they end a sentence."""
+    symbols, owners = encode(before), [-1]
     ends_sentence = False
     for index, word in enumerate(words):
         between = encode(BOUNDARY + BOUNDARY if ends_sentence else GAP) if index else []
@@ -52,12 +66,7 @@ def spell(
         symbols += between + spelled
         owners += [-1] * len(between) + [index] * len(spelled)
         ends_sentence = word.rstrip('”")')[-1:] in SENTENCE_ENDS if word else ends_sentence
-    closes = ends_sentence or final
-    if closes:
-        symbols += encode(BOUNDARY)
-        owners.append(-1)
-    ahead = encode((BOUNDARY if closes else GAP) + GAP.join(lookahead)) if lookahead else []
-    return symbols, owners, ahead
+    return symbols, owners, ends_sentence
 
 
 @torch.no_grad()
@@ -97,7 +106,7 @@ def plan(
     said = model.condition(encodings, grid)
     conditioning = model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
     starts_s = (script.clock_s, *ends.tolist()[:-1])
-    times = _word_times(symbols, owners, starts_s, ends.tolist(), len(words))
+    times = word_times(symbols, owners, starts_s, ends.tolist(), len(words))
     closes = bool(symbols) and symbols[-1] == SYMBOLS.index(BOUNDARY)
     after = Script((*context, *symbols), ends_s, last, sentence_open=not closes)
     return Stretch(conditioning, times), after
@@ -113,7 +122,7 @@ def lay_out(
     return model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
 
 
-def _word_times(
+def word_times(
     symbols: Sequence[int], owners: Sequence[int], starts_s: Sequence[float], ends_s: Sequence[float], words: int
 ) -> tuple[tuple[float, float], ...]:
     """Start and end of each word's sounding phonemes; a word without any is a point in time."""

@@ -39,7 +39,7 @@ def draw_blocks(stretch: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def draw_masked(blocks: Tensor, min_t: float) -> tuple[Tensor, Tensor]:
-    """For each row and block (B, T) t ~ U(min_t, 1); tokens are masked with probability t -> masked and 1/t, (B, T) each."""
+    """For each row and block (B, T) t ~ U(0, 1), at least min_t, odds of being masked -> masked and 1/t, (B, T) each."""
     t = torch.rand(len(blocks), blocks.shape[1] + 1).clamp_min(min_t).gather(1, blocks)
     return torch.rand(t.shape) < t, 1 / t
 

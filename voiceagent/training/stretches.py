@@ -20,8 +20,12 @@ class Chunking:
     """How a sentence is cut: words of a chunk, from and to; words of look-ahead at most; how often it is not cut at all."""
 
     words: tuple[int, int] = (3, 15)
-    ahead: int = 2  # fewer than the words of a chunk, so that it ends in the next
+    ahead: int = 2
     whole_odds: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ahead < self.words[0] <= self.words[1]:
+            raise ValueError(f"look-ahead ends in the next chunk: {self.ahead} must be below {self.words[0]} words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,11 @@ def draw_cuts(phonemes: Sequence[int], ends_s: Sequence[float], chunking: Chunki
     for word in range(size - 1, len(words), size):
         stop = int(ends_s[words[word] - 1] * TOKEN_RATE_HZ)
         if tokens < stop < everything[2]:
-            cuts.append((words[word], words[word + ahead] if word + ahead < len(words) else last, stop))
+            known = words[word + ahead] if word + ahead < len(words) else last
+            known -= (
+                known > words[word] and phonemes[known - 1] == boundary
+            )  # silence comes with the sentence behind it
+            cuts.append((words[word], known, stop))
             tokens = stop
     return [*cuts, everything]
 
