@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
-.PHONY: help check test vllm-test clients demo bench paper paper-train soak train clean portaudio
+.PHONY: help check test vllm-test clients demo bench paper paper-train gpu soak train clean portaudio
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
@@ -17,10 +17,10 @@ help:
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
 	@echo "make paper   the paper's claims at our size: docs/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
-	@echo "make paper-train  what the paper's tables compare: parents, conversions, ablations (four hours on a core)"
+	@echo "make paper-train  what the paper's tables compare: parents, conversions, ablations (four and a half hours on a core)"
 	@echo "make gpu     on a machine with a GPU: kernels and decoder against their references, then tables"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
-	@echo "make train   make the shipped weights again, from the corpus on (hours; faster with a GPU)"
+	@echo "make train   make voices like the shipped ones, from the corpus on (hours; TEXT=folder of sentences, one a line, in *.txt.gz)"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -81,7 +81,7 @@ bench: $(STAMP)
 	$(BIN)/voiceagent bench engine
 	$(BIN)/voiceagent bench load
 
-# What the paper's tables compare, four hours on a core after the corpus; each line resumes, and does nothing when it is done.
+# What the paper's tables compare, four and a half hours on a core after the corpus; each line resumes, and does nothing when it is done.
 TRAIN_PAPER = $(BIN)/voiceagent train
 paper-train: $(STAMP)
 	test -e runs/codec/last.pt || $(TRAIN_PAPER) unpack
@@ -116,7 +116,7 @@ soak: $(STAMP)
 	$(BIN)/voiceagent bench underruns --seconds 600
 
 train: $(STAMP)
-	$(BIN)/voiceagent train all
+	$(BIN)/voiceagent train all $(if $(TEXT),--text $(TEXT))
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

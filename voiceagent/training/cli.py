@@ -276,7 +276,7 @@ def unpack(
 
 @app.command(name="all")
 def everything(text: Text = None, data: Data = DATA, runs: Runs = RUNS) -> None:
-    """Every stage in a row, as the voices that ship were made; about three hours on two cores."""
+    """Every stage in a row, but for `decoder --adversarial`, which the voices that ship had besides; about three hours."""
     corpus(text, data)
     codec(data, runs)
     decoder(data, runs)
