@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from listening import SAMPLE_RATE_HZ, first_audible_s
 from paper_decoding import PLAIN, table
-from paper_layouts import Chunk, Layout, Prefix, whole
+from paper_layouts import Aligned, Chunk, Layout, Prefix, whole
 from paper_results import Row, Table, mean_and_error
 from paper_stand import Sentence, Stand
 from torch import Tensor
@@ -51,9 +51,11 @@ def streaming(stand: Stand) -> Table:
 
 def mixing(stand: Stand) -> Table:
     """What the block-causal mix adds to the conversion."""
-    options, model = stand.voices.decoding[stand.voice], stand.voices.model
+    options = stand.voices.decoding[stand.voice]
 
     def rows(name: str, layout: Layout) -> list[Row]:
+        # In the aligned layout what the slots hear comes from the model's own encoder, and so do the lengths.
+        model = layout.model if isinstance(layout, Aligned) else stand.voices.model
         return [
             stand.speak(f"{name}, whole", lambda canvas: whole(layout, canvas, WHOLLY), stand.plan),
             stand.speak(
