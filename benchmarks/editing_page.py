@@ -41,7 +41,8 @@ def table(run: Mapping[str, Any]) -> str:
     """One run as Markdown: figures down, kinds of edit across."""
     kinds = {kind: dict(row) for kind, row in run["kinds"].items()}
     before = kinds["unedited"]
-    kinds["unedited"] = {"rest_wrong_percent": before["wer_percent"], "p808": before["p808"], "ovrl": before["ovrl"]}
+    heard = f"{before['wer_percent']} ± {before['wer_standard_error']}"
+    kinds["unedited"] = {"rest_wrong_percent": heard, "p808": before["p808"], "ovrl": before["ovrl"]}
     present = [name for name in ROWS if any(row.get(name) is not None for row in kinds.values())]
     lines = [f"| | {' | '.join(kinds)} |", "| --- |" + " ---: |" * len(kinds)]
     lines += [f"| {ROWS[name]} | {' | '.join(cell(row.get(name)) for row in kinds.values())} |" for name in present]
