@@ -15,18 +15,21 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import math
 import uuid
 import wave
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 import aiomqtt
 import numpy as np
 
 from voiceagent import events
 from voiceagent.adapters.mqtt_link import Link
-from voiceagent.adapters.mqtt_messages import Outgoing, properties
+from voiceagent.adapters.mqtt_messages import LEVEL_CHARS, Outgoing, properties
 from voiceagent.config import MqttConfig
 from voiceagent.encoders import StreamEncoder
 from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
@@ -39,6 +42,8 @@ AUDIO = "hermes/audioServer"
 # A player that says nothing is believed to be done this much after the length of the sound.
 PLAYER_SLACK_S = 0.5
 WAV_EXPIRY_S = 10
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +69,21 @@ class Hermes:
     """Speaks for Hermes devices.
 
     Args:
-        tasks: owns what it starts.
+        start: runs work under a name, and survives its failing.
     """
 
-    def __init__(self, service: Service, settings: MqttConfig, link: Link, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: MqttConfig,
+        link: Link,
+        start: Callable[[Coroutine[Any, Any, None], str], None],
+    ) -> None:
         self._service = service
         self._format = events.AudioFormat(sample_rate=settings.format.sample_rate)
         self._max_open = settings.max_waiting
         self._link = link
-        self._tasks = tasks
+        self._start = start
         self._open = 0
         self._playing: dict[tuple[str, str], asyncio.Event] = {}
 
@@ -86,9 +97,9 @@ class Hermes:
             return
         match str(message.topic).split("/"):
             case ["hermes", "tts", "say"]:
-                self._tasks.create_task(self._answer(bytes(message.payload)), name="hermes.say")
+                self._start(self._answer(bytes(message.payload)), "hermes.say")
             case ["rhasspy", "tts", "getVoices"]:
-                self._tasks.create_task(self._tell_voices(bytes(message.payload)), name="hermes.voices")
+                self._start(self._tell_voices(bytes(message.payload)), "hermes.voices")
             case ["hermes", "audioServer", site, "playFinished"]:
                 self._note_played(site, bytes(message.payload))
 
@@ -104,11 +115,14 @@ class Hermes:
                 raise NoCapacity(f"{self._max_open} texts are being spoken already; ask again later")
             samples = await self._speak(say)
             await self._play(say, samples)
-        except VoiceAgentError as error:
-            failure = say.answer(error=str(error), context=say.id)
-            await self._link.tell([Outgoing(FAILED, failure, qos=1)])
         except aiomqtt.MqttError:
             pass  # the broker went away: played later, it would be stale
+        except Exception as error:
+            if not isinstance(error, VoiceAgentError):
+                log.exception("a text for %s failed", say.site)
+                error = SynthesisError("the service failed; ask again")
+            failure = say.answer(error=str(error), context=say.id)
+            await self._link.tell([Outgoing(FAILED, failure, qos=1)])
         finally:
             self._open -= 1
         # Devices wait for this one whatever happened.
@@ -158,19 +172,18 @@ class Hermes:
 
     def _note_played(self, site: str, payload: bytes) -> None:
         try:
-            played = json.loads(payload)
-        except ValueError:
+            played = json_object(payload)
+        except ProtocolError:
             return
-        waiting = self._playing.get((site, str(played.get("id")))) if isinstance(played, dict) else None
+        waiting = self._playing.get((site, str(played.get("id"))))
         if waiting is not None:
             waiting.set()
 
     async def _tell_voices(self, payload: bytes) -> None:
         try:
-            asked = json.loads(payload or b"{}")
-        except ValueError:
+            asked = json_object(payload or b"{}")
+        except ProtocolError:
             asked = {}
-        asked = asked if isinstance(asked, dict) else {}
         snake = "site_id" in asked
         key = "voice_id" if snake else "voiceId"
         voices = [{key: voice, "description": voice.capitalize()} for voice in self._service.engine.voices]
@@ -192,10 +205,10 @@ def read_say(payload: bytes) -> Say:
     site = fields.get("site_id" if snake else "siteId") or "default"
     session = fields.get("session_id" if snake else "sessionId")
     id_, language, volume = fields.get("id"), fields.get("lang") or "en", fields.get("volume")
-    if not isinstance(site, str) or any(character in site for character in "/+#\0"):
-        raise ProtocolError(f"{SAY}: a site is a text without / + #")
-    if id_ is not None and (not isinstance(id_, str) or any(character in id_ for character in "/+#\0")):
-        raise ProtocolError(f"{SAY}: an id is a text without / + #")
+    if not _is_level(site):
+        raise ProtocolError(f"{SAY}: a site {_LEVEL}")
+    if id_ is not None and not _is_level(id_):
+        raise ProtocolError(f"{SAY}: an id {_LEVEL}")
     if not isinstance(session, str | None) or not isinstance(language, str):
         raise ProtocolError(f"{SAY}: session and language are texts")
     if volume is None:
@@ -203,6 +216,16 @@ def read_say(payload: bytes) -> Say:
     if not isinstance(volume, int | float) or not math.isfinite(volume) or not 0 <= volume <= 1:
         raise ProtocolError(f"{SAY}: a volume is within 0 and 1")
     return Say(fields["text"], site, id_ or None, session, language.replace("_", "-"), float(volume), snake)
+
+
+_LEVEL = f"is a text of at most {LEVEL_CHARS} characters, without / + # or control characters"
+
+
+def _is_level(value: object) -> bool:
+    """Whether it can stand in a topic: brokers hang up on control characters, and half a character has no UTF-8."""
+    if not isinstance(value, str) or len(value) > LEVEL_CHARS:
+        return False
+    return not any(character in "/+#" or category(character) in ("Cc", "Cn", "Cs") for character in value)
 
 
 def _start_of(say: Say, audio_format: events.AudioFormat) -> events.Start:

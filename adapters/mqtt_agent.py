@@ -7,7 +7,7 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiomqtt
@@ -18,6 +18,7 @@ from voiceagent.adapters import home_assistant
 from voiceagent.adapters.hermes import Hermes
 from voiceagent.adapters.mqtt_link import OFFLINE, ONLINE, Link, end_if_cancelled
 from voiceagent.adapters.mqtt_messages import (
+    LEVEL_CHARS,
     Outgoing,
     Reply,
     agent_topic,
@@ -56,7 +57,7 @@ class Agent:
         self._link = Link()
         self._sites = Sites(settings.max_waiting)
         self._agents = {self.name}
-        self._hermes = Hermes(service, settings, self._link, tasks) if settings.hermes else None
+        self._hermes = Hermes(service, settings, self._link, self._start) if settings.hermes else None
         self._run = secrets.token_hex(4)
         self._count = 0
 
@@ -131,6 +132,9 @@ class Agent:
     def _take(self, message: aiomqtt.Message) -> None:
         """Takes a message at once: whatever takes longer becomes a task, so that no message waits for another."""
         levels = str(message.topic).split("/")
+        if (longest := max(map(len, levels))) > LEVEL_CHARS:
+            log.warning("a message was dropped: a name in its topic has %d characters, not %d", longest, LEVEL_CHARS)
+            return
         match levels:
             case ["voiceagent", "v1", site, "say" | "request" as verb] if not message.retain:
                 self._request(message, site, verb, passed_on=False)
@@ -261,10 +265,13 @@ class Agent:
         self._service.metrics.observe(event)
         self._start(self._link.tell(event_messages(event, reply, {"agent": self.name})), "refuse")
 
-    def _start(self, work: Any, name: str) -> None:
-        async def quietly() -> None:
-            # Without the broker there is nobody to announce to; the next connection does it again.
-            with contextlib.suppress(aiomqtt.MqttError):
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        async def alone() -> None:
+            try:
                 await work
+            except aiomqtt.MqttError:
+                pass  # without the broker there is nobody to announce to; the next connection does it again
+            except Exception:  # what leaves a task ends the service
+                log.exception("mqtt.%s failed", name)
 
-        self._tasks.create_task(quietly(), name=f"mqtt.{name}")
+        self._tasks.create_task(alone(), name=f"mqtt.{name}")

@@ -31,6 +31,8 @@ from voiceagent.errors import ProtocolError
 ROOT = "voiceagent/v1"
 AGENTS = "voiceagent/agents"
 EVENT_EXPIRY_S = 60
+# Of a site, an agent or an id: a topic has 65,535 bytes, and three of these must fit in it.
+LEVEL_CHARS = 1_000
 SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 

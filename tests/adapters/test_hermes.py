@@ -88,6 +88,25 @@ async def test_voices(broker: Broker, key: str) -> None:
     assert [voice["voice_id" if key == "site_id" else "voiceId"] for voice in answer["voices"]] == ["heart", "joe"]
 
 
+async def test_a_question_that_is_none_is_answered(broker: Broker) -> None:
+    async with agent_at(broker, FakeEngine(), hermes=True), listening(broker, "#") as ears:
+        await ears.ask("hermes/audioServer/kitchen/playFinished", "[" * 100_000)
+        await ears.ask("rhasspy/tts/getVoices", "[" * 100_000)
+        await eventually(lambda: bool(ears.on("rhasspy/tts/voices")))
+
+
+async def test_a_fault_of_our_own_is_told_and_ends_nothing(broker: Broker) -> None:
+    class Faulty(FakeEngine):
+        def open(self, *_: Any, **__: Any) -> int:
+            raise RuntimeError("a bug")
+
+    async with agent_at(broker, Faulty(), hermes=True), listening(broker, "#") as ears:
+        for number in (1, 2):
+            await ears.ask(SAY, {"text": "Hi.", "siteId": "kitchen", "id": "r1", "sessionId": "s1"})
+            assert await said(ears, number) == {"siteId": "kitchen", "id": "r1", "sessionId": "s1"}
+        assert "the service failed" in json.loads(ears.on(FAILED)[0].payload)["error"]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -116,6 +135,10 @@ async def test_what_cannot_be_spoken_is_told_and_finished(broker: Broker, fields
         ({"text": "Hi.", "siteId": "#"}, "a site is a text"),
         ({"text": "Hi.", "id": "a/b"}, "an id is a text"),
         ({"text": "Hi.", "id": 5}, "an id is a text"),
+        ({"text": "Hi.", "siteId": "\ud800"}, "a site is a text"),
+        ({"text": "Hi.", "siteId": "a\nb"}, "a site is a text"),
+        ({"text": "Hi.", "siteId": "x" * 70_000}, "a site is a text of at most 1000"),
+        ({"text": "Hi.", "id": "\ud800"}, "an id is a text"),
         ({"text": "Hi.", "sessionId": 5}, "session and language"),
         ({"text": "Hi.", "volume": 7}, "a volume is within"),
         ('{"text": "Hi.", "volume": NaN}', "a volume is within"),
