@@ -83,13 +83,17 @@ class Speech:
         """Takes a command of the requester; what the session finds wrong with it becomes an error event.
 
         Raises:
-            ProtocolError: a command before it is missing.
+            ProtocolError: a command before it is missing, or its request had all of the text.
             TextBufferFull: there is no room for its text.
         """
         command = piece.command
         if isinstance(command, events.Cancel):
             self.cancel("asked for", command.played_ms)
             return
+        if self.request.end and isinstance(command, events.Text | events.Flush | events.End):
+            # Much of that text may still wait for room: this must not get between.
+            message = f"utterance {self.id!r} has been ended: no {command.type} may follow"
+            raise ProtocolError(message, utterance=self.id)
         if piece.number is not None:
             if piece.number < self._pieces:
                 return  # MQTT may bring a message twice
@@ -125,23 +129,27 @@ class Speech:
         """Speaks it. Ends when the listener has heard it, or nothing more of it will be heard."""
         self._live.feed(self.request.start)
         self._ended = self.request.end
-        feeder = asyncio.create_task(self._feed(), name=f"mqtt[{self.generation}].feed")
+        feeder: asyncio.Task[None] | None = None
+        if self.request.end:
+            feeder = asyncio.create_task(self._feed(), name=f"mqtt[{self.generation}].feed")
+        else:  # there is room for it: at once, so that no command comes before it or into it
+            self._live.feed(events.Text(self.id, self.request.text))
         try:
             self._watch()
             if await self._open() and await self._wait_for_turn():
                 await self._speak()
         finally:
             self.over.set()
-            feeder.cancel()
+            if feeder is not None:
+                feeder.cancel()
             if self._watchdog is not None:
                 self._watchdog.cancel()
             self._live.close()
 
     async def _feed(self) -> None:
-        """The text that came with the request, as there is room for it."""
+        """A whole text, as there is room for it."""
         await self._live.write(self.id, self.request.text)
-        if self.request.end:
-            self._live.feed(events.End(self.id))
+        self._live.feed(events.End(self.id))
 
     async def _open(self) -> bool:
         """Says `started`; False where there is nothing to start."""
