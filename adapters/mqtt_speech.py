@@ -23,7 +23,7 @@ from voiceagent.adapters.mqtt_messages import (
     site_topic,
 )
 from voiceagent.config import MqttConfig
-from voiceagent.errors import ProtocolError, TextBufferFull
+from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull
 from voiceagent.live import LiveSession
 from voiceagent.service import Service
 
@@ -63,6 +63,8 @@ class Speech:
         self._live: LiveSession = service.connect(paced=True)
         self._turn = asyncio.Event()
         self._pieces = 0
+        self._found_no_room = False
+        """The command that is due was refused, and has not been sent again."""
         self._ended = False
         self._reason: str | None = None
         self._watchdog: asyncio.TimerHandle | None = None
@@ -84,7 +86,7 @@ class Speech:
 
         Raises:
             ProtocolError: a command before it is missing, or its request had all of the text.
-            TextBufferFull: there is no room for its text.
+            NoCapacity: there is no room for its text, or there was none for the command before it.
         """
         command = piece.command
         if isinstance(command, events.Cancel):
@@ -97,13 +99,18 @@ class Speech:
         if piece.number is not None:
             if piece.number < self._pieces:
                 return  # MQTT may bring a message twice
+            if piece.number > self._pieces and self._found_no_room:
+                raise NoCapacity(f"command {self._pieces} found no room: send it again before {piece.number}")
             if piece.number > self._pieces:
                 self.cancel("a command is missing")
                 message = f"command {self._pieces} is missing: {piece.number} came; say it again from the start"
                 raise ProtocolError(message, utterance=self.id)
-            self._pieces += 1
         if isinstance(command, events.Text) and not self._live.has_room(command):
+            self._found_no_room = self._found_no_room or piece.number is not None
             raise TextBufferFull(self._service.config.limits.max_text_buffer, len(command.text))
+        if piece.number is not None:
+            self._pieces += 1
+            self._found_no_room = False
         self._live.feed(command)
         self._ended = self._ended or isinstance(command, events.End)
         self._watch()

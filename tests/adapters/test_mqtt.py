@@ -346,7 +346,7 @@ async def test_commands_that_are_wrong(broker: Broker, fields: Any, message: str
         assert (await ears.event(type="done"))["audio_ms"] == 400
 
 
-@pytest.mark.parametrize("topic", ["voiceagent/v1/{}/say", "voiceagent/v1/{}/voice", "voiceagent/agents/{}/status"])
+@pytest.mark.parametrize("topic", ["voiceagent/v1/{}/say", "voiceagent/agents/{}/status"])
 async def test_a_name_too_long_for_the_topics_of_its_answers_is_dropped(broker: Broker, topic: str) -> None:
     async with agent_at(broker, FakeEngine(threaded=True)), listening(broker, EVERYTHING) as ears:
         await ears.ask(topic.format("x" * (65_535 - len(topic) + 2)), "online")

@@ -17,7 +17,7 @@ from voiceagent.adapters.mqtt_link import Link
 from voiceagent.adapters.mqtt_messages import Outgoing, Piece, Reply, Request
 from voiceagent.adapters.mqtt_speech import Speech
 from voiceagent.config import MqttConfig, ServeConfig
-from voiceagent.errors import ProtocolError
+from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull
 from voiceagent.service import Service
 
 LONG = "Good morning. " * 1_400  # 19,600 characters: nearly all that may wait
@@ -70,3 +70,15 @@ async def test_nothing_gets_into_a_whole_text(command: events.Text | events.Flus
         with pytest.raises(ProtocolError, match=f"has been ended: no {command.type} may follow"):
             speech.obey(Piece(command))
         assert "Later." not in await written(speech, link)
+
+
+async def test_text_refused_for_want_of_room_is_taken_when_it_is_sent_again() -> None:
+    async with speaking(LONG, end=False) as (speech, link):
+        refused = Piece(events.Text("u", "Later. " * 100), 0)
+        for _ in range(2):
+            with pytest.raises(TextBufferFull):
+                speech.obey(refused)
+        with pytest.raises(NoCapacity, match="command 0 found no room: send it again before 1"):
+            speech.obey(Piece(events.End("u"), 1))
+        speech.obey(Piece(events.Text("u", "Short."), 0))
+        assert await written(speech, link) == LONG + "Short."
