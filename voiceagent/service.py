@@ -55,12 +55,14 @@ class Service:
             self.metrics.connections.dec()
 
     def connect(self, *, paced: bool = True) -> LiveSession:
-        """A session for a client; inside a running event loop.
+        """A session for a client, which opens nothing once the service is to end; inside a running event loop.
 
         Args:
             paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
         """
         session = LiveSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
+        if self.draining.is_set():
+            session.take_nothing_new()
         self._sessions.add(session)
         return session
 

@@ -121,3 +121,16 @@ async def test_sessions_of_every_door_are_waited_for() -> None:
     assert [(one.id, one.code) for one in taken if isinstance(one, events.Error)] == [("late", "no_capacity")]
     await asyncio.wait_for(drain, 10)
     assert service.full
+
+
+async def test_a_session_made_while_the_service_ends_opens_nothing() -> None:
+    engine = FakeEngine()
+    service = Service(engine, ServeConfig(), make_chunker=FakeChunker)
+    await service.drain()
+    live = service.connect()
+    live.feed(events.Start("late"))
+    assert isinstance(await live.next_event(), events.Ready)
+    error = await live.next_event()
+    assert isinstance(error, events.Error)
+    assert (error.id, error.code) == ("late", "no_capacity")
+    assert not engine.live
