@@ -29,6 +29,8 @@ from voiceagent.service import FULL, Service
 
 # Their server sends as fast as it speaks. A minute ahead is as good for a client, and an interruption wastes no more.
 MAX_AHEAD_MS = 60_000
+# Answers that may be due at once. Their server takes 20 Flushes a minute, and warns about more.
+FLUSHES_MAX = 256
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +156,11 @@ class _Connection:
             await self._refuse_text(text)
 
     async def _flush(self) -> None:
+        if sum(turn.flushed for turn in self._turns) >= FLUSHES_MAX:
+            # What it would have ended is kept, and spoken.
+            message = f"{FLUSHES_MAX} Flushes wait for their answers; this one was not taken, send it again later"
+            await self._send(messages.warning("TOO_MANY_FLUSHES", message))
+            return
         turn = self._turns[-1] if self._turns and not self._turns[-1].flushed else self._add_turn()
         turn.flushed = True
         if turn is not self._turns[0]:

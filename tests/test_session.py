@@ -13,6 +13,7 @@ from voiceagent import events
 from voiceagent.config import Limits
 from voiceagent.errors import ProtocolError, SynthesisError
 from voiceagent.text.chunks import Chunk
+from voiceagent.utterance import FLUSHES_MAX
 
 
 def test_an_utterance_from_start_to_done() -> None:
@@ -232,3 +233,26 @@ def test_characters_have_times_where_they_are_asked_for() -> None:
     assert words.words[0].char_starts_s == pytest.approx((0.0, 0.05, 0.1, 0.15))
     (plain,) = of(events.Words, Client().speak("Four."))
     assert plain.words[0].char_starts_s == ()
+
+
+def test_flushes_are_answered_one_by_one_and_too_many_are_refused() -> None:
+    client = Client()
+    client.hold = True
+    client.feed(events.Start("u"), events.Text("u", "One."), *[events.Flush("u")] * (FLUSHES_MAX + 300))
+    assert client.session.congested
+    errors = of(events.Error, client.take())
+    assert [(error.code, error.retryable) for error in errors] == [("no_capacity", True)] * 300
+    client.hold = False
+    assert len(of(events.Flushed, client.take())) == FLUSHES_MAX
+    client.feed(events.Flush("u"), events.End("u"))
+    taken = client.take()
+    assert len(of(events.Flushed, taken)) == 1
+    assert of(events.Done, taken)
+
+
+def test_flushes_of_silence_are_bounded_too() -> None:
+    client = Client()
+    client.feed(events.Start("u"), *[events.Flush("u")] * (FLUSHES_MAX + 300))
+    assert client.session.congested
+    taken = client.take()
+    assert (len(of(events.Flushed, taken)), len(of(events.Error, taken))) == (FLUSHES_MAX, 300)

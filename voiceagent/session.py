@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull, VoiceAgentError
+from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
 from voiceagent.policy import Setting
 from voiceagent.reading import Chunker
 from voiceagent.utterance import Utterance
@@ -201,16 +201,16 @@ class Session:
         if utterance.ended:
             self._object(command.id, f"has been ended: no {command.type} may follow")
             return
-        match command:
-            case events.Text(text=text):
-                try:
+        try:
+            match command:
+                case events.Text(text=text):
                     utterance.feed(text, now)
-                except TextBufferFull as error:
-                    self.refuse(command.id, error)
-            case events.Flush():
-                utterance.flush(now)
-            case events.End():
-                utterance.end(now)
+                case events.Flush():
+                    utterance.flush(now)
+                case events.End():
+                    utterance.end(now)
+        except NoCapacity as error:
+            self.refuse(command.id, error)
         self._hand_over(utterance)
 
     def _object(self, id_: str, what: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from voiceagent import events
 from voiceagent.config import Limits
-from voiceagent.errors import TextBufferFull
+from voiceagent.errors import NoCapacity, TextBufferFull
 from voiceagent.pacing import Pacer
 from voiceagent.reading import Chunker, Reader
 from voiceagent.word_times import heard_chars, with_characters
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Where this much audio is still to be heard, text may wait for the rest of its sentence.
 COMFORT_S = 1.0
 POLL_S = 0.05
+# Flushes whose answers may be due at once: a full text buffer has about as many words.
+FLUSHES_MAX = 4_096
 
 
 class Utterance:
@@ -50,6 +52,7 @@ class Utterance:
         self._first_text_at: float | None = None
         self._chunks_handed = 0
         self._chunks_done = 0
+        self._flushes_due = 0  # taken, and their answers not taken yet
         self._outbox: deque[events.Event] = deque()
         self._words: list[events.WordTime] = []
         self._samples_made = 0
@@ -83,7 +86,14 @@ class Utterance:
         self._reader.feed(text, now)
 
     def flush(self, now: float) -> None:
-        """Closes what waits and promises a `Flushed` when all of it has been spoken."""
+        """Closes what waits and promises a `Flushed` when all of it has been spoken.
+
+        Raises:
+            NoCapacity: too many promises have not been kept yet.
+        """
+        if self._flushes_due >= FLUSHES_MAX:
+            raise NoCapacity(f"{FLUSHES_MAX} flushes are not answered yet; this one was not taken")
+        self._flushes_due += 1
         self._reader.flush(now)
         self._answer_flushes()
 
@@ -196,6 +206,8 @@ class Utterance:
             self._pacer.sent(len(event.samples) / events.SAMPLE_RATE_HZ, now)
             if self._ttfa_ms is None and self._first_text_at is not None and len(event.samples):
                 self._ttfa_ms = round((now - self._first_text_at) * 1000)
+        elif isinstance(event, events.Flushed):
+            self._flushes_due -= 1
         elif isinstance(event, events.Done):
             return replace(event, ttfa_ms=self._ttfa_ms)
         return event

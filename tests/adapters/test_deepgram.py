@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from voiceagent.adapters.deepgram_messages import MALE
+from voiceagent.adapters.deepgram_socket import FLUSHES_MAX
 from voiceagent.config import Limits, ServeConfig
 from voiceagent.pcm import alaw_values, mulaw_values
 
@@ -300,6 +301,25 @@ async def test_too_much_text_is_a_warning_and_what_was_taken_is_spoken() -> None
             audio, _ = await client.hear("Flushed")
             assert len(audio) == 2 * 48_000
     assert "a" * 50 in "".join(engine.spoken)
+
+
+async def test_too_many_flushes_are_a_warning_and_what_they_would_have_ended_is_spoken() -> None:
+    engine = FakeEngine(threaded=True, word_s=0.02, latency_s=0.005)
+    with running(engine) as server:
+        async with client_of(server) as client:
+            await client.say("Words are many here. " * 100)
+            await client.send(*["Flush"] * FLUSHES_MAX)
+            await client.say("Kept.")
+            await client.send("Flush")
+            _, (warning,) = await client.hear("Warning")
+            assert warning["code"] == "TOO_MANY_FLUSHES"
+            for number in range(FLUSHES_MAX):
+                _, (*_, flushed) = await client.hear("Flushed")
+                assert flushed["sequence_id"] == number
+            await client.send("Flush")
+            audio, _ = await client.hear("Flushed")
+            assert len(audio) == 2 * 480
+    assert "Kept." in engine.spoken
 
 
 async def test_an_engine_that_fails_closes_with_1011() -> None:
