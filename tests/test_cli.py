@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
 import os
@@ -159,6 +160,7 @@ def test_what_say_cannot_do(engine: FakeEngine, tmp_path: Path) -> None:
     assert "cannot make the folder" in refused("say", "--from", tmp_path / "file", "--out", tmp_path / "file")
     assert "no folder" in refused("say", "Hello.", "-o", tmp_path / "absent" / "a.wav")
     assert "is a folder" in refused("say", "Hello.", "-o", tmp_path)
+    assert "File name too long" in refused("say", "Hello.", "-o", tmp_path / ("x" * 300))
     assert "voices here: heart, joe" in refused("say", "Hello.", "-o", wav, "--voice", "nobody")
     assert "speed" in refused("say", "Hello.", "-o", wav, "--speed", 9)
     assert "speed" in refused("say", "Hello.", "-o", wav, "--speed", "nan")
@@ -262,6 +264,34 @@ def test_doctor_names_what_is_missing_and_the_mend(tmp_path: Path) -> None:
 def test_bench_and_text_refuse_what_is_not_there(tmp_path: Path) -> None:
     assert "quality, latency, codec" in refused("bench", "beauty")
     assert "no such file" in refused("text", tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ("Dinner is ready.", "there is no such file"),
+        ("A long sentence. " * 30, "File name too long"),
+        ("x" * 300, "too long"),
+    ],
+)
+def test_a_text_in_place_of_its_file_is_told_where_texts_go(argument: str, reason: str) -> None:
+    told = refused("text", argument)
+    assert reason in told
+    assert "echo ... | voiceagent text -" in told
+
+
+def test_files_that_cannot_be_read_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (loop := tmp_path / "loop").symlink_to(loop)
+    assert f"cannot read {loop}: Too many levels" in refused("text", loop)
+    assert "not a regular file" in refused("text", os.devnull)
+    secret = tmp_path / "secret notes"
+    secret.write_text("Hello.", encoding="utf-8")
+
+    def refuse(*_: object, **__: object) -> None:  # root may read everything
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert refused("text", secret) == f"voiceagent: cannot read {secret}: Permission denied\n"
 
 
 def test_version() -> None:

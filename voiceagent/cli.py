@@ -191,7 +191,7 @@ def text_report(
 ) -> None:
     """Show how a text is cut, normalised and pronounced: one JSON object a chunk."""
     if source != "-":
-        check_readable(Path(source))
+        check_readable(Path(source), text_goes="echo ... | voiceagent text -")
     from voiceagent.policy import load_policy
     from voiceagent.text.lexicon import Lexicon
     from voiceagent.text.report import report

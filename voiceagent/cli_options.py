@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,16 +29,31 @@ notes = Console(stderr=True, highlight=False)
 """What is not the result: how far it is, what is worth knowing."""
 
 
-def check_readable(path: Path) -> None:
+def check_readable(path: Path, text_goes: str | None = None) -> None:
     """Finds out early what can be found out early.
+
+    Args:
+        text_goes: how to give a text itself, told to those who gave one instead of a file.
 
     Raises:
         InputError: there is no file to be read.
     """
-    if path.is_dir():
-        raise InputError(f"cannot read {path}: it is a folder")
-    if not path.is_file():
-        raise InputError(f"cannot read {path}: there is no such file")
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"cannot read {path}: it is a folder")
+        if not stat.S_ISREG(mode):
+            raise InputError(f"cannot read {path}: it is not a regular file")
+        path.open("rb").close()
+    except OSError as error:
+        reason = "there is no such file" if error.errno == errno.ENOENT else error.strerror
+        name = str(path)
+        if text_goes is None or not (
+            error.errno == errno.ENAMETOOLONG or (error.errno == errno.ENOENT and " " in name)
+        ):
+            raise InputError(f"cannot read {path}: {reason}") from error
+        shown = name if len(name) <= 60 else name[:57] + "..."
+        raise InputError(f"cannot read {shown!r}: {reason}; a text that is not in a FILE: {text_goes}") from error
 
 
 def speak_options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOptions:

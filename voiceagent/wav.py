@@ -64,9 +64,12 @@ def check_writable(path: Path) -> None:
     Raises:
         InputError: a file could not be written there.
     """
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    try:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: {path.parent} may not be written to")
