@@ -180,7 +180,7 @@ class _Connection:
             await self._send(messages.answer("Cleared", next(self._clears)))
 
     async def _refuse_text(self, text: str) -> None:
-        full = TextBufferFull(self._service.config.limits.max_text_buffer, len(text))
+        full = TextBufferFull.of(self._service.config.limits.max_text_buffer, len(text))
         await self._send(messages.warning(full.code.upper(), str(full)))
 
     def _add_turn(self) -> _Turn:

@@ -154,7 +154,7 @@ class Connection(ABC):
     async def _write_text(self, context: Context, text: str) -> None:
         context.touched_at = self._now
         if text and not await context.write(text, self._service.config.text_wait_s):
-            full = TextBufferFull(self._service.config.limits.max_text_buffer, len(text))
+            full = TextBufferFull.of(self._service.config.limits.max_text_buffer, len(text))
             told = messages.error_message(Refusal(full.code, str(full)), context.names)
             await self._websocket.send_text(told)
 

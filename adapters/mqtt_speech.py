@@ -107,7 +107,7 @@ class Speech:
                 raise ProtocolError(message, utterance=self.id)
         if isinstance(command, events.Text) and not self._live.has_room(command):
             self._found_no_room = self._found_no_room or piece.number is not None
-            raise TextBufferFull(self._service.config.limits.max_text_buffer, len(command.text))
+            raise TextBufferFull.of(self._service.config.limits.max_text_buffer, len(command.text))
         if piece.number is not None:
             self._pieces += 1
             self._found_no_room = False

@@ -20,6 +20,7 @@ PUBLIC = [
     "NoCapacity",
     "ProtocolError",
     "SynthesisError",
+    "TextBufferFull",
     "UnknownVoice",
     "VoiceAgent",
     "VoiceAgentError",

@@ -17,6 +17,7 @@ from voiceagent.errors import (
     NoCapacity,
     ProtocolError,
     SynthesisError,
+    TextBufferFull,
     UnknownVoice,
     VoiceAgentError,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "NoCapacity",
     "ProtocolError",
     "SynthesisError",
+    "TextBufferFull",
     "UnknownVoice",
     "VoiceAgent",
     "VoiceAgentError",

@@ -79,8 +79,10 @@ class TextBufferFull(NoCapacity):
 
     code = "text_buffer_full"
 
-    def __init__(self, limit: int, chars: int) -> None:
-        super().__init__(f"more than {limit} characters wait to be spoken; these {chars} were not taken")
+    @classmethod
+    def of(cls, limit: int, chars: int) -> TextBufferFull:
+        """The error for so many characters where `limit` may wait."""
+        return cls(f"more than {limit} characters wait to be spoken; these {chars} were not taken")
 
 
 class ConnectionFailed(VoiceAgentError):

@@ -78,9 +78,7 @@ def exception_of(event: events.Error, voice: str, voices: Iterable[str] = ()) ->
     """
     if event.code == UnknownVoice.code:
         return UnknownVoice(voice, voices)
-    for kind in (InputError, NoCapacity, SynthesisError):
+    for kind in (InputError, NoCapacity, SynthesisError, TextBufferFull):
         if event.code == kind.code:
             return kind(event.message)
-    if event.code == TextBufferFull.code:
-        return NoCapacity(event.message)
     return ProtocolError(event.message, utterance=event.id, code=event.code)

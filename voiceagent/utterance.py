@@ -78,7 +78,7 @@ class Utterance:
             TextBufferFull: there is no room for it.
         """
         if not self.has_room(len(text)):
-            raise TextBufferFull(self._limits.max_text_buffer, len(text))
+            raise TextBufferFull.of(self._limits.max_text_buffer, len(text))
         if not text:
             return
         if self._first_text_at is None:
