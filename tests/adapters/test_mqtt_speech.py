@@ -74,7 +74,8 @@ async def test_nothing_gets_into_a_whole_text(command: events.Text | events.Flus
 
 async def test_text_refused_for_want_of_room_is_taken_when_it_is_sent_again() -> None:
     async with speaking(LONG, end=False) as (speech, link):
-        refused = Piece(events.Text("u", "Later. " * 3_000), 0)  # more than may ever wait, however fast the rest is read
+        # More than may ever wait, however fast the rest is read.
+        refused = Piece(events.Text("u", "Later. " * 3_000), 0)
         for _ in range(2):
             with pytest.raises(TextBufferFull):
                 speech.obey(refused)
