@@ -27,8 +27,8 @@ from voiceagent.training import teachers
 from voiceagent.training.corpus import trim
 from voiceagent.training.evaluation import Judges, Report, evaluate, read_sentences
 from voiceagent.training.export import language_model_of, prefix_model_of
+from voiceagent.training.prefix import PrefixTraining
 
-PREFIX_LONGEST = 176  # tokens of a sentence in the training of the prefix layout
 Heard = TypeVar("Heard")
 
 
@@ -122,7 +122,7 @@ class Stand:
 
     def _fits(self, sentence: Sentence) -> bool:
         canvas, end = self.plan(sentence), encode(BOUNDARY)[0]
-        return canvas.tokens <= PREFIX_LONGEST and canvas.symbols.count(end) == 2
+        return canvas.tokens <= PrefixTraining().longest and canvas.symbols.count(end) == 2
 
     @torch.no_grad()
     def plan(self, sentence: Sentence | Spoken) -> Canvas:

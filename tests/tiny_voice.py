@@ -35,6 +35,16 @@ def tiny_prefix() -> PrefixLanguageModel:
     return PrefixLanguageModel(LanguageModelConfig(speech=SHAPE, text=SHAPE)).eval().requires_grad_(False)
 
 
+def attentive_prefix() -> PrefixLanguageModel:
+    """The same, always with the same weights, and so that what is attended to matters."""
+    torch.manual_seed(0)
+    made = tiny_prefix()
+    for name, weight in made.named_parameters():
+        if "o_proj" in name or "mix.down" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    return made
+
+
 def tiny_voices(seed: int = 0) -> Voices:
     """Both, as they are read from disk."""
     torch.manual_seed(seed)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_voice import SHAPE
+from tiny_voice import SHAPE, attentive_prefix
 from torch import Tensor
 
 from voiceagent.model.autoregressive import Sampling
 from voiceagent.model.decoding import DecodingOptions, SpeechState, decode_block
-from voiceagent.model.language_model import LanguageModelConfig
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.prefix import (
     PrefixLanguageModel,
@@ -27,12 +26,7 @@ PHONEMES, TOKENS, VOICE = 13, 21, 1
 
 @pytest.fixture
 def model() -> PrefixLanguageModel:
-    torch.manual_seed(0)
-    made = PrefixLanguageModel(LanguageModelConfig(speech=SHAPE)).eval().requires_grad_(False)
-    for name, weight in made.named_parameters():
-        if "o_proj" in name or "mix.down" in name:
-            torch.nn.init.normal_(weight, std=0.3)  # so that what is attended to matters
-    return made
+    return attentive_prefix()
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from tiny_voice import SHAPE
+from tiny_voice import attentive_prefix
 from torch import Tensor
 
 from voiceagent.model.decoding import DecodingOptions, decode_block
-from voiceagent.model.language_model import LanguageModelConfig
 from voiceagent.model.packed import PackedModel
 from voiceagent.model.prefix import SPEAK, PrefixLanguageModel, visible
 from voiceagent.model.prefix_stream import begin, listen, stretch_positions
@@ -27,12 +26,7 @@ BLOCK = 4
 
 @pytest.fixture
 def model() -> PrefixLanguageModel:
-    torch.manual_seed(0)
-    made = PrefixLanguageModel(LanguageModelConfig(speech=SHAPE)).eval().requires_grad_(False)
-    for name, weight in made.named_parameters():
-        if "o_proj" in name or "mix.down" in name:
-            torch.nn.init.normal_(weight, std=0.3)  # so that what is attended to matters
-    return made
+    return attentive_prefix()
 
 
 @pytest.fixture
