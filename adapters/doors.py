@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from voiceagent.config import ServeConfig
 from voiceagent.errors import ConfigError, InputError, first_of
-from voiceagent.service import Service
+from voiceagent.service.service import Service
+from voiceagent.settings.serve import ServeConfig
 
 Door: TypeAlias = Callable[[Service], Awaitable[None]]
 
@@ -53,7 +53,7 @@ def doors_of(settings: ServeConfig, say: Callable[[str], None]) -> list[Door]:
     doors: list[Door] = []
     if settings.wyoming.enabled:
         try:
-            from voiceagent.adapters import wyoming
+            from voiceagent.adapters.wyoming import server as wyoming
         except ImportError as error:
             raise ConfigError(f"Wyoming needs more: pip install 'voiceagent[wyoming]' ({error})") from error
         doors.append(
@@ -61,8 +61,8 @@ def doors_of(settings: ServeConfig, say: Callable[[str], None]) -> list[Door]:
         )
     if settings.mqtt.enabled:
         try:
-            from voiceagent.adapters import mqtt
-            from voiceagent.adapters.mqtt_link import check_credentials
+            from voiceagent.adapters.mqtt import connection as mqtt
+            from voiceagent.adapters.mqtt.link import check_credentials
         except ImportError as error:
             raise ConfigError(f"MQTT needs more: pip install 'voiceagent[mqtt]' ({error})") from error
         check_credentials(settings.mqtt)

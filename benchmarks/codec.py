@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from machine import CONSOLE, DATA, announce, finish, show
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.teachers import TEACHER_OF, TeacherVoice
+from judging.evaluation import Judges, Report, evaluate, read_sentences
 from rich.progress import track
-from teachers import TEACHER_OF, TeacherVoice
-
-from voiceagent.training.evaluation import Judges, Report, evaluate, read_sentences
 
 if TYPE_CHECKING:
-    from voiceagent.model.codec import Codec
+    from voiceagent.model.codec.codec import Codec
 
     Clip = tuple[str, str, np.ndarray[Any, np.dtype[np.float32]]]  # id, text, samples
 
@@ -113,8 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="folder of other voices")
     options = parser.parse_args(arguments)
 
-    from voiceagent.model.projection import fastest_dtype
-    from voiceagent.model.speaker import prepare_decoder
+    from voiceagent.engine.synthesizer import prepare_decoder
+    from voiceagent.model.decode.projection import fastest_dtype
     from voiceagent.model.weights import load
 
     machine = announce(f"codec, voice {options.voice}", CAVEATS)

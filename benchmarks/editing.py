@@ -19,20 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from listening import SAMPLE_RATE_HZ, Seams, draw, find_seams
-from machine import CONSOLE, DATA, announce, finish, show
+from instruments.listening import SAMPLE_RATE_HZ, Seams, draw, find_seams
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.teachers import TEACHER_OF, TeacherVoice
+from judging.evaluation import Judges, evaluate, read_sentences
+from judging.wer import normalize
 from rich.progress import track
-from teachers import TEACHER_OF, TeacherVoice
 
 from voiceagent import VoiceAgent
 from voiceagent.errors import InputError
-from voiceagent.events import WordTime
-from voiceagent.training.evaluation import Judges, evaluate, read_sentences
-from voiceagent.training.wer import normalize
+from voiceagent.protocol.events import WordTime
 
 if TYPE_CHECKING:
-    from voiceagent.editor import Editor
-    from voiceagent.model.editing import Edited
+    from voiceagent.editing.edit import Edited
+    from voiceagent.editing.editor import Editor
 
     Samples = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -167,7 +167,7 @@ def run_kind(editor: Editor, kind: str, tasks: Sequence[Task], spoken: Mapping[s
 
 def likeness(outcome: Outcome, spoken: Mapping[str, Samples]) -> dict[str, float | None]:
     """How much the speaker of the edited recording, of its new stretches, and of the old ones there is that of the recording."""
-    from voiceagent.training.judges import speaker_similarity
+    from judging.judges import speaker_similarity
 
     alike: dict[str, list[float]] = {"speaker_whole": [], "speaker_new_speech": [], "speaker_same_place_before": []}
     with contextlib.suppress(RuntimeError):  # without Resemblyzer there are no such figures
@@ -237,7 +237,7 @@ def speak(source: str, voice: str, weights: Path | None, texts: Sequence[str]) -
 
 def read(folder: Path, sentences: Sequence[tuple[str, str]]) -> dict[str, Samples]:
     """Recordings `id.wav` by text."""
-    from voiceagent.editor import read_recording
+    from voiceagent.editing.editor import read_recording
 
     return {text: read_recording(folder / f"{key}.wav").samples for key, text in sentences}
 
@@ -262,7 +262,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Table for people, last line JSON."""
     options = parse(arguments)
-    from voiceagent.editor import Editor
+    from voiceagent.editing.editor import Editor
 
     source = str(options.wavs or options.source)
     machine = announce(f"editing, voice {options.voice}, recordings: {source}", CAVEATS)

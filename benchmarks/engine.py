@@ -19,24 +19,24 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from floors import QWEN2_05B, Machine, Model, measure
-from launches import count_operations, count_tick
-from machine import CONSOLE, DATA, announce, finish, show
-from one_by_one import ParentDecoder
-from parent import ONE_BY_ONE, beside, show_parent
+from instruments.floors import QWEN2_05B, Machine, Model, measure
+from instruments.launches import count_operations, count_tick
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.one_by_one import ParentDecoder
+from instruments.parent import ONE_BY_ONE, beside, show_parent
+from instruments.ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chunks_of, endless_chunks
+from judging.evaluation import read_sentences
 from rich.progress import track
-from ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chunks_of, endless_chunks
 
-from voiceagent.model import decoding
-from voiceagent.model.block_decoder import PackedDecoder, decoder_for
-from voiceagent.model.decoding import DecodingOptions
-from voiceagent.model.device_decoding import DeviceDecoder
-from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.packed import PackedModel
-from voiceagent.model.speaker import BLOCK, Speaker
+from voiceagent.engine.synthesizer import BLOCK, Speaker
+from voiceagent.model.cuda.decoder import DeviceDecoder
+from voiceagent.model.decode import reference as decoding
+from voiceagent.model.decode.interface import PackedDecoder, decoder_for
+from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.weights import load
-from voiceagent.text.phonemizer import MisakiPhonemizer
-from voiceagent.training.evaluation import read_sentences
+from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
 BENCH_SEED = 7
 WAIT_TICKS = 16  # until all streams are within a block

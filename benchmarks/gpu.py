@@ -14,16 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from floors import QWEN2_05B, Machine, Model
-from launches import count_operations, count_tick
-from machine import announce, finish, show
+from instruments.floors import QWEN2_05B, Machine, Model
+from instruments.launches import count_operations, count_tick
+from instruments.machine import announce, finish, show
 
-from voiceagent.model import decoding
-from voiceagent.model.codec import TOKEN_RATE_HZ
-from voiceagent.model.decoding import DecodingOptions
-from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.packed import PackedModel
-from voiceagent.model.transformer import TransformerConfig
+from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.decode import reference as decoding
+from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.lm.transformer import TransformerConfig
 
 BLOCK, FIRST_BLOCK, STEPS = 16, 8, 8
 STREAMS = (1, 8, 64, 250, 1000)

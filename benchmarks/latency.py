@@ -19,15 +19,15 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from listening import SAMPLE_RATE_HZ, Arrival, first_sound_at
-from machine import CONSOLE, DATA, announce, finish, show
-from pretend_llm import TOKENS_PER_S, speak_slowly
+from instruments.listening import SAMPLE_RATE_HZ, Arrival, first_sound_at
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.pretend_llm import TOKENS_PER_S, speak_slowly
+from instruments.serving import Connection, Server
+from judging.evaluation import read_sentences
 from rich.progress import track
-from serving import Connection, Server
 
 from voiceagent import VoiceAgent
 from voiceagent.agent import AgentSession, speak
-from voiceagent.training.evaluation import read_sentences
 
 WARM_UP = "This sentence is spoken before the clock starts, so that nothing is measured cold."
 IMPORTS = 5

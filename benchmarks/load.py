@@ -20,18 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calling import Call, Caller, open_loop, poisson, streams, summary
-from listening import SAMPLE_RATE_HZ, Arrival
-from machine import CONSOLE, DATA, announce, finish, show
-from one_by_one import SERVE, save_voices
-from pretend_llm import TOKENS_PER_S
-from serving import Server
-from teachers import TeacherVoice
+from instruments.calling import Call, Caller, open_loop, poisson, streams, summary
+from instruments.listening import SAMPLE_RATE_HZ, Arrival
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.one_by_one import SERVE, save_voices
+from instruments.pretend_llm import TOKENS_PER_S
+from instruments.serving import Server
+from instruments.teachers import TeacherVoice
+from judging import evaluation
+from judging.evaluation import read_sentences
+from judging.wer import corpus_rate, count_errors, standard_error
 from underruns import turns
-
-from voiceagent.training import evaluation
-from voiceagent.training.evaluation import read_sentences
-from voiceagent.training.wer import corpus_rate, count_errors, standard_error
 
 WARM_UP = "This sentence is spoken before the clock starts, so that nothing is measured cold."
 CAVEATS = (

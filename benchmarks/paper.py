@@ -13,18 +13,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import paper_alignment
-import paper_commitment
-import paper_conversion
-import paper_decoding
-import paper_dependence
-import paper_lengths
-import paper_page
-import paper_streaming
-from machine import CONSOLE, announce, finish
-from paper_results import Table, load, save
-from paper_stand import NotTrained, Stand
-from teachers import TEACHER_OF
+from instruments.machine import CONSOLE, announce, finish
+from instruments.teachers import TEACHER_OF
+from reproduction import alignment as paper_alignment
+from reproduction import commitment as paper_commitment
+from reproduction import conversion as paper_conversion
+from reproduction import decoding as paper_decoding
+from reproduction import dependence as paper_dependence
+from reproduction import lengths as paper_lengths
+from reproduction import page as paper_page
+from reproduction import streaming as paper_streaming
+from reproduction.results import Table, load, save
+from reproduction.stand import NotTrained, Stand
 
 CAVEATS = (
     "the number of tokens is predicted before they are, by the shipped voices, for all that is compared",

@@ -18,21 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 from engine import resident_bytes, speak_out
-from machine import CONSOLE, DATA, announce, finish, show
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.runtimes import Int8, OneShape, Runtime, compiled, onnx_runtime
+from instruments.ticking import SpeakingRig, chunks_of
+from judging.evaluation import read_sentences
 from rich.progress import track
-from runtimes import Int8, OneShape, Runtime, compiled, onnx_runtime
-from ticking import SpeakingRig, chunks_of
 from torch import Tensor, nn
 
-from voiceagent.model import projection
-from voiceagent.model.block_decoder import PackedDecoder
-from voiceagent.model.language_model import SpeechLanguageModel
-from voiceagent.model.packed import PackedModel, Row
-from voiceagent.model.speaker import Manner, Said, Speaker, SpeakerState
-from voiceagent.model.transformer import KeysValues
+from voiceagent.engine.synthesizer import Manner, Said, Speaker, SpeakerState
+from voiceagent.model.decode import projection
+from voiceagent.model.decode.interface import PackedDecoder
+from voiceagent.model.decode.packed import PackedModel, Row
+from voiceagent.model.lm.language_model import SpeechLanguageModel
+from voiceagent.model.lm.transformer import KeysValues
 from voiceagent.model.weights import Voices, load
-from voiceagent.text.phonemizer import MisakiPhonemizer
-from voiceagent.training.evaluation import read_sentences
+from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
 SLOTS = 16
 REPEATS = 10  # calls of a turn

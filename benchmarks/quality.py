@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from listening import Seams, draw, find_seams
-from machine import CONSOLE, DATA, announce, finish, show
-from observing import ObservedEngine
-from pretend_llm import TOKENS_PER_S, speak_slowly
+from instruments.listening import Seams, draw, find_seams
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.observing import ObservedEngine
+from instruments.pretend_llm import TOKENS_PER_S, speak_slowly
+from instruments.teachers import TEACHER_OF, TeacherVoice
+from judging.evaluation import Judges, Report, evaluate, read_sentences
 from rich.progress import track
-from teachers import TEACHER_OF, TeacherVoice
 
 from voiceagent import VoiceAgent
 from voiceagent.agent import Clip, load_engine
-from voiceagent.training.evaluation import Judges, Report, evaluate, read_sentences
 
 SETS = ("librispeech_like", "conversation")
 PICTURED = "talk-002"

@@ -20,14 +20,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from machine import DATA, announce, finish, show
-from ticking import SpeakingRig, SpokenStream, endless_chunks
+from instruments.machine import DATA, announce, finish, show
+from instruments.ticking import SpeakingRig, SpokenStream, endless_chunks
+from judging.evaluation import read_sentences
 
-from voiceagent.model.codec import TOKEN_RATE_HZ, DecoderState
-from voiceagent.model.speaker import Said, Samples, Speaker, SpeakerState
+from voiceagent.engine.synthesizer import Said, Samples, Speaker, SpeakerState
+from voiceagent.model.codec.codec import TOKEN_RATE_HZ, DecoderState
 from voiceagent.model.weights import load
-from voiceagent.text.phonemizer import MisakiPhonemizer
-from voiceagent.training.evaluation import read_sentences
+from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
 ONE, APART, TWO = "one thread", "codec on a thread of its own", "two threads in each product"
 WAITING = 4  # ticks whose tokens may wait for the codec's thread, then the other one waits

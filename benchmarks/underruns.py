@@ -17,14 +17,14 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from listening import SAMPLE_RATE_HZ
-from machine import CONSOLE, DATA, announce, finish, show
-from pretend_llm import TOKENS_PER_S
+from instruments.listening import SAMPLE_RATE_HZ
+from instruments.machine import CONSOLE, DATA, announce, finish, show
+from instruments.pretend_llm import TOKENS_PER_S
+from instruments.serving import Connection, Server
+from judging.evaluation import read_sentences
 from rich.progress import Progress, TaskID
-from serving import Connection, Server
 
-from voiceagent.pacing import Playhead
-from voiceagent.training.evaluation import read_sentences
+from voiceagent.session.pacing import Playhead
 
 TURN_CHARS = 600
 CAVEATS = ("clients and server share the machine; every player starts at its first frame, without a buffer",)

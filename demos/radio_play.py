@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydub import AudioSegment
 
 from voiceagent import VoiceAgent
-from voiceagent.pcm import to_s16le
+from voiceagent.audio.pcm import to_s16le
 
 RATE_HZ = 24_000
 PLAY = (  # voice, line, pause after it in ms

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from voiceagent import AudioDeviceError, Clip, VoiceAgent
-from voiceagent.adapters.local_audio import Loudspeaker
+from voiceagent.adapters.sound.local_audio import Loudspeaker
 
 TEXT = (
     "Good morning! It's 7:30, and I have three things for you. Your train to Bristol leaves at 9:12 from platform 4. "

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mosquitto import Broker
+from support.mosquitto import Broker
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import FakeChunker, FakeEngine
+from support.fakes import FakeChunker, FakeEngine
 
 from voiceagent import InputError, NoCapacity, SynthesisError, UnknownVoice, VoiceAgent
 from voiceagent.agent import speak
-from voiceagent.config import Limits
+from voiceagent.settings.serve import Limits
 
 
 def agent_of(engine: FakeEngine, limits: Limits | None = None) -> VoiceAgent:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judging.judges import Transcriber
+from judging.wer import word_error_rate
 
 from voiceagent import VoiceAgent
 from voiceagent.agent import Clip
 from voiceagent.model.weights import SHIPPED
-from voiceagent.training.judges import Transcriber
-from voiceagent.training.wer import word_error_rate
 
 pytestmark = [pytest.mark.weights, pytest.mark.skipif(not (SHIPPED / "voice.toml").exists(), reason="no weights here")]
 

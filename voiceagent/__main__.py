@@ -1,6 +1,6 @@
 """`python -m voiceagent`."""
 
-from voiceagent.cli import main
+from voiceagent.cli.commands import main
 
 if __name__ == "__main__":
     main()

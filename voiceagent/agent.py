@@ -21,18 +21,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from voiceagent import events
 from voiceagent.agent_session import AgentSession, Frame, speak
-from voiceagent.config import Limits
 from voiceagent.errors import InputError, UnknownVoice
-from voiceagent.events import DEFAULT_VOICE
-from voiceagent.live import LiveSession, chunker_with, warm_up
-from voiceagent.policy import Setting, SpeechPolicy
-from voiceagent.session import MakeChunker, SpeechEngine
+from voiceagent.protocol import events
+from voiceagent.protocol.events import DEFAULT_VOICE
+from voiceagent.session.async_session import LiveSession, chunker_with, warm_up
+from voiceagent.session.session import MakeChunker, SpeechEngine
+from voiceagent.settings.policy import Setting, SpeechPolicy
+from voiceagent.settings.serve import Limits
 
 if TYPE_CHECKING:
-    from voiceagent.editor import Editor
-    from voiceagent.events import Samples
+    from voiceagent.editing.editor import Editor
+    from voiceagent.protocol.events import Samples
 
 __all__ = ["AgentSession", "Clip", "Engine", "Frame", "VoiceAgent", "load_engine", "speak"]
 
@@ -69,8 +69,8 @@ class Clip:
         Raises:
             InputError: the file cannot be written.
         """
-        from voiceagent.pcm import to_s16le
-        from voiceagent.wav import WavFile
+        from voiceagent.audio.pcm import to_s16le
+        from voiceagent.audio.wav import WavFile
 
         with WavFile(Path(path), self.sample_rate) as file:
             file.write(to_s16le(self.samples))
@@ -202,7 +202,7 @@ class VoiceAgent:
 
 
 def _load_editor(weights: Path | None) -> Editor:
-    from voiceagent.editor import Editor
+    from voiceagent.editing.editor import Editor
 
     return Editor(weights=weights)
 
@@ -213,7 +213,7 @@ def load_engine(weights: Path | None = None, max_streams: int = 16) -> Engine:
     Raises:
         ModelError: the weights are missing, cut short or not ours.
     """
-    from voiceagent.engine import Engine as TorchEngine
+    from voiceagent.engine.engine import Engine as TorchEngine
 
     return TorchEngine(weights=weights, max_streams=max_streams)
 

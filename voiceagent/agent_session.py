@@ -10,14 +10,14 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from voiceagent import events
 from voiceagent.errors import InputError, NoCapacity
-from voiceagent.live import LiveSession
-from voiceagent.policy import Setting
-from voiceagent.speaking import exception_of, writing
+from voiceagent.protocol import events
+from voiceagent.protocol.writing import exception_of, writing
+from voiceagent.session.async_session import LiveSession
+from voiceagent.settings.policy import Setting
 
 if TYPE_CHECKING:
-    from voiceagent.events import Samples
+    from voiceagent.protocol.events import Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class Frame:
     @property
     def pcm(self) -> bytes:
         """The samples as 16-bit little-endian integers."""
-        from voiceagent.pcm import to_s16le
+        from voiceagent.audio.pcm import to_s16le
 
         return to_s16le(self.samples)
 

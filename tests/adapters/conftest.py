@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fakes import FakeEngine
-from loopback import Server, running
+from support.fakes import FakeEngine
+from support.loopback import Server, running
 
 
 @pytest.fixture

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeChunker, FakeEngine
-from mosquitto import Broker
-from mqtt_ears import listening
-from waiting import eventually
+from support.fakes import FakeChunker, FakeEngine
+from support.mosquitto import Broker
+from support.mqtt_ears import listening
+from support.waiting import eventually
 from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
 
 from voiceagent.adapters import doors
-from voiceagent.adapters.server import bind, build_app, build_server
-from voiceagent.config import MqttConfig, ServeConfig, WyomingConfig
+from voiceagent.adapters.app import bind, build_app, build_server
 from voiceagent.errors import ConfigError, InputError
-from voiceagent.service import Service
+from voiceagent.service.service import Service
+from voiceagent.settings.serve import MqttConfig, ServeConfig, WyomingConfig
 
 TESTS = Path(__file__).resolve().parent.parent
 PROGRAM = textwrap.dedent("""
@@ -35,7 +35,7 @@ PROGRAM = textwrap.dedent("""
     import voiceagent.agent
     from fakes import FakeEngine
     voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
-    from voiceagent.cli import main
+    from voiceagent.cli.commands import main
     main()
 """)
 

@@ -6,15 +6,15 @@ import asyncio
 import json
 
 import pytest
-from fakes import FakeChunker, FakeEngine
-from native import Client, client_of, server_of, serving
-from waiting import eventually
+from support.fakes import FakeChunker, FakeEngine
+from support.native import Client, client_of, server_of, serving
+from support.waiting import eventually
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from voiceagent import events
-from voiceagent.config import ServeConfig
-from voiceagent.service import Service
+from voiceagent.protocol import events
+from voiceagent.service.service import Service
+from voiceagent.settings.serve import ServeConfig
 
 LONG = "One two three four five six seven eight nine ten. " * 10
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import FakeEngine
-from loopback import Server, running
+from support.fakes import FakeEngine
+from support.loopback import Server, running
 
-from voiceagent.config import ServeConfig
-from voiceagent.live import default_chunker
+from voiceagent.session.async_session import default_chunker
+from voiceagent.settings.serve import ServeConfig
 
 
 @pytest.fixture

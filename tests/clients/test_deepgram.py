@@ -7,10 +7,10 @@ from typing import Any
 
 import av
 import pytest
-from client_programs import run_client
-from fakes import FakeEngine
-from loopback import Server
-from waiting import eventually
+from support.client_programs import run_client
+from support.fakes import FakeEngine
+from support.loopback import Server
+from support.waiting import eventually
 
 SAMPLES = 14_400  # "Hello there. Fine.": three words of 0.2 s
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from client_programs import ROOT, run_program
-from loopback import Server
+from support.client_programs import ROOT, run_program
+from support.loopback import Server
 
 PAGES = ("openai.md", "deepgram.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

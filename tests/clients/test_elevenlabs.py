@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_programs import PROGRAMS, run_client, run_program
-from elevenlabs_client import stream_input
-from fakes import FakeEngine
-from loopback import Server, running
+from support.client_programs import PROGRAMS, run_client, run_program
+from support.elevenlabs_client import stream_input
+from support.fakes import FakeEngine
+from support.loopback import Server, running
 
-from voiceagent import tls
-from voiceagent.adapters.elevenlabs_messages import KNOWN_VOICES
-from voiceagent.config import ServeConfig
+from voiceagent.adapters.elevenlabs.messages import KNOWN_VOICES
+from voiceagent.cli import tls
+from voiceagent.settings.serve import ServeConfig
 
 KEY = ServeConfig(auth_tokens=("secret",))
 

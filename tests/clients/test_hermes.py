@@ -6,14 +6,14 @@ import json
 import subprocess
 from pathlib import Path
 
-from client_programs import client_environment, client_python
-from doors import running_door
-from fakes import FakeChunker, FakeEngine
-from mosquitto import Broker
+from support.client_programs import client_environment, client_python
+from support.doors import running_door
+from support.fakes import FakeChunker, FakeEngine
+from support.mosquitto import Broker
 
-from voiceagent.adapters import mqtt
-from voiceagent.config import MqttConfig, ServeConfig
-from voiceagent.service import Service
+from voiceagent.adapters.mqtt import connection as mqtt
+from voiceagent.service.service import Service
+from voiceagent.settings.serve import MqttConfig, ServeConfig
 
 
 def test_rhasspy_has_a_sentence_spoken(broker: Broker) -> None:

@@ -10,9 +10,9 @@ import av
 import httpx
 import numpy as np
 import pytest
-from client_programs import run_client
-from fakes import FakeEngine
-from loopback import Server
+from support.client_programs import run_client
+from support.fakes import FakeEngine
+from support.loopback import Server
 
 SAMPLES = 14_400  # "Hello there. Fine.": three words of 0.2 s
 BYTES = 2 * SAMPLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from client_programs import client_environment, client_python, run_program
+from support.client_programs import client_environment, client_python, run_program
 
 
 def test_without_an_environment_a_test_is_skipped_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

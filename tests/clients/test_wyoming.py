@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from client_programs import client_environment, client_python, run_client
-from doors import running_door
-from fakes import FakeChunker, FakeEngine
+from support.client_programs import client_environment, client_python, run_client
+from support.doors import running_door
+from support.fakes import FakeChunker, FakeEngine
 
-from voiceagent.adapters import wyoming
-from voiceagent.config import ServeConfig, WyomingConfig
-from voiceagent.service import Service
+from voiceagent.adapters.wyoming import server as wyoming
+from voiceagent.service.service import Service
+from voiceagent.settings.serve import ServeConfig, WyomingConfig
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from voiceagent.kernels.attention import attend, attend_reference
 from voiceagent.kernels.packing import PackedRows, RingPool, RowPlace
-from voiceagent.model.packed import PackedModel, Row
-from voiceagent.model.transformer import KeysValues
+from voiceagent.model.decode.packed import PackedModel, Row
+from voiceagent.model.lm.transformer import KeysValues
 
 CPU = torch.device("cpu")
 

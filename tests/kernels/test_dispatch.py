@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_voice import tiny_model
+from support.tiny_voice import tiny_model
 
 from voiceagent.kernels import compiler
 from voiceagent.kernels.dispatch import TORCH, TRITON, Kernels, choose
 from voiceagent.kernels.packing import PackedRows, RingPool, RowPlace
-from voiceagent.model.kernel_model import KernelModel
-from voiceagent.model.packed import PackedModel, Row
+from voiceagent.model.cuda.kernel_model import KernelModel
+from voiceagent.model.decode.packed import PackedModel, Row
 
 CPU = torch.device("cpu")
 

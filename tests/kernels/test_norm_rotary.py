@@ -9,7 +9,7 @@ from torch import Tensor
 from voiceagent.kernels.norm_rotary import norm_rotary, norm_rotary_reference
 from voiceagent.kernels.packing import PackedRows, RingPool, RowPlace
 from voiceagent.kernels.swiglu import swiglu, swiglu_reference
-from voiceagent.model.transformer import rotary
+from voiceagent.model.lm.transformer import rotary
 
 PLACES = [RowPlace(3, 0, 5, 1), RowPlace(95, 5, 4, 0), RowPlace(0, 0, 3, 2)]
 SLOTS, REAL = 20, 17

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_voice import tiny_voices
+from support.tiny_voice import tiny_voices
 
 from voiceagent.errors import ModelError, UnknownVoice
 from voiceagent.model.weights import load, save, voice_index

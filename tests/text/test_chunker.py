@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceagent.text import Chunk, Chunker, ChunkLimits, Lexicon, Span, SpeechPolicy, spans_of
-from voiceagent.text.items import Piece
-from voiceagent.text.normalize import normalize
+from voiceagent.text.markup.items import Piece
+from voiceagent.text.normalize.normalizer import normalize
 
 CORPUS = [
     "Hello there. How are you doing today? I think that Dr. Smith is in the house at 5 p.m. Then we go.",
@@ -242,7 +242,7 @@ def test_normalising_waits_until_a_chunk_is_spoken(monkeypatch: pytest.MonkeyPat
         calls.append("".join(piece.text for piece in pieces))
         return normalize(pieces, lexicon)
 
-    monkeypatch.setattr("voiceagent.text.saying.normalize", counted)
+    monkeypatch.setattr("voiceagent.text.spoken.normalize", counted)
     text = "We paid $5 today and $6 soon and then $7 there and $8 here and also $9 there for the lot of them"
     chunks = speak([text])
     assert calls == []

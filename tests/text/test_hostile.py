@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import pytest
 
-from voiceagent.pieces import PIECE_CHARS
+from voiceagent.protocol.text_pieces import PIECE_CHARS
 from voiceagent.text import Chunker, MisakiPhonemizer
 
 NAMED = ["ab. ", "1.1.", "((((", "e\u0301\u0302\u0303", "\u202e\u200f"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_voice import SHAPE, tiny_voices
+from support.tiny_voice import SHAPE, tiny_voices
 
-from voiceagent.model.codec import CodecConfig
-from voiceagent.model.language_model import LanguageModelConfig
+from voiceagent.model.codec.codec import CodecConfig
+from voiceagent.model.lm.language_model import LanguageModelConfig
 from voiceagent.model.weights import load, load_aligner, save
 from voiceagent.training import corpus
 from voiceagent.training.adversarial import AdversarialTraining, train_adversarially

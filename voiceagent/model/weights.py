@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from voiceagent.errors import InputError, ModelError, UnknownVoice
-from voiceagent.model.aligner import Aligner, AlignerConfig
-from voiceagent.model.codec import Codec, CodecConfig
-from voiceagent.model.decoding import DecodingOptions
-from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.transformer import TransformerConfig
+from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.lm.aligner import Aligner, AlignerConfig
+from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.lm.transformer import TransformerConfig
 
 SHIPPED = Path(__file__).resolve().parent.parent / "voices"
 

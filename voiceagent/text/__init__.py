@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from voiceagent.text.chunk import Chunk, Span, Word, spans_of
 from voiceagent.text.chunker import Chunker
-from voiceagent.text.chunks import Chunk, Span, Word, spans_of
-from voiceagent.text.lexicon import Lexicon, LexiconError
-from voiceagent.text.phonemizer import MisakiPhonemizer, PhonemeText, Phonemizer
-from voiceagent.text.policy import ChunkLimits, SpeechPolicy
+from voiceagent.text.limits import ChunkLimits, SpeechPolicy
+from voiceagent.text.phonemes.lexicon import Lexicon, LexiconError
+from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer, PhonemeText, Phonemizer
 
 __all__ = [
     "Chunk", "ChunkLimits", "Chunker", "Lexicon", "LexiconError", "MisakiPhonemizer", "PhonemeText", "Phonemizer", "Span",

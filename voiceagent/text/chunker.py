@@ -7,12 +7,12 @@ punctuation comes. Where chunks close depends on the text alone, never on how it
 from __future__ import annotations
 
 from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
-from voiceagent.text.chunks import Chunk
-from voiceagent.text.items import BLOCK, LINE, Item
-from voiceagent.text.lexicon import Lexicon
-from voiceagent.text.policy import ChunkLimits, SpeechPolicy
-from voiceagent.text.saying import Saying, says_something
-from voiceagent.text.scanner import Scanner
+from voiceagent.text.chunk import Chunk
+from voiceagent.text.limits import ChunkLimits, SpeechPolicy
+from voiceagent.text.markup.items import BLOCK, LINE, Item
+from voiceagent.text.markup.scanner import Scanner
+from voiceagent.text.phonemes.lexicon import Lexicon
+from voiceagent.text.spoken import Saying, says_something
 
 __all__ = ["Chunker"]
 

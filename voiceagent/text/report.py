@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from voiceagent.text.chunk import Chunk, spans_of
 from voiceagent.text.chunker import Chunker
-from voiceagent.text.chunks import Chunk, spans_of
-from voiceagent.text.lexicon import Lexicon
-from voiceagent.text.phonemizer import MisakiPhonemizer, Phonemizer
-from voiceagent.text.policy import ChunkLimits, SpeechPolicy
+from voiceagent.text.limits import ChunkLimits, SpeechPolicy
+from voiceagent.text.phonemes.lexicon import Lexicon
+from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer, Phonemizer
 
 __all__ = ["report"]
 

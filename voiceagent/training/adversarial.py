@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voiceagent.model import source
-from voiceagent.model.codec import Codec, CodecConfig
+from voiceagent.model.codec import vocoder as source
+from voiceagent.model.codec.codec import Codec, CodecConfig
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.device import autocast, use_device

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from voiceagent.model.aligner import LABEL_S, Aligner, AlignerConfig
-from voiceagent.model.quantizer import FiniteScalarQuantizer
+from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
+from voiceagent.model.lm.aligner import LABEL_S, Aligner, AlignerConfig
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.optim import optimizers

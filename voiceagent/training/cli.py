@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from voiceagent.training.language_model import LanguageModelTraining
-    from voiceagent.training.prefix import PrefixTraining
+    from voiceagent.training.prefix.train import PrefixTraining
 
 app = typer.Typer(help="Make voices: corpus, codec, tokens, lm, export.", no_args_is_help=True)
 
@@ -74,7 +74,7 @@ def corpus(
 @app.command()
 def codec(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 42.0, threads: Threads = 1) -> None:
     """Train encoder and decoder of the speech codec together."""
-    from voiceagent.model.codec import CodecConfig
+    from voiceagent.model.codec.codec import CodecConfig
     from voiceagent.training.codec import CodecTraining, train_codec
     from voiceagent.training.plots import draw_curves
 
@@ -94,7 +94,7 @@ def decoder(
     ] = False,
 ) -> None:
     """Train the decoder further; the tokens do not change, so the language model can be trained meanwhile."""
-    from voiceagent.model.codec import CodecConfig
+    from voiceagent.model.codec.codec import CodecConfig
     from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
     from voiceagent.training.codec import CodecTraining, train_codec
     from voiceagent.training.plots import draw_curves
@@ -206,7 +206,7 @@ def _options(
     layout: Layout, minutes: float, threads: int, rate: float, *, shift: bool = True
 ) -> LanguageModelTraining | PrefixTraining:
     from voiceagent.training.language_model import LanguageModelTraining
-    from voiceagent.training.prefix import PrefixTraining
+    from voiceagent.training.prefix.train import PrefixTraining
 
     shape = LanguageModelTraining() if layout is Layout.ALIGNED else PrefixTraining()
     shape = replace(shape, minutes=minutes, threads=threads, shift=shift)
@@ -216,11 +216,11 @@ def _options(
 def _train_lm(
     data: Path, run: Path, options: LanguageModelTraining | PrefixTraining, start: Path | None = None
 ) -> None:
-    from voiceagent.model.language_model import LanguageModelConfig
-    from voiceagent.model.prefix import CONFIG
+    from voiceagent.model.lm.language_model import LanguageModelConfig
     from voiceagent.training.language_model import train_language_model
     from voiceagent.training.plots import draw_curves
-    from voiceagent.training.prefix import PrefixTraining, train_prefix
+    from voiceagent.training.prefix.layout import CONFIG
+    from voiceagent.training.prefix.train import PrefixTraining, train_prefix
 
     _need(data / "tokens" / VOICES[0], "tokens")
     if isinstance(options, PrefixTraining):
@@ -233,7 +233,7 @@ def _train_lm(
 @app.command()
 def aligner(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 4.0, threads: Threads = 1) -> None:
     """Train what finds the times of words in recordings, for editing."""
-    from voiceagent.model.codec import CodecConfig
+    from voiceagent.model.codec.codec import CodecConfig
     from voiceagent.training.aligner import AlignerTraining, train_aligner
     from voiceagent.training.plots import draw_curves
 
@@ -249,7 +249,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("voiceagent/voices"),
 ) -> None:
     """Write the averaged weights as a folder of voices."""
-    from voiceagent.model.decoding import DecodingOptions
+    from voiceagent.model.decode.reference import DecodingOptions
     from voiceagent.training import export as exporting
 
     _need(runs / "lm" / "last.pt", "lm")

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voiceagent.model import source
-from voiceagent.model.codec import Codec, CodecConfig
-from voiceagent.model.language_model import LABELS_PER_TOKEN
-from voiceagent.model.layers import ContextBlock
+from voiceagent.model.codec import vocoder as source
+from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.codec.layers import ContextBlock
+from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
 from voiceagent.model.symbols import INDEX, SYMBOLS
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.device import autocast, use_device

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from voiceagent.model.language_model import LABELS_PER_TOKEN
-from voiceagent.model.source import HOP
+from voiceagent.model.codec.vocoder import HOP
+from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 
-from voiceagent.model.aligner import Aligner, AlignerConfig
-from voiceagent.model.codec import Codec, CodecConfig
-from voiceagent.model.decoding import DecodingOptions
-from voiceagent.model.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.prefix import PrefixLanguageModel
+from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.lm.aligner import Aligner, AlignerConfig
+from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.lm.transformer import TransformerConfig
 from voiceagent.model.symbols import SYMBOLS
-from voiceagent.model.transformer import TransformerConfig
 from voiceagent.model.weights import Voices, load, save, save_aligner
 from voiceagent.training.codec import PhonemeProbe
 from voiceagent.training.optim import save as save_checkpoint
+from voiceagent.training.prefix.layout import PrefixLanguageModel
 
 
 def codec_of(checkpoint: Path) -> Codec:

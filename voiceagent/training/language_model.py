@@ -17,8 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from voiceagent.model import transformer
-from voiceagent.model.language_model import Alignment, LanguageModelConfig, SpeechLanguageModel, TokenModel, align
+from voiceagent.model.lm import transformer
+from voiceagent.model.lm.language_model import (
+    Alignment,
+    LanguageModelConfig,
+    SpeechLanguageModel,
+    TokenModel,
+    align,
+)
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import Trainer, spend

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voiceagent.model.codec import mel_filters
+from voiceagent.model.codec.codec import mel_filters
 
 
 class SpectralLoss(nn.Module):

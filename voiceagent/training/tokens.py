@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from voiceagent.model.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
+from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.symbols import INDEX
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 from voiceagent.training.device import autocast
-from voiceagent.training.stretches import Chunking, Streamed, streamed
+from voiceagent.training.prefix.stretches import Chunking, Streamed, streamed
 
 TOKEN_S = 1 / TOKEN_RATE_HZ
 POOL = 256  # rows that are sorted by length at a time

@@ -1,0 +1,162 @@
+"""One ASGI application for everything that speaks HTTP, and the server that runs it.
+
+GET /             a page to try it
+GET /healthz      alive, and which voices are here
+GET /v1/voices    the voices
+GET /metrics      counters for Prometheus
+WS  /v1/stream    the native protocol
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Sequence
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from voiceagent.adapters.deepgram import routes as deepgram
+from voiceagent.adapters.elevenlabs import routes as elevenlabs
+from voiceagent.adapters.http import page
+from voiceagent.adapters.http.auth import authorized, unauthorized
+from voiceagent.adapters.native import websocket
+from voiceagent.adapters.native.resumption import Conversations
+from voiceagent.adapters.openai import routes as openai
+from voiceagent.errors import InputError
+from voiceagent.service.service import Service
+from voiceagent.settings.serve import ServeConfig
+from voiceagent.version import __version__
+
+BACKLOG = 256
+PING_S = 20.0
+# Time for the last words to clients once all is spoken.
+FAREWELL_STEPS, FAREWELL_STEP_S = 100, 0.02
+STALLED_MS = 30_000
+
+
+def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """The application; `more_routes` are those of other adapters."""
+    app = Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/v1/voices", voices),
+            Route("/metrics", metrics),
+            WebSocketRoute(websocket.PATH, websocket.stream),
+            *deepgram.ROUTES,
+            *elevenlabs.ROUTES,
+            *openai.ROUTES,
+            *page.ROUTES,
+            *more_routes,
+        ]
+    )
+    app.state.service = service
+    app.state.conversations = Conversations(service)
+    return app
+
+
+async def healthz(request: Request) -> Response:
+    """Alive, and what it has; open to everyone."""
+    service: Service = request.app.state.service
+    facts = {
+        "status": "ok",
+        "version": __version__,
+        "voices": list(service.engine.voices),
+        "connections": service.connections,
+    }
+    return JSONResponse(facts)
+
+
+async def voices(request: Request) -> Response:
+    """The voices by name."""
+    if not authorized(request):
+        return unauthorized()
+    service: Service = request.app.state.service
+    return JSONResponse(elevenlabs.voices_answer(service.engine.voices))
+
+
+async def metrics(request: Request) -> Response:
+    """Counters for Prometheus."""
+    if not authorized(request):
+        return unauthorized()
+    service: Service = request.app.state.service
+    return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Takes the port before anything slow happens.
+
+    Raises:
+        InputError: the port is in use or not allowed, or the host is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # A peer that reads nothing would otherwise keep a closed connection's socket for ever.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(f"port {port} is in use on {host}; choose another one: --port {port + 1}") from error
+        raise InputError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info") -> uvicorn.Server:
+    """A server for the application; run it with `serve(sockets=[...])`."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            ssl_certfile=config.tls_cert,
+            ssl_keyfile=config.tls_key,
+            ws_max_size=config.max_message_bytes,
+            # Speech does not shrink, and compressing it would cost time and memory for each client.
+            ws_per_message_deflate=False,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
+            timeout_graceful_shutdown=5,
+            access_log=False,
+            log_level=log_level,
+            lifespan="off",
+        ),
+        app,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Told to end, it takes no one new and lets what is open be spoken before it hangs up."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._service: Service = app.state.service
+        self._conversations: Conversations = app.state.conversations
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        drain = asyncio.create_task(self._drain(), name="server.drain")
+        while not drain.done() and not self.force_exit:
+            await asyncio.wait([drain], timeout=0.1)
+        drain.cancel()
+        await asyncio.gather(drain, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        self._conversations.end_waiting()
+        await self._service.drain()
+        for _ in range(FAREWELL_STEPS):
+            if not self._service.connections:
+                return
+            await asyncio.sleep(FAREWELL_STEP_S)

@@ -1,0 +1,1 @@
+"""Deepgram's speak interface, HTTP and WebSocket."""

@@ -1,0 +1,1 @@
+"""ElevenLabs' HTTP and WebSocket interfaces."""

@@ -1,0 +1,267 @@
+"""What an ElevenLabs client says and what it expects to hear: queries, messages, voices, formats, refusals.
+
+Unknown fields are read past, as the vendor's server does.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from voiceagent.adapters.elevenlabs.alignment import Alignment
+from voiceagent.adapters.http import closing
+from voiceagent.audio.encoders import require
+from voiceagent.errors import InputError
+from voiceagent.protocol import events
+
+INACTIVITY_MAX_S = 180.0
+SCHEDULE_MIN, SCHEDULE_MAX = 50, 500
+DEFAULT_FORMAT = "mp3_44100_128"
+
+# Voices that clients have built in, and the one of ours that is nearest.
+KNOWN_VOICES = {
+    "21m00Tcm4TlvDq8ikWAM": "heart",  # Rachel
+    "EXAVITQu4vr4xnSDxMaL": "heart",  # Sarah
+    "Xb7hH8MSUJpSbSDYk0k2": "heart",  # Alice
+    "hpp4J3VqNfWAUOO0d1Us": "heart",  # Bella, LiveKit's default
+    "JBFqnCBsd6RMkjVDRZzb": "joe",  # George, of the vendor's own examples
+    "nPczCjzI2devNBz1zQrb": "joe",  # Brian
+    "pNInz6obpgDQGcFmaJgB": "joe",  # Adam
+    "TX3LPaxmHKxFdv7VOQHJ": "joe",  # Liam
+}
+
+_FORMAT = re.compile(r"(?P<codec>pcm|mp3|opus|ulaw|alaw|wav)_(?P<rate>\d+)(?:_(?P<kbps>\d+))?")
+_ENCODINGS = {"pcm": "pcm_s16le", "ulaw": "mulaw", "alaw": "alaw", "wav": "wav", "mp3": "mp3", "opus": "opus"}
+_OFFERED = {
+    "pcm": "pcm_{8000,16000,22050,24000,32000,44100,48000}",
+    "mp3": "mp3_{22050_32,24000_48,44100_32,44100_64,44100_96,44100_128,44100_192}",
+    "opus": "opus_48000_{32,64,96,128,192}",
+    "ulaw": "ulaw_8000",
+    "alaw": "alaw_8000",
+    "wav": "wav_{8000,16000,22050,24000,32000,44100,48000}",
+}
+
+
+class Refusal(Exception):
+    """A request that is not obeyed.
+
+    Args:
+        reason: the vendor's short name for it.
+        message: for people.
+        status: of an HTTP answer.
+        close_code: of a WebSocket.
+    """
+
+    def __init__(self, reason: str, message: str, *, status: int = 400, close_code: int = closing.POLICY) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+        self.close_code = close_code
+
+
+class VoiceSettings(msgspec.Struct, frozen=True):
+    """Of these our voices have a rate of speech; the others are accepted and change nothing."""
+
+    stability: float | None = None
+    similarity_boost: float | None = None
+    style: float | None = None
+    use_speaker_boost: bool | None = None
+    speed: float | None = None
+
+
+class GenerationConfig(msgspec.Struct, frozen=True):
+    """When the vendor's buffer is spoken. Ours closes at clauses anyway, so the numbers are checked and no more."""
+
+    chunk_length_schedule: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for length in self.chunk_length_schedule or ():
+            if not SCHEDULE_MIN <= length <= SCHEDULE_MAX:
+                raise ValueError(f"chunk_length_schedule: {length} is not within {SCHEDULE_MIN} and {SCHEDULE_MAX}")
+
+
+class ClientMessage(msgspec.Struct, frozen=True):
+    """One message of a client, on either WebSocket."""
+
+    text: str | None = None
+    voice_settings: VoiceSettings | None = None
+    generation_config: GenerationConfig | None = None
+    flush: bool | None = None
+    try_trigger_generation: bool | None = None
+    close_context: bool | None = None
+    close_socket: bool | None = None
+    context_id: str | None = None
+    context_id_camel: str | None = msgspec.field(default=None, name="contextId")
+    authorization: str | None = None
+    api_key: str | None = msgspec.field(default=None, name="xi-api-key")
+    api_key_snake: str | None = msgspec.field(default=None, name="xi_api_key")
+
+    @property
+    def context(self) -> str | None:
+        """The context it speaks of, in whichever spelling; None is the default one."""
+        return self.context_id if self.context_id is not None else self.context_id_camel
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Keys and tokens in it."""
+        bearer = (self.authorization or "").removeprefix("Bearer ")
+        return tuple(key for key in (self.api_key, self.api_key_snake, bearer) if key)
+
+
+class SpeechRequest(msgspec.Struct, frozen=True):
+    """The body of an HTTP request."""
+
+    text: str
+    voice_settings: VoiceSettings | None = None
+    language_code: str | None = None
+    seed: int | None = None
+
+
+class Query(msgspec.Struct, frozen=True):
+    """The parameters in an address."""
+
+    output_format: str = DEFAULT_FORMAT
+    language_code: str | None = None
+    seed: int | None = None
+    inactivity_timeout: float = 20.0
+    auto_mode: bool = False
+    sync_alignment: bool = False
+
+    @property
+    def inactivity_s(self) -> float:
+        """How long a context may be left alone."""
+        return min(max(self.inactivity_timeout, 1.0), INACTIVITY_MAX_S)
+
+
+def decode_query(values: Mapping[str, str]) -> Query:
+    """Reads the parameters of an address.
+
+    Raises:
+        Refusal: a value is not of its kind.
+    """
+    try:
+        return msgspec.convert(dict(values), Query, strict=False)
+    except ValueError as error:
+        raise Refusal("invalid_parameters", f"query: {error}", status=422) from error
+
+
+def decode_message(message: Mapping[str, Any]) -> ClientMessage:
+    """Reads a WebSocket message, as ASGI hands it over.
+
+    Raises:
+        Refusal: it is not JSON, or not of the protocol's shape.
+    """
+    try:
+        # The standard parser takes lone surrogates: a client may cut its tokens inside a character.
+        return msgspec.convert(json.loads(message.get("text") or message.get("bytes") or ""), ClientMessage)
+    except (ValueError, RecursionError) as error:
+        schema = "Could not parse input message, make sure it is a json and follows the schema outlined in protocol"
+        raise Refusal("invalid_input_message", f"{schema}: {error}") from error
+
+
+def audio_format(name: str, *, wav: bool = False) -> events.AudioFormat:
+    """The format of an `output_format`, as "mp3_44100_128" or "pcm_24000"; `wav` where HTTP offers it too.
+
+    Raises:
+        Refusal: there is no such format, or this installation cannot make it.
+    """
+    offered = {codec: names for codec, names in _OFFERED.items() if wav or codec != "wav"}
+    match = _FORMAT.fullmatch(name)
+    if match is None or match["codec"] not in offered or (match["kbps"] is None) == (match["codec"] in ("mp3", "opus")):
+        raise Refusal("invalid_output_format", f"output_format {name!r} is not one of {', '.join(offered.values())}")
+    bit_rate = int(match["kbps"]) * 1000 if match["kbps"] else None
+    try:
+        chosen = events.AudioFormat(_ENCODINGS[match["codec"]], int(match["rate"]), bit_rate)
+        require(chosen)
+    except (ValueError, InputError) as error:
+        raise Refusal("invalid_output_format", f"output_format {name!r}: {error}") from error
+    return chosen
+
+
+def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
+    """The voice of ours that answers to an id: its own name, "default", or one of `KNOWN_VOICES`.
+
+    Raises:
+        Refusal: none does.
+    """
+    if voice_id in voices:
+        return voice_id
+    if voice_id == "default" or voice_id in KNOWN_VOICES:
+        wanted = KNOWN_VOICES.get(voice_id, events.DEFAULT_VOICE)
+        return wanted if wanted in voices else voices[0]
+    here = ", ".join(voices)
+    message = f"A voice with voice_id {voice_id[:80]} does not exist. Voices here: {here}."
+    raise Refusal(reason, message, status=404)
+
+
+def start(
+    utterance: str,
+    voice: str,
+    audio_format: events.AudioFormat,
+    query: Query,
+    request: ClientMessage | SpeechRequest,
+    max_ahead_ms: int = 3_000,
+) -> events.Start:
+    """The command that opens an utterance as a client wants it.
+
+    Raises:
+        Refusal: a setting is out of range.
+    """
+    settings = request.voice_settings or VoiceSettings()
+    language, seed = query.language_code, query.seed
+    if isinstance(request, SpeechRequest):
+        language, seed = request.language_code or language, seed if request.seed is None else request.seed
+    try:
+        return events.Start(
+            utterance,
+            voice=voice,
+            format=audio_format,
+            language=language or "en",
+            speed=1.0 if settings.speed is None else settings.speed,
+            seed=seed or 0,
+            max_ahead_ms=max_ahead_ms,
+        )
+    except ValueError as error:
+        raise Refusal("invalid_settings", str(error)) from error
+
+
+def audio_message(payload: bytes, alignment: Alignment | None, names: dict[str, str], *, from_start: bool) -> str:
+    """A stretch of audio and its characters.
+
+    Args:
+        payload: bytes of the output format; may be empty.
+        alignment: None where no character begins in it.
+        names: the context, in both spellings, where there are contexts.
+        from_start: time the normalised characters from the start of the context's audio, as clients that ask for
+            `sync_alignment` read them. The others are relative to the message, always.
+    """
+    return _to_json(
+        {
+            "audio": base64.b64encode(payload).decode() if payload else None,
+            "isFinal": None,
+            "is_final": None,
+            "alignment": alignment.in_ms() if alignment else None,
+            "normalizedAlignment": alignment.in_ms(from_start=from_start) if alignment else None,
+            **names,
+        }
+    )
+
+
+def final_message(names: dict[str, str]) -> str:
+    """The last message of a context, or of a connection without contexts."""
+    last = {"audio": None, "isFinal": True, "is_final": True, "alignment": None, "normalizedAlignment": None}
+    return _to_json({**last, **names})
+
+
+def error_message(refusal: Refusal, names: dict[str, str]) -> str:
+    """What is said before a connection or a context is given up."""
+    return _to_json({"message": str(refusal), "error": refusal.reason, "code": refusal.close_code, **names})
+
+
+def _to_json(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))

@@ -1,0 +1,229 @@
+"""ElevenLabs' interface: their clients speak with our voices when their address is changed, and nothing else.
+
+POST /v1/text-to-speech/{voice_id}                          audio
+POST /v1/text-to-speech/{voice_id}/stream                   the same
+POST /v1/text-to-speech/{voice_id}/with-timestamps          one JSON object: audio, and when each character is spoken
+POST /v1/text-to-speech/{voice_id}/stream/with-timestamps   such objects, one a line
+WS   /v1/text-to-speech/{voice_id}/stream-input             text in pieces
+WS   /v1/text-to-speech/{voice_id}/multi-stream-input       the turns of a conversation
+GET  /v1/voices/{voice_id}, /v2/voices                      the voices; /v1/voices is in adapters/app.py
+
+docs/elevenlabs.md has a working client for each.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from voiceagent.adapters.elevenlabs import messages
+from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
+from voiceagent.adapters.elevenlabs.messages import Refusal, SpeechRequest
+from voiceagent.adapters.elevenlabs.socket import multi_stream_input, stream_input
+from voiceagent.adapters.http.auth import authorized
+from voiceagent.adapters.http.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
+from voiceagent.audio.encoders import StreamEncoder, media_type
+from voiceagent.errors import InputError
+from voiceagent.protocol import events
+from voiceagent.service.service import FULL, Service
+
+CHARACTERS = ("characters", "character_start_times_seconds", "character_end_times_seconds")
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def _refusing(handler: Handler) -> Handler:
+    """Checks the key, and answers what is refused in the vendor's words."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            if not authorized(request):
+                raise Refusal("invalid_api_key", "Invalid API key", status=401)
+            return await handler(request)
+        except Refusal as refusal:
+            kind = {401: "authentication_error", 404: "not_found", 429: "rate_limit_error"}.get(refusal.status)
+            detail = {"type": kind or "invalid_request", "code": refusal.reason, "status": refusal.reason}
+            return JSONResponse({"detail": {**detail, "message": str(refusal)}}, refusal.status)
+        except (msgspec.ValidationError, InputError) as error:
+            wrong = {"type": "value_error", "loc": ["body"], "msg": str(error)}
+            return JSONResponse({"detail": [wrong]}, 422)
+
+    return answer
+
+
+@_refusing
+async def speech(request: Request) -> Response:
+    """Audio, while it is being made."""
+    spoken = await _begun(request)
+
+    async def body() -> AsyncGenerator[bytes]:
+        async with aclosing(spoken.pieces()) as pieces:
+            async for payload, _ in pieces:
+                yield payload
+
+    kind = "audio/opus" if spoken.format.encoding == "opus" else media_type(spoken.format)
+    return spoken.answer(body(), kind)
+
+
+@_refusing
+async def speech_with_times(request: Request) -> Response:
+    """The whole audio, and its characters."""
+    spoken = await _begun(request)
+
+    async def body() -> AsyncGenerator[bytes]:
+        payloads: list[bytes] = []
+        whole: dict[str, list[Any]] = {key: [] for key in CHARACTERS}
+        async with aclosing(spoken.pieces()) as pieces:
+            async for payload, alignment in pieces:
+                payloads.append(payload)
+                for key, values in (alignment.in_seconds() if alignment else {}).items():
+                    whole[key].extend(values)
+        yield _timed(b"".join(payloads), whole)
+
+    return spoken.answer(body(), "application/json")
+
+
+@_refusing
+async def stream_with_times(request: Request) -> Response:
+    """Pieces of audio with their characters, one JSON object a line; times from the start of the audio."""
+    spoken = await _begun(request)
+
+    async def body() -> AsyncGenerator[bytes]:
+        async with aclosing(spoken.pieces()) as pieces:
+            async for payload, alignment in pieces:
+                yield _timed(payload, alignment.in_seconds() if alignment else None) + b"\n"
+
+    return spoken.answer(body(), "application/json")
+
+
+@_refusing
+async def voice(request: Request) -> Response:
+    """One voice."""
+    service: Service = request.app.state.service
+    return JSONResponse(
+        voice_card(messages.our_voice(request.path_params["voice_id"], service.engine.voices, reason="voice_not_found"))
+    )
+
+
+@_refusing
+async def voices(request: Request) -> Response:
+    """The voices, on one page."""
+    service: Service = request.app.state.service
+    return JSONResponse(voices_answer(service.engine.voices))
+
+
+def voices_answer(names: Sequence[str]) -> dict[str, Any]:
+    """The answer of `/v1/voices`: `id` for our clients, the rest for ElevenLabs'."""
+    cards = [voice_card(name) for name in names]
+    return {"voices": cards, "has_more": False, "total_count": len(cards), "next_page_token": None}
+
+
+def voice_card(name: str) -> dict[str, Any]:
+    """What is known of a voice."""
+    return {"id": name, "voice_id": name, "name": name, "category": "premade", "labels": {"language": "en"}}
+
+
+def models_answer() -> list[dict[str, Any]]:
+    """The answer of `/v1/models` for a client of ElevenLabs': whatever model it asks for, this one speaks."""
+    return [
+        {
+            "model_id": "voiceagent",
+            "name": "voiceagent",
+            "can_do_text_to_speech": True,
+            "can_do_voice_conversion": False,
+            "can_be_finetuned": False,
+            "can_use_style": False,
+            "can_use_speaker_boost": False,
+            "languages": [{"language_id": "en", "name": "English"}],
+        }
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Speech that has begun, and when its characters are spoken."""
+
+    speech: Speech
+    times: CharacterTimes
+    format: events.AudioFormat
+    chars: int
+    stall_s: float
+
+    async def pieces(self) -> AsyncGenerator[tuple[bytes, Alignment | None]]:
+        """Bytes of the format and the characters that begin in them."""
+        encoder = StreamEncoder(self.format)
+        async with aclosing(self.speech.parts()) as parts:
+            async for frame in parts:
+                if isinstance(frame, events.Done):
+                    return
+                payload = encoder.encode(frame.samples, last=frame.last)
+                if payload or frame.last:
+                    until_s = (frame.pts_samples + len(frame.samples)) / events.SAMPLE_RATE_HZ
+                    yield payload, self.times.take(until_s, last=frame.last)
+
+    def answer(self, body: AsyncGenerator[bytes], kind: str) -> Response:
+        """An answer whose client may go away."""
+        headers = {"request-id": uuid.uuid4().hex, "character-cost": str(self.chars)}
+        return SpeechResponse(self.speech, body, media_type=kind, headers=headers, stall_s=self.stall_s)
+
+
+async def _begun(request: Request) -> _Spoken:
+    """Reads a request for speech and waits for its first sound.
+
+    Raises:
+        Refusal: it cannot be met.
+        InputError: the body is not JSON.
+        msgspec.ValidationError: the body is not of the protocol's shape.
+    """
+    service: Service = request.app.state.service
+    query = messages.decode_query(request.query_params)
+    audio_format = messages.audio_format(query.output_format, wav=True)
+    name = messages.our_voice(request.path_params["voice_id"], service.engine.voices, reason="voice_not_found")
+    asked = msgspec.convert(await read_json(request, service.config.max_message_bytes), SpeechRequest)
+    if not asked.text.strip():
+        raise Refusal("input_text_empty", "text is empty")
+    limit = service.config.limits.max_text_buffer
+    if len(asked.text) > limit:
+        message = f"text has {len(asked.text)} characters; a request may have {limit}"
+        raise Refusal("max_character_limit_exceeded", message)
+    if service.full:
+        raise Refusal("system_busy", FULL, status=429)
+    start = messages.start("speech", name, audio_format, query, asked)
+    times = CharacterTimes()
+    times.add_text(asked.text)
+    try:
+        spoken = await Speech.begun(service, start, asked.text, lambda words: times.add_words(words.words))
+    except SpeechRefused as error:
+        busy = error.code == "no_capacity"
+        reason = "too_many_concurrent_requests" if busy else "internal_error"
+        raise Refusal(reason, str(error), status=429 if busy else 500) from error
+    return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s)
+
+
+def _timed(payload: bytes, alignment: dict[str, Any] | None) -> bytes:
+    audio = base64.b64encode(payload).decode()
+    return json.dumps({"audio_base64": audio, "alignment": alignment, "normalized_alignment": alignment}).encode()
+
+
+_SPEECH = "/v1/text-to-speech/{voice_id}"
+
+ROUTES: Sequence[BaseRoute] = (
+    Route(_SPEECH, speech, methods=["POST"]),
+    Route(_SPEECH + "/stream", speech, methods=["POST"]),
+    Route(_SPEECH + "/with-timestamps", speech_with_times, methods=["POST"]),
+    Route(_SPEECH + "/stream/with-timestamps", stream_with_times, methods=["POST"]),
+    WebSocketRoute(_SPEECH + "/stream-input", stream_input),
+    WebSocketRoute(_SPEECH + "/multi-stream-input", multi_stream_input),
+    Route("/v1/voices/{voice_id}", voice),
+    Route("/v2/voices", voices),
+)

@@ -1,0 +1,167 @@
+"""One text in, its speech out in the body of an HTTP answer while it is being made: shared by several doors.
+
+    speech = await Speech.begun(service, start, text)      # what fails before the first sound still gets a status
+    return SpeechResponse(speech, payloads(speech), media_type="audio/wav", stall_s=10)
+
+A client that goes away, or leaves its audio unread, stops its speech.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from voiceagent.errors import InputError, ProtocolError, SynthesisError
+from voiceagent.protocol import events
+from voiceagent.protocol.wire import json_object
+from voiceagent.service.service import Service
+
+log = logging.getLogger(__name__)
+
+
+class SpeechRefused(SynthesisError):
+    """The engine did not speak a text, or not to its end."""
+
+    def __init__(self, error: events.Error) -> None:
+        super().__init__(error.message)
+        self.code = error.code
+
+
+async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
+    """The JSON object in the body of a request.
+
+    Raises:
+        InputError: it is too long, not JSON, or not an object.
+    """
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limit_bytes:
+                raise InputError(f"the body has more than {limit_bytes} bytes; send the text in several requests")
+    except ClientDisconnect as error:
+        raise InputError("the body is not complete") from error
+    try:
+        return json_object(body, "the body")
+    except ProtocolError as error:
+        raise InputError(str(error)) from error
+
+
+class Speech:
+    """The speech of one text. It has begun when it is made; `close` stops it, and whoever makes it sees to that.
+
+    Args:
+        hear: is told words before the frame in which they begin.
+    """
+
+    def __init__(
+        self, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
+    ) -> None:
+        self._metrics = service.metrics
+        self._hear = hear
+        self._live = service.connect(paced=False)
+        self._first: events.Audio | events.Done | None = None
+        self._counted = contextlib.ExitStack()
+        self._counted.enter_context(service.client())
+        for command in (start, events.Text(start.id, text), events.End(start.id)):
+            self._live.feed(command)
+
+    @classmethod
+    async def begun(
+        cls, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
+    ) -> Speech:
+        """Waits for the first sound, so that what fails before it is answered with a status.
+
+        Raises:
+            SpeechRefused: there is none.
+        """
+        speech = cls(service, start, text, hear)
+        try:
+            speech._first = await speech._next()
+        except BaseException:
+            speech.close()
+            raise
+        return speech
+
+    async def parts(self) -> AsyncGenerator[events.Audio | events.Done]:
+        """Its audio and, last, `Done`.
+
+        Raises:
+            SpeechRefused: the engine failed on the way.
+        """
+        event, self._first = self._first or await self._next(), None
+        while isinstance(event, events.Audio):
+            yield event
+            event = await self._next()
+        yield event
+
+    def close(self) -> None:
+        """Stops it, where it has not come to its end."""
+        self._live.close()
+        self._counted.close()
+
+    async def _next(self) -> events.Audio | events.Done:
+        while (event := await self._live.next_event()) is not None:
+            self._metrics.observe(event)
+            if isinstance(event, events.Audio | events.Done):
+                return event
+            if isinstance(event, events.Words) and self._hear is not None:
+                self._hear(event)
+            if isinstance(event, events.Error):
+                raise SpeechRefused(event)
+        raise SpeechRefused(events.Error(None, "internal", "the speech was stopped"))
+
+
+class SpeechResponse(StreamingResponse):
+    """A body that is closed, whatever ends it: its last byte, a client that goes away, or one that stops reading.
+
+    Args:
+        speech: is stopped when the body ends.
+        body: what is sent, piece by piece. One that raises `SpeechRefused` leaves the answer visibly incomplete.
+        stall_s: how long a piece may wait for a client that does not read.
+    """
+
+    def __init__(
+        self,
+        speech: Speech,
+        body: AsyncGenerator[bytes],
+        *,
+        media_type: str,
+        headers: Mapping[str, str],
+        stall_s: float,
+    ) -> None:
+        never_kept = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(body, media_type=media_type, headers={**never_kept, **headers})
+        self._speech = speech
+        self._body = body
+        self._stall_s = stall_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self._stall_s):
+                await send(message)
+
+        sending = asyncio.create_task(self.stream_response(send_in_time), name="speech-response.send")
+        leaving = asyncio.create_task(self.listen_for_disconnect(receive), name="speech-response.leave")
+        try:
+            await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            results = await asyncio.gather(sending, leaving, return_exceptions=True)
+            await self._body.aclose()
+            self._speech.close()
+        match results[0]:
+            case SpeechRefused() as refused:
+                log.warning("an answer was broken off: %s", refused)
+            case TimeoutError():
+                log.warning("an answer was broken off: its client did not read for %g s", self._stall_s)
+            case Exception() as error:
+                raise error

@@ -1,0 +1,1 @@
+"""MQTT: our topics, Rhasspy's Hermes topics, and Home Assistant's discovery."""

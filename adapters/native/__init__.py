@@ -1,0 +1,1 @@
+"""The native protocol over WebSocket, with sessions that outlive a connection."""

@@ -1,0 +1,1 @@
+"""Models of other people that judge speech, and scores from what they say."""

@@ -1,0 +1,67 @@
+"""Editing with the voices that ship, heard: the new words are there, the old ones gone, and a wrong transcript is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from judging.judges import Transcriber
+from judging.wer import word_error_rate
+
+from voiceagent import VoiceAgent
+from voiceagent.editing.editor import Editor
+from voiceagent.errors import InputError
+from voiceagent.model.weights import SHIPPED
+
+pytestmark = [pytest.mark.weights, pytest.mark.skipif(not (SHIPPED / "voice.toml").exists(), reason="no weights here")]
+
+SAID = "The meeting is on Tuesday, at noon."
+
+
+@pytest.fixture(scope="module")
+def editor() -> Editor:
+    return Editor()
+
+
+@pytest.fixture(scope="module")
+def recording() -> np.ndarray:
+    async def say() -> np.ndarray:
+        async with VoiceAgent() as agent:
+            return (await agent.say(SAID)).samples
+
+    return asyncio.run(say())
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "The meeting is on Thursday, at noon.",
+        "The meeting in the garden is on Tuesday, at noon.",
+        "The meeting is at noon.",
+        "Your dinner is on Tuesday, at seven.",
+    ],
+    ids=["substitution", "insertion", "deletion", "both ends"],
+)
+def test_the_new_text_is_heard(editor: Editor, recording: np.ndarray, to: str) -> None:
+    edited = editor.edit(recording, SAID, to)
+    assert 0.3 < edited.unchanged < 1
+    heard = Transcriber(threads=1)(edited.samples, 24_000)
+    assert word_error_rate([to], [heard]) <= 0.15, heard
+
+
+@pytest.mark.parametrize(
+    ("transcript", "names"),
+    [
+        ("The meeting is on Friday, at noon.", "'Friday,'"),
+        ("The meeting is on, at noon.", "'on,'"),
+        ("The meeting is on Tuesday.", "after 'Tuesday.'"),
+        ("Meeting is on Tuesday, at the old river.", "'old'"),
+    ],
+    ids=["another word", "a word too few", "an end too few", "another end"],
+)
+def test_a_transcript_of_something_else_is_refused(
+    editor: Editor, recording: np.ndarray, transcript: str, names: str
+) -> None:
+    with pytest.raises(InputError, match=names):
+        editor.edit(recording, transcript, "The meeting is over.")

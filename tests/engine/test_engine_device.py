@@ -1,0 +1,87 @@
+"""The engine with its streams' memory on a device: which one, and that what a stream took comes back."""
+
+from __future__ import annotations
+
+import queue
+from pathlib import Path
+
+import pytest
+import torch
+from support.tiny_voice import tiny_voices
+
+from voiceagent.engine import synthesizer as speaker
+from voiceagent.engine.engine import Engine
+from voiceagent.errors import InputError
+from voiceagent.model.cuda.decoder import DeviceDecoder
+from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.weights import save
+from voiceagent.protocol.events import Finished, Output, SpeakOptions, Speech
+from voiceagent.text.chunk import Chunk, Word
+from voiceagent.text.phonemes.phonemizer import PhonemeText
+
+
+def fake_phonemizer(chunk: Chunk) -> PhonemeText:
+    """Letters are phonemes; "boom" fails."""
+    if "boom" in chunk.spoken:
+        raise RuntimeError("boom")
+    words = (Word(word, chunk.start, chunk.start + 1, word) for word in chunk.spoken.split())
+    return PhonemeText(tuple(words), tuple(chunk.lookahead.split()), chunk.warnings)
+
+
+def chunk(text: str, *, final: bool = False) -> Chunk:
+    return Chunk(text, 0, text, "", final)
+
+
+def last_of(waiting: queue.Queue[Output]) -> Finished:
+    while not isinstance(output := waiting.get(timeout=20), Finished):
+        pass
+    return output
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(tmp_path, tiny_voices())
+    return tmp_path
+
+
+@pytest.mark.parametrize(("device", "mend"), [("cuda", "install a driver"), ("gpu", "choose cpu or cuda")])
+def test_a_device_that_is_not_there_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, mend: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=mend):
+        Engine(weights=folder, phonemizer=fake_phonemizer, device=device)
+    monkeypatch.setenv("VOICEAGENT_DEVICE", device)
+    with pytest.raises(InputError, match=mend):
+        Engine(weights=folder, phonemizer=fake_phonemizer)
+    assert Engine(weights=folder, phonemizer=fake_phonemizer, device="cpu").voices
+
+
+def test_rings_of_streams_that_end_in_any_way_come_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory on the device, here in ordinary memory: spoken to the end, cancelled, failed; then as many again."""
+
+    def on_device(model: PackedModel, *, streams: int, longest: int) -> DeviceDecoder:
+        return DeviceDecoder(model, streams=streams, longest=longest)
+
+    monkeypatch.setattr(speaker, "decoder_for", on_device)
+    made = Engine(weights=folder, phonemizer=fake_phonemizer, max_streams=3, precision="float32")
+    decoder = made._speaker.decoder
+    assert isinstance(decoder, DeviceDecoder)
+    made.start()
+    for _ in range(2):
+        ears = [queue.Queue[Output]() for _ in range(3)]
+        ended, cancelled, failed = (made.open(SpeakOptions(), ear.put) for ear in ears)
+        made.speak(ended, chunk("wʌn tu", final=True))
+        made.speak(cancelled, chunk("wʌn tu θɹi fɔɹ " * 60, final=True))
+        made.speak(failed, chunk("wʌn tu"))
+        assert isinstance(ears[1].get(timeout=20), Speech)
+        assert decoder.free < 4
+        made.speak(failed, chunk("boom", final=True))
+        made.cancel(cancelled)
+        assert [last_of(ear) for ear in ears] == [
+            Finished(),
+            Finished(cancelled=True),
+            Finished(error="RuntimeError: boom"),
+        ]
+    made.close()
+    assert decoder.free == 4

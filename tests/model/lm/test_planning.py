@@ -1,0 +1,66 @@
+"""Lengths: the token grid, fractions carried over, word times."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from support.tiny_voice import tiny_model
+
+from voiceagent.model.lm.language_model import align
+from voiceagent.model.lm.planning import Script, plan
+
+VOICE = torch.tensor([0])
+
+
+def test_alignment_finds_the_sounding_phoneme() -> None:
+    starts, ends = torch.tensor([[0.0, 0.05, 0.09]]), torch.tensor([[0.05, 0.09, 0.16]])
+    grid = align(starts, ends, 0, 4)
+    assert grid.phoneme[0].tolist() == [[0, 0], [1, 1], [2, 2], [2, 2]]
+    assert grid.timing[0, 1].tolist() == pytest.approx([0.0, 0.04, 0.02, 0.02], abs=1e-6)
+
+
+def test_fractions_are_carried_over() -> None:
+    torch.manual_seed(0)
+    model, script, total = tiny_model(), Script(), 0
+    for index in range(12):
+        stretch, script = plan(model, script, ["ˈæpᵊl", "tɹˈi"], [], VOICE, final=index == 11)
+        total += len(stretch.conditioning)
+    assert total == script.tokens
+    assert abs(total - script.clock_s * 25) < 1
+
+
+def test_speed_scales_length() -> None:
+    torch.manual_seed(0)
+    model = tiny_model()
+    words = ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ", "fˈIv."]
+    slow, _ = plan(model, Script(), words, [], VOICE, final=True, speed=0.5)
+    fast, _ = plan(model, Script(), words, [], VOICE, final=True, speed=2.0)
+    assert len(slow.conditioning) == pytest.approx(4 * len(fast.conditioning), abs=4)
+
+
+def test_pause_is_silence_of_that_length() -> None:
+    torch.manual_seed(0)
+    model = tiny_model()
+    plain, _ = plan(model, Script(), ["wˈʌn."], [], VOICE, final=True)
+    paused, _ = plan(model, Script(), ["wˈʌn."], [], VOICE, final=True, pause_s=0.4)
+    assert len(paused.conditioning) - len(plain.conditioning) == pytest.approx(10, abs=1)
+
+
+def test_words_follow_each_other_in_time() -> None:
+    torch.manual_seed(0)
+    stretch, script = plan(tiny_model(), Script(), ["wˈʌn,", "tˈu.", "—", "θɹˈi"], ["fˈɔɹ"], VOICE, final=False)
+    times = stretch.word_times_s
+    assert len(times) == 4
+    assert all(start <= end for start, end in times)
+    assert all(a[1] <= b[0] + 1e-9 for a, b in pairwise(times))
+    assert times[-1][1] <= script.clock_s
+
+
+def test_what_was_said_before_moves_nothing_that_is_planned() -> None:
+    torch.manual_seed(0)
+    model = tiny_model()
+    first, script = plan(model, Script(), ["wˈʌn"], [], VOICE, final=False)
+    second, _ = plan(model, script, ["tˈu"], [], VOICE, final=True)
+    assert second.word_times_s[0][0] >= first.word_times_s[0][1]

@@ -1,0 +1,97 @@
+"""A long text is cut into chunks piece by piece, so that no call holds up those who share the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from support.fakes import FakeChunker
+from support.session_client import Client, of
+
+from voiceagent.protocol import events
+from voiceagent.protocol.text_pieces import PIECE_CHARS
+from voiceagent.session.session import Session
+from voiceagent.text.chunk import Chunk
+
+LONG = "Yes. " * 2_000
+
+
+class Diary(FakeChunker):
+    """Notes what is asked of it."""
+
+    def __init__(self, speech: Mapping[str, str | bool] | None = None, /) -> None:
+        super().__init__(speech)
+        self.calls: list[str | int] = []
+
+    def feed(self, text: str) -> list[Chunk]:
+        self.calls.append(len(text))
+        return super().feed(text)
+
+    def flush(self) -> list[Chunk]:
+        self.calls.append("flush")
+        return super().flush()
+
+    def end(self) -> list[Chunk]:
+        self.calls.append("end")
+        return super().end()
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+@pytest.fixture
+def client(diary: Diary) -> Client:
+    client = Client()
+    client.session = Session(client.engine, client._post, make_chunker=lambda _=None: diary, paced=False)
+    client.take()
+    client.feed(events.Start("u"))
+    return client
+
+
+def test_a_call_reads_a_piece_at_most(client: Client, diary: Diary) -> None:
+    client.feed(events.Text("u", LONG))
+    assert diary.calls == [PIECE_CHARS]
+    while client.session.wait_s(client.now) == 0.0:
+        before = len(diary.calls)
+        client.session.next_event(client.now)
+        assert len(diary.calls) <= before + 1
+    assert diary.calls == [PIECE_CHARS] * (len(LONG) // PIECE_CHARS)
+
+
+def test_flush_end_and_later_text_keep_their_place(client: Client, diary: Diary) -> None:
+    client.feed(events.Text("u", "a" * (3 * PIECE_CHARS)), events.Flush("u"), events.Text("u", "b"), events.End("u"))
+    taken = client.take()
+    assert diary.calls == [*[PIECE_CHARS] * 3, "flush", 1, "end"]
+    assert [event.type for event in taken if event.type in ("flushed", "done")] == ["flushed", "done"]
+    assert of(events.Done, taken)[0].chars == 3 * PIECE_CHARS + 1
+
+
+def test_a_cancel_does_not_wait_for_what_is_not_read_yet(client: Client, diary: Diary) -> None:
+    client.hold = True
+    client.feed(events.Text("u", LONG), events.Cancel("u", None))
+    cancelled = of(events.Cancelled, client.take())
+    assert [event.text_remaining for event in cancelled] == [LONG]
+    assert diary.calls == [PIECE_CHARS]
+
+
+def test_others_are_served_between_the_pieces(client: Client, diary: Diary) -> None:
+    client.feed(events.Text("u", LONG), events.Ping(7))
+    assert of(events.Pong, [event for event in (client.session.next_event(client.now) for _ in range(2)) if event])
+    assert len(diary.calls) < len(LONG) // PIECE_CHARS
+
+
+def test_text_behind_a_flush_is_not_left_waiting(client: Client, diary: Diary) -> None:
+    client.feed(events.Text("u", LONG), events.Flush("u"), events.Text("u", "No full stop"))
+    client.take()
+    client.now += 600
+    client.take()
+    assert client.engine.spoken[-1].strip() == "No full stop"
+
+
+def test_without_buffering_what_is_spoken_ends_where_a_text_ends(client: Client, diary: Diary) -> None:
+    client.feed(events.Start("v", buffering="none"), events.Text("v", LONG + "No full stop"))
+    client.take()
+    assert [call for call in diary.calls if call == "flush"] == ["flush"]
+    assert client.engine.spoken[-1].strip() == "No full stop"

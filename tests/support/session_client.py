@@ -1,0 +1,53 @@
+"""A session driven by hand: no event loop, no thread, no clock but the one in `Client`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from support.fakes import FakeChunker, FakeEngine
+
+from voiceagent.protocol import events
+from voiceagent.session.session import Session
+from voiceagent.settings.serve import Limits
+
+E = TypeVar("E")
+
+
+class Client:
+    """Feeds a session and keeps what came out; engine outputs wait in `late` while `hold` is set."""
+
+    def __init__(self, engine: FakeEngine | None = None, *, limits: Limits | None = None, paced: bool = False) -> None:
+        self.now = 100.0
+        self.hold = False
+        self.late: list[tuple[int, events.Output]] = []
+        self.engine = engine or FakeEngine()
+        self.session = Session(self.engine, self._post, make_chunker=FakeChunker, limits=limits, paced=paced)
+
+    def _post(self, stream: int, output: events.Output) -> None:
+        self.late.append((stream, output))
+
+    def feed(self, *commands: events.Command) -> None:
+        for command in commands:
+            self.session.feed(command, self.now)
+
+    def take(self) -> list[events.Event]:
+        """Everything that comes out at this time."""
+        taken: list[events.Event] = []
+        while True:
+            if not self.hold and self.late:
+                self.session.receive(*self.late.pop(0))
+                continue
+            event = self.session.next_event(self.now)
+            if event is None:
+                if (self.late and not self.hold) or self.session.wait_s(self.now) == 0.0:
+                    continue
+                return taken
+            taken.append(event)
+
+    def speak(self, text: str, id_: str = "u", **options: Any) -> list[events.Event]:
+        self.feed(events.Start(id_, **options), events.Text(id_, text), events.End(id_))
+        return self.take()
+
+
+def of(kind: type[E], taken: list[events.Event]) -> list[E]:
+    return [event for event in taken if isinstance(event, kind)]

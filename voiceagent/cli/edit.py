@@ -1,0 +1,44 @@
+"""`voiceagent edit`: change words of a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voiceagent.cli.options import Weights, check_readable, notes
+from voiceagent.protocol.events import DEFAULT_VOICE
+
+
+def edit(
+    recording: Annotated[Path, typer.Argument(metavar="IN.WAV", help="Mono WAV file of 16 bits; best at 24 kHz.")],
+    transcript: Annotated[str, typer.Option(help="What it says now, word by word.")],
+    to: Annotated[str, typer.Option(help="What it shall say.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
+    voice: Annotated[str, typer.Option(help="The voice that is nearest to the speaker.")] = DEFAULT_VOICE,
+    weights: Weights = None,
+) -> None:
+    """Change words of a recording; what is not changed stays as it is, bit for bit."""
+    from voiceagent.audio.wav import WavFile, check_writable
+
+    check_writable(output)
+    check_readable(recording)
+    from voiceagent.editing.editor import Editor, as_pcm, read_recording
+
+    original = read_recording(recording)
+    with notes.status("loading the voices"):
+        editor = Editor(weights=weights)
+    with notes.status("editing"):
+        edited = editor.edit(original.samples, transcript, to, voice=voice)
+    with WavFile(output) as file:
+        file.write(as_pcm(edited, original).tobytes())
+    if original.resampled:
+        notes.print("the recording was resampled to 24 kHz, so its samples are not the same bit for bit")
+    for span in edited.spans:
+        notes.print(
+            f"made anew: {span.start_s:.2f} to {span.end_s:.2f} s, for {span.old_start_s:.2f} to {span.old_end_s:.2f} s"
+        )
+    if not edited.spans:
+        notes.print("nothing to change: both texts say the same")
+    typer.echo(f"{output}: {len(edited.samples) / 24_000:.2f} s, {edited.unchanged:.0%} of it untouched")

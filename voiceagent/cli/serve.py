@@ -1,0 +1,111 @@
+"""`voiceagent serve`: everything that the settings and the options ask for, until it is told to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voiceagent.cli.options import Weights, Words, notes
+from voiceagent.errors import ConfigError
+
+if TYPE_CHECKING:
+    import socket
+
+    from voiceagent.adapters.doors import Door
+    from voiceagent.service.service import Service
+    from voiceagent.settings.serve import ServeConfig
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the default is loopback.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. The default is 8080.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings, as configs/serve.toml.")] = None,
+    weights: Weights = None,
+    lexicon: Words = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: https and wss.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of --tls-cert.")] = None,
+    tls_self_signed: Annotated[
+        bool, typer.Option(help="https and wss on localhost, by a certificate made once.")
+    ] = False,
+    wyoming: Annotated[bool, typer.Option(help="Speak Wyoming too, for Home Assistant: port 10200.")] = False,
+    mqtt: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Speak over this MQTT broker too.")] = None,
+) -> None:
+    """Serve speech over WebSocket and HTTP, and where it is wanted over Wyoming and MQTT."""
+    from voiceagent.adapters import doors
+    from voiceagent.adapters.app import bind
+    from voiceagent.agent import load_engine
+    from voiceagent.cli.tls import check, key_pair
+    from voiceagent.service.service import Service
+    from voiceagent.session.async_session import chunker_with
+
+    certificate, key = key_pair(tls_cert, tls_key, self_signed_one=tls_self_signed)
+    settings = _settings(
+        config, host=host, port=port, weights=weights, lexicon=lexicon, tls_cert=certificate, tls_key=key
+    )
+    settings = doors.with_doors(settings, wyoming=wyoming, mqtt=mqtt)
+    more_doors = doors.doors_of(settings, typer.echo)
+    if settings.tls_cert and settings.tls_key:
+        check(settings.tls_cert, settings.tls_key)
+    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
+    with bind(settings.host, settings.port) as listener:
+        with notes.status("loading the voices"):
+            engine = load_engine(Path(settings.weights) if settings.weights else None, settings.max_streams)
+            engine.start()
+        try:
+            service = Service(engine, settings, make_chunker)
+            _serve(service, listener, more_doors, trust=settings.tls_cert if tls_self_signed else None)
+        except KeyboardInterrupt:
+            pass  # the usual way to end it
+        finally:
+            engine.close()
+
+
+def _settings(config: Path | None, **given: Path | str | int | None) -> ServeConfig:
+    """The settings of the file, and over them what the command line gives."""
+    from voiceagent.settings.serve import ServeConfig, load_serve_config
+
+    settings = load_serve_config(config) if config else ServeConfig()
+    values: dict[str, Any] = {
+        name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None
+    }
+    try:
+        return dataclasses.replace(settings, **values)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *, trust: str | None) -> None:
+    """Serves until it is told to end.
+
+    Args:
+        trust: the certificate that clients must be told to trust.
+    """
+    from voiceagent.adapters import doors
+    from voiceagent.adapters.app import build_app, build_server
+    from voiceagent.session.async_session import warm_up
+
+    settings = service.config
+    warm_up(service.make_chunker)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through it again would hold the event loop up for longer than a frame
+    server = build_server(build_app(service), settings, log_level="warning")
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    voices = ", ".join(service.engine.voices)
+    scheme, port = "wss" if settings.tls_cert else "ws", listener.getsockname()[1]
+    typer.echo(f"voiceagent listens on {scheme}://{shown}:{port}/v1/stream (voices: {voices})")
+    typer.echo(f"to hear it, open {scheme.replace('ws', 'http')}://{shown}:{port}/ in a browser")
+    if trust is not None:
+        typer.echo(f"clients trust it by: SSL_CERT_FILE={trust}")
+    if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.auth_tokens:
+        notes.print("whoever reaches this address may use it: set auth_tokens in the settings")
+    # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        doors.run(server, listener, service, more_doors)
+    finally:
+        gc.unfreeze()  # else nothing of it is freed at the end, and some libraries print what they think has leaked

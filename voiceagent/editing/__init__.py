@@ -1,0 +1,1 @@
+"""Change words of a recording: alignment, regeneration, splicing."""

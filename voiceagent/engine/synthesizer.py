@@ -1,0 +1,189 @@
+"""One stream of speech from text to samples, a block at a time; what it remembers is a value.
+
+    chunk of phonemes -> plan (durations, token grid) -> blocks of tokens -> samples
+
+It knows nothing of threads, queues or other streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from voiceagent.model.codec.codec import Decoder, DecoderState, StreamPart
+from voiceagent.model.decode.interface import OpenBlock, decoder_for
+from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.decode.projection import Projection, RowProjection, prepare
+from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.lm import planning as stretch
+from voiceagent.model.lm.planning import Script, Stretch
+from voiceagent.model.weights import Voices, voice_index
+
+Samples = npt.NDArray[np.float32]
+
+FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
+BLOCK = 16
+TRIM = 1_440  # samples of silence that an utterance may lose at its beginning, 60 ms: it sounds so much sooner
+LEAD = 120  # samples that stay before the first sound, 5 ms
+SILENCE = 0.004
+CRUMBS = 3  # so few tokens at the end of a stretch join the block before
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a stream speaks."""
+
+    voice: str
+    speed: float = 1.0
+    seed: int = 0
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerState:
+    """Everything that a stream carries from block to block."""
+
+    script: Script = field(default_factory=Script)
+    speech: Any = None  # the decoder's own, None before the first token
+    decoder: DecoderState | None = None
+    tokens: int = 0  # spoken so far
+    stretch: Stretch | None = None  # being spoken
+    offset: int = 0  # tokens of the stretch that are done
+    final: bool = False  # nothing follows the stretch
+    trimmed: int = 0  # samples of silence left out at the beginning
+
+
+def leading_silence(samples: Samples) -> int:
+    """How many samples (n,) an utterance can begin later without losing sound."""
+    loud = np.flatnonzero(np.abs(samples[: TRIM + LEAD]) > SILENCE)
+    first = int(loud[0]) if len(loud) else min(len(samples), TRIM + LEAD)
+    return max(0, min(TRIM, first - LEAD))
+
+
+def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
+    """Make the decoder fast, in place: its stacks and what joins them, not its heads, because pitch in bfloat16 would jitter.
+
+    What the pitch is made of has the same bits however a stream is cut: its phase would add up the smallest difference.
+    """
+    for part in (decoder.tokens, decoder.frames):
+        prepare(part, dtype)
+    decoder.up = Projection(decoder.up.weight, decoder.up.bias, dtype, out_dtype=torch.float32)  # type: ignore[assignment]
+    decoder.into, decoder.pitch = RowProjection(decoder.into), RowProjection(decoder.pitch)  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Tokens of a stream that are decided and not yet sound."""
+
+    state: SpeakerState
+    manner: Manner
+    digits: Tensor  # (n, 6)
+
+
+class Speaker:
+    """The voices and the operations on a `SpeakerState`; it takes the voices over and makes them fast (projection.py).
+
+    Everything is where the voices are. On a GPU there is room for `streams` streams at once.
+    """
+
+    def __init__(self, voices: Voices, dtype: torch.dtype | None = None, *, streams: int = 1) -> None:
+        self.voices = voices
+        self.decoder = decoder_for(PackedModel(voices.model, dtype), streams=streams, longest=BLOCK + CRUMBS - 1)
+        self.model = self.decoder.model
+        prepare_decoder(voices.codec.decoder, self.model.dtype)
+        prepare(voices.model.text, self.model.dtype)
+        del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
+
+    def options(self, manner: Manner, tokens: int = BLOCK) -> DecodingOptions:
+        """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner done."""
+        options = self.voices.decoding[manner.voice]
+        steps = options.steps if manner.steps is None else manner.steps
+        return replace(options, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
+
+    def plan(
+        self,
+        state: SpeakerState,
+        manner: Manner,
+        words: Sequence[str],
+        lookahead: Sequence[str] = (),
+        *,
+        final: bool,
+        rate: float = 1.0,
+        pause_s: float = 0.0,
+    ) -> SpeakerState:
+        """The next chunk as phoneme strings, one a word. The stretch before must be done."""
+        if not words and pause_s <= 0 and state.script.tokens == 0:
+            return replace(state, stretch=None, offset=0, final=final)
+        if not words and pause_s <= 0 and not final:
+            return replace(state, stretch=None, offset=0)
+        voice = torch.tensor([voice_index(self.voices, manner.voice)], device=self.model.device)
+        planned, script = stretch.plan(
+            self.voices.model,
+            state.script,
+            words,
+            lookahead,
+            voice,
+            final=final,
+            speed=manner.speed * rate,
+            pause_s=pause_s,
+        )
+        return replace(state, script=script, stretch=planned, offset=0, final=final)
+
+    def remaining(self, state: SpeakerState) -> int:
+        """Tokens of the stretch that are still to be spoken."""
+        return 0 if state.stretch is None else len(state.stretch.conditioning) - state.offset
+
+    def open(self, state: SpeakerState, manner: Manner) -> OpenBlock | None:
+        """The next block to decode, or None: what is left needs no tokens."""
+        left = self.remaining(state)
+        count = min(left, BLOCK if state.tokens else FIRST_BLOCK)
+        if 0 < left - count < CRUMBS:
+            count = left
+        if not count or state.stretch is None:
+            return None
+        conditioning = state.stretch.conditioning[state.offset : state.offset + count]
+        speech = state.speech or self.decoder.begin()
+        opened: OpenBlock = self.decoder.open(speech, conditioning, self.options(manner, count), seed=manner.seed)
+        return opened
+
+    def close(self, state: SpeakerState, manner: Manner, block: OpenBlock | None) -> Said:
+        """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
+        if block is None:
+            return Said(state, manner, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
+        digits, speech = self.decoder.close(block)
+        count = len(digits)
+        state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
+        return Said(state, manner, digits)
+
+    @torch.inference_mode()
+    def sound(self, said: Sequence[Said]) -> list[tuple[Samples, SpeakerState]]:
+        """Tokens of many streams -> samples (m,) in [-1, 1] that are ready, and the next state of each."""
+        speaking = [(index, one) for index, one in enumerate(said) if one.state.tokens]
+        parts = [
+            StreamPart(
+                one.digits, one.manner.voice, one.state.decoder, one.state.final and not self.remaining(one.state)
+            )
+            for _, one in speaking
+        ]
+        results = [(np.zeros(0, np.float32), one.state) for one in said]
+        for (index, one), (samples, decoder) in zip(speaking, self.voices.codec.decode_streams(parts), strict=True):
+            heard: Samples = samples.clamp(-1, 1).cpu().numpy()
+            trimmed = one.state.trimmed if one.state.decoder else leading_silence(heard)
+            results[index] = (
+                heard if one.state.decoder else heard[trimmed:],
+                replace(one.state, decoder=decoder, trimmed=trimmed),
+            )
+        return results
+
+    def step(self, state: SpeakerState, manner: Manner) -> tuple[Samples, SpeakerState]:
+        """One block, alone, from text to samples (m,), and the next state."""
+        block = self.open(state, manner)
+        while block is not None and not block.done:
+            (block,) = self.decoder.tick([block])
+        return self.sound([self.close(state, manner, block)])[0]

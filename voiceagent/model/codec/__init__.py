@@ -1,0 +1,1 @@
+"""24 kHz waveform to 25 Hz tokens and back."""

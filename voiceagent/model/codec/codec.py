@@ -1,0 +1,261 @@
+"""Speech codec: 24 kHz waveform -> 25 Hz tokens of six digits -> waveform.
+
+The encoder sees a log-mel spectrogram and is used for training, editing and cloning only. The decoder streams: token frames at
+25 Hz, feature frames at 100 Hz, then source-filter synthesis (source.py). It looks at most 3 tokens (120 ms) ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from voiceagent.model.codec import vocoder as source
+from voiceagent.model.codec.layers import Context, ContextBlock, FrameStack
+from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
+
+TOKEN_RATE_HZ = 25
+FRAMES_PER_TOKEN = 4
+SAMPLES_PER_TOKEN = FRAMES_PER_TOKEN * source.HOP
+MEL_FFT = 1024
+LOG_FLOOR = 4e-5  # about -88 dBFS: below it nothing is audible, and codes should not go there
+
+
+@dataclass(frozen=True, slots=True)
+class CodecConfig:
+    """Sizes of encoder and decoder."""
+
+    levels: tuple[int, ...] = (8, 8, 8, 5, 5, 5)
+    mels: int = 100
+    encoder_frame_width: int = 192
+    encoder_width: int = 320
+    token_width: int = 320
+    frame_width: int = 256
+    voices: tuple[str, ...] = ("heart", "joe")
+    frame_dilations: tuple[int, ...] = (1, 2, 4, 1, 2)
+    token_left: tuple[int, ...] = field(default=(2, 2, 2, 2))
+    token_right: tuple[int, ...] = field(default=(1, 1, 0, 0))
+
+
+def mel_filters(mels: int, n_fft: int, sample_rate_hz: int = source.SAMPLE_RATE_HZ) -> Tensor:
+    """Triangles on the HTK mel scale, (mels, n_fft // 2 + 1), each of unit area in bins."""
+    top = 2595 * torch.log10(torch.tensor(1 + sample_rate_hz / 2 / 700))
+    edges_hz = 700 * (10 ** (torch.linspace(0, 1, mels + 2) * top / 2595) - 1)
+    bins_hz = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1)
+    rising = (bins_hz - edges_hz[:-2, None]) / (edges_hz[1:-1] - edges_hz[:-2])[:, None]
+    falling = (edges_hz[2:, None] - bins_hz) / (edges_hz[2:] - edges_hz[1:-1])[:, None]
+    triangles = torch.minimum(rising, falling).clamp_min(0)
+    return triangles / triangles.sum(1, keepdim=True).clamp_min(1e-8)
+
+
+class LogMel(nn.Module):
+    """Waveform (B, n) -> log-mel (B, T, mels) at 100 Hz, T = n // 240."""
+
+    filters: Tensor
+    window: Tensor
+
+    def __init__(self, mels: int) -> None:
+        super().__init__()
+        self.register_buffer("filters", mel_filters(mels, MEL_FFT), persistent=False)
+        self.register_buffer("window", torch.hann_window(MEL_FFT), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        pad = (MEL_FFT - source.HOP) // 2
+        frames = F.pad(samples, (pad, pad)).unfold(1, MEL_FFT, source.HOP)
+        magnitude = torch.fft.rfft(frames * self.window).abs() / (MEL_FFT / 4)
+        return torch.log(magnitude @ self.filters.T + LOG_FLOOR)
+
+
+class Encoder(nn.Module):
+    """Log-mel -> unquantised latents (B, T // 4, 6). Looks both ways; it never streams."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        narrow, wide = config.encoder_frame_width, config.encoder_width
+        self.mel = LogMel(config.mels)
+        self.into = nn.Linear(config.mels, narrow)
+        self.frames = FrameStack(*(ContextBlock(narrow, 2 * narrow, left=1, right=1) for _ in range(2)))
+        self.down = nn.Linear(FRAMES_PER_TOKEN * narrow, wide)
+        self.tokens = FrameStack(*(ContextBlock(wide, 2 * wide, left=1, right=1) for _ in range(3)))
+        self.norm = nn.RMSNorm(wide, eps=1e-6)
+        self.out = nn.Linear(wide, len(config.levels))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Waveform (B, n), n a multiple of 960 -> (B, n // 960, 6)."""
+        x, _ = self.frames(self.into((self.mel(samples) + 5.0) / 3.0))
+        x = self.down(x.unflatten(1, (-1, FRAMES_PER_TOKEN)).flatten(2))
+        x, _ = self.tokens(x)
+        latents: Tensor = self.out(self.norm(x))
+        return latents * 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderState:
+    """Where a stream stands; None before the first token."""
+
+    tokens: Context | None
+    frames: Context | None
+    source: source.SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPart:
+    """The next tokens of one stream, to be decoded together with others'."""
+
+    digits: Tensor  # (T, 6)
+    voice: str | None
+    state: DecoderState | None
+    final: bool
+
+    def standing(self) -> Hashable:
+        """Streams of equal standing have tensors of equal shapes, so that they can share a pass."""
+        state = self.state
+        if state is None:
+            return len(self.digits), self.final
+        shapes = [None if t is None else t.shape[1:] for t in (*(state.tokens or ()), *(state.frames or ()))]
+        source_ = state.source
+        shapes += [t.shape[1:] for t in (source_.f0_hz, source_.pulses, source_.filters)]
+        return len(self.digits), self.final, source_.frames_done[0] == 0, *shapes
+
+
+def join(states: Sequence[DecoderState]) -> DecoderState | None:
+    """States of equal standing as one state of a batch; of none, None."""
+    if len(states) <= 1:
+        return states[0] if states else None
+
+    def rows(contexts: Iterable[Context | None]) -> Context | None:
+        layers = zip(*(context or () for context in contexts), strict=True)
+        return tuple(None if layer[0] is None else torch.cat([t for t in layer if t is not None]) for layer in layers)
+
+    return DecoderState(
+        rows(state.tokens for state in states),
+        rows(state.frames for state in states),
+        source.join([state.source for state in states]),
+    )
+
+
+def split(state: DecoderState, count: int) -> list[DecoderState]:
+    """The inverse of `join`."""
+
+    def row(context: Context | None, index: int) -> Context | None:
+        return context and tuple(None if t is None else t[index : index + 1] for t in context)
+
+    parts = source.split(state.source)
+    return [DecoderState(row(state.tokens, i), row(state.frames, i), parts[i]) for i in range(count)]
+
+
+class Decoder(nn.Module):
+    """Quantised values (B, T, 6) -> filters and F0 at 100 Hz -> waveform."""
+
+    noise: Tensor
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        wide, narrow = config.token_width, config.frame_width
+        self.into = nn.Linear(len(config.levels), wide)
+        self.voice = nn.Embedding(len(config.voices) + 1, wide)  # the last row is "any voice"
+        self.tokens = FrameStack(
+            *(
+                ContextBlock(wide, 2 * wide, left=left, right=right)
+                for left, right in zip(config.token_left, config.token_right, strict=True)
+            )
+        )
+        self.up = nn.Linear(wide, FRAMES_PER_TOKEN * narrow)
+        self.frames = FrameStack(*(ContextBlock(narrow, 2 * narrow, dilation=d) for d in config.frame_dilations))
+        self.norm = nn.RMSNorm(narrow, eps=1e-6)
+        self.filters = nn.Linear(narrow, source.BRANCHES * source.BINS)
+        self.pitch = nn.Linear(narrow, 2)  # log F0 relative to 150 Hz, voicing logit
+        with torch.no_grad():
+            self.filters.weight.mul_(0.1)
+            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, 0.0]).repeat_interleave(source.BINS))
+        self.register_buffer("noise", source.noise_table(torch.device("cpu")), persistent=False)
+
+    def features(
+        self, values: Tensor, voice: Tensor, state: DecoderState | None = None, *, final: bool = True
+    ) -> tuple[Tensor, Tensor, Context, Context]:
+        """(B, T, 6), (B,) -> filters (B, F, 3, BINS), pitch (B, F, 2), and the contexts of both stacks."""
+        x = self.into(values) + self.voice(voice)[:, None]
+        x, token_context = self.tokens(x, state.tokens if state else None, final=final)
+        x = self.up(x).unflatten(2, (FRAMES_PER_TOKEN, -1)).flatten(1, 2)
+        x, frame_context = self.frames(x, state.frames if state else None, final=final)
+        x = self.norm(x)
+        return (
+            self.filters(x).float().unflatten(2, (source.BRANCHES, source.BINS)),
+            self.pitch(x).float(),
+            token_context,
+            frame_context,
+        )
+
+    @staticmethod
+    def f0_hz(pitch: Tensor) -> Tensor:
+        """(B, F, 2) -> (B, F), 0 where unvoiced."""
+        f0 = 150.0 * pitch[..., 0].clamp(-1.5, 1.5).exp()
+        # on a grid of 1/64 Hz: the last bits of a product depend on its shape, and a phase would add them up
+        return torch.where(pitch[..., 1] > 0, torch.round(f0 * 64) / 64, 0.0)
+
+    def stream(
+        self, values: Tensor, voice: Tensor, state: DecoderState | None, *, final: bool
+    ) -> tuple[Tensor, DecoderState]:
+        """The next tokens of a stream (B, T, 6) -> the samples that no later token can change, and the next state."""
+        filters, pitch, tokens, frames = self.features(values, voice, state, final=final)
+        before = state.source if state else source.start(values.shape[0], values.device)
+        samples, after = source.stream(before, filters, self.f0_hz(pitch), self.noise, final=final)
+        return samples, DecoderState(tokens, frames, after)
+
+
+class Codec(nn.Module):
+    """Both halves and the quantiser between them."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.quantizer = FiniteScalarQuantizer(config.levels)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+
+    def voice_index(self, name: str | None, batch: int = 1) -> Tensor:
+        """(batch,) row of the voice table; None is any voice."""
+        row = len(self.config.voices) if name is None else self.config.voices.index(name)
+        return torch.full((batch,), row, dtype=torch.long, device=self.decoder.noise.device)
+
+    @torch.no_grad()
+    def encode(self, samples: Tensor) -> Tensor:
+        """Waveform (B, n) in [-1, 1] at 24 kHz -> digits (B, ceil(n / 960), 6); the end is padded with silence."""
+        samples = F.pad(samples, (0, -samples.shape[1] % SAMPLES_PER_TOKEN))
+        return self.quantizer.digits(self.quantizer(self.encoder(samples)))
+
+    @torch.no_grad()
+    def decode(self, digits: Tensor, voice: str | None) -> Tensor:
+        """Digits (B, T, 6) -> waveform (B, T * 960)."""
+        samples, _ = self.decode_stream(digits, voice, None, final=True)
+        return samples
+
+    @torch.no_grad()
+    def decode_stream(
+        self, digits: Tensor, voice: str | None, state: DecoderState | None, *, final: bool
+    ) -> tuple[Tensor, DecoderState]:
+        """The next digits (B, T, 6) of a stream -> the samples that are complete, and the state for the next call.
+
+        Joined, the samples of all calls equal those of `decode`. The last call says `final=True`; it may bring no tokens.
+        """
+        values = self.quantizer.values(digits)
+        return self.decoder.stream(values, self.voice_index(voice, digits.shape[0]), state, final=final)
+
+    @torch.no_grad()
+    def decode_streams(self, parts: Sequence[StreamPart]) -> list[tuple[Tensor, DecoderState]]:
+        """`decode_stream` for many streams -> samples (n,) and the next state of each; those that stand alike share a pass."""
+        alike: dict[Hashable, list[int]] = {}
+        for index, part in enumerate(parts):
+            alike.setdefault(part.standing(), []).append(index)
+        made: dict[int, tuple[Tensor, DecoderState]] = {}
+        for members in alike.values():
+            group = [parts[index] for index in members]
+            values = self.quantizer.values(torch.stack([part.digits for part in group]))
+            voice = torch.cat([self.voice_index(part.voice) for part in group])
+            state = join([part.state for part in group if part.state is not None])
+            samples, after = self.decoder.stream(values, voice, state, final=group[0].final)
+            made.update(zip(members, zip(samples, split(after, len(group)), strict=True), strict=True))
+        return [made[index] for index in range(len(parts))]

@@ -1,0 +1,227 @@
+"""Masked-diffusion decoding of blocks: unmask a few tokens a step, the surest first; blocks of many streams share a step.
+
+A block covers tokens [start, end). Its slots hold tokens start - 1 .. end - 2, so the last committed token is evaluated again
+together with the block. When a block is done, its slots with every token in place wait as `pending`; the forward pass that opens
+the next block also stores their keys and values (block-causal, hence exact), which saves one pass a block.
+
+    open_block -> tick, tick, ... (all open blocks at once, each at its own step) -> close_block
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from voiceagent.model.decode.packed import PackedModel, Row
+from voiceagent.model.lm.transformer import KeysValues
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingOptions:
+    """How a block is decoded.
+
+    steps: forward passes a block. tau: how late the schedule commits, r(s) = tau s / (1 + (tau - 1) s). alpha: share of the open
+    tokens that a step commits at least, growing linearly; blocks then finish early. prior: weight of the log prior that is taken
+    from the confidence. noise: Gumbel noise on positions.
+    """
+
+    steps: int = 4
+    tau: float = 0.5
+    alpha: float = 0.5
+    temperature: float = 0.0
+    prior: float = 1.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechState:
+    """What the language model remembers of a stream between blocks; a value."""
+
+    cache: KeysValues
+    position: int = 0  # index of the slot that comes next
+    last: Tensor | None = None  # (6,) the last committed token, None at the beginning
+    pending: Tensor | None = None  # (n, C) slots of the last block, complete but not yet in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block under way; a value."""
+
+    state: SpeechState
+    conditioning: Tensor  # (n, C)
+    options: DecodingOptions
+    seed: int
+    counts: tuple[int, ...]  # tokens that each step commits
+    tokens: Tensor  # (n, 6) int64
+    masked: Tensor  # (n,) bool
+    step: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Every token is committed."""
+        return self.step == len(self.counts)
+
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """What its next tick moves: pending slots, slots of its own, and slots of the cache."""
+        pending = self.state.pending if self.step == 0 else None
+        return (0 if pending is None else len(pending)), len(self.tokens), len(self.state.cache)
+
+
+def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
+    """How many tokens each step commits; the last one commits what is left, steps that would commit nothing are dropped."""
+    counts, left = [], tokens
+    for step in range(1, options.steps + 1):
+        share = step / options.steps
+        scheduled = round(tokens * options.tau * share / (1 + (options.tau - 1) * share)) - (tokens - left)
+        eager = int(left * options.alpha * share)
+        count = left if step == options.steps else min(left, max(scheduled, eager))
+        if count > 0:
+            counts.append(count)
+            left -= count
+    return counts
+
+
+def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Noise that makes the largest of logits a sample of their distribution."""
+    uniform = torch.rand(shape, generator=generator, device=generator.device).clamp_min(1e-9)
+    return -torch.log(-torch.log(uniform))
+
+
+def _gumbel(shape: tuple[int, ...], block: Block, purpose: int) -> Tensor:
+    """Gumbel noise that depends on the seed, the position and the step alone: a stream sounds the same in any company."""
+    number = ((block.seed * 1_000_003 + block.state.position) * 64 + block.step) * 2 + purpose
+    return gumbel(shape, torch.Generator(block.tokens.device).manual_seed(number % 2**63))
+
+
+def propose(logits: Tensor, log_prior: Tensor, levels: Sequence[int], prior_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, codes) -> a token for every slot (N, 6) and its calibrated confidence (N,).
+
+    The confidence is log p(token) - log prior(token), summed over digits: plain confidence commits silence first
+    (Chatterbox-Flash, arXiv 2605.30748). `prior_weight` (N,) or (1,) weighs the second term.
+    """
+    digits, confidence = [], logits.new_zeros(logits.shape[0])
+    for part, prior in zip(logits.split(tuple(levels), -1), log_prior.split(tuple(levels)), strict=True):
+        log_p, digit = part.log_softmax(-1).max(-1)
+        digits.append(digit)
+        confidence = confidence + log_p - prior_weight * prior[digit]
+    return torch.stack(digits, dim=-1), confidence
+
+
+def _perturbed(logits: Tensor, blocks: Sequence[Block]) -> Tensor:
+    """Logits with each block's Gumbel noise times its temperature: their maximum is then a sample."""
+    noise = [
+        b.options.temperature * _gumbel((len(b.tokens), logits.shape[1]), b, 0) if b.options.temperature > 0
+        else logits.new_zeros(len(b.tokens), logits.shape[1])
+        for b in blocks
+    ]  # fmt: skip
+    return logits + torch.cat(noise)
+
+
+def begin(model: PackedModel) -> SpeechState:
+    """The state before the first token."""
+    return SpeechState(model.empty_cache())
+
+
+def open_block(state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> Block:
+    """A block of n masked tokens whose slots are conditioned on (n, C)."""
+    count = len(conditioning)
+    tokens = torch.zeros(count, 6, dtype=torch.long, device=conditioning.device)
+    masked = torch.ones(count, dtype=torch.bool, device=conditioning.device)
+    return Block(state, conditioning, options, seed, tuple(commit_counts(count, options)), tokens, masked)
+
+
+def _slots(model: PackedModel, blocks: Sequence[Block]) -> Tensor:
+    """Inputs of the blocks' slots (N, C), one block after the other."""
+    held, masked = [], []
+    for block in blocks:
+        last = block.tokens[:1] if block.state.last is None else block.state.last[None]
+        held += [last, block.tokens[:-1]]
+        masked += [torch.zeros_like(block.masked[:1]), block.masked[:-1]]
+    embedded = model.embed(torch.cat(held), torch.cat(masked))
+    start = 0
+    for block in blocks:
+        if block.state.last is None:
+            embedded[start] = model.begin_row
+        start += len(block.tokens)
+    return embedded + torch.cat([block.conditioning for block in blocks])
+
+
+@torch.inference_mode()
+def tick(model: PackedModel, blocks: Sequence[Block]) -> list[Block]:
+    """One forward pass for all blocks, none of which is done, each at its own step -> the blocks a step further."""
+    counts = [len(block.tokens) for block in blocks]
+    inputs, rows, opened = [], [], []
+    for block, slots in zip(blocks, _slots(model, blocks).split(counts), strict=True):
+        state = block.state
+        pending = state.pending if block.step == 0 else None
+        done = 0 if pending is None else len(pending)
+        inputs += [slots] if pending is None else [pending, slots]
+        opened += [False] * done + [True] * len(slots)
+        rows.append(Row(state.cache, state.position - done, done, len(slots)))
+    logits, keys, values = model(torch.cat(inputs), rows)
+    if not all(opened):
+        logits = logits[torch.tensor(opened, device=logits.device)]
+    after = [_stored(model, block, row, keys, values, start) for block, row, start in _starts(blocks, rows)]
+    return _commit(model, after, logits, counts)
+
+
+def _starts(blocks: Sequence[Block], rows: Sequence[Row]) -> list[tuple[Block, Row, int]]:
+    """Blocks and rows with the index of the row's first slot."""
+    found, start = [], 0
+    for block, row in zip(blocks, rows, strict=True):
+        found.append((block, row, start))
+        start += row.pending + row.open
+    return found
+
+
+def _stored(model: PackedModel, block: Block, row: Row, keys: Tensor, values: Tensor, start: int) -> Block:
+    """The block with its pending slots in the cache."""
+    if not row.pending:
+        return block
+    done = slice(start, start + row.pending)
+    cache = row.past.append(keys[:, :, :, done], values[:, :, :, done], keep=model.config.context_tokens)
+    return replace(block, state=replace(block.state, cache=cache, pending=None))
+
+
+def _commit(model: PackedModel, blocks: Sequence[Block], logits: Tensor, counts: list[int]) -> list[Block]:
+    """Commit the surest open tokens of each block."""
+    if any(block.options.temperature > 0 for block in blocks):
+        logits = _perturbed(logits, blocks)
+    weight = torch.tensor([b.options.prior for b in blocks], device=logits.device)
+    if len(blocks) > 1:
+        weight = weight.repeat_interleave(torch.tensor(counts, device=logits.device))
+    proposed, confidence = propose(logits, model.log_prior, model.config.levels, weight)
+    after = []
+    for block, tokens, sure in zip(blocks, proposed.split(counts), confidence.split(counts), strict=True):
+        if block.options.noise > 0:
+            sure = sure + block.options.noise * _gumbel((len(tokens),), block, 1)
+        if block.step + 1 == len(block.counts):
+            chosen = block.masked
+        else:
+            surest = sure.masked_fill(~block.masked, -torch.inf).topk(block.counts[block.step]).indices
+            chosen = torch.zeros_like(block.masked).index_fill_(0, surest, True)
+        held = torch.where(chosen[:, None], tokens, block.tokens)
+        after.append(replace(block, tokens=held, masked=block.masked & ~chosen, step=block.step + 1))
+    return after
+
+
+@torch.inference_mode()
+def close_block(model: PackedModel, block: Block) -> tuple[Tensor, SpeechState]:
+    """A block that is done -> its tokens (n, 6) and the state for the next."""
+    position = block.state.position + len(block.tokens)
+    state = replace(block.state, position=position, last=block.tokens[-1], pending=_slots(model, [block]))
+    return block.tokens, state
+
+
+def decode_block(
+    model: PackedModel, state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0
+) -> tuple[Tensor, SpeechState]:
+    """What n tokens are conditioned on (n, C) -> the tokens (n, 6) and the next state: one block, alone."""
+    block = open_block(state, conditioning, options, seed=seed)
+    while not block.done:
+        (block,) = tick(model, [block])
+    return close_block(model, block)

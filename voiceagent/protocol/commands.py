@@ -1,0 +1,156 @@
+"""What a client asks for: the commands of a session, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from voiceagent.audio.formats import AudioFormat
+from voiceagent.settings.policy import Setting, SpeechPolicy
+
+LANGUAGES = ("en",)
+DEFAULT_VOICE = "heart"
+SPEED_MIN, SPEED_MAX = 0.5, 2.0
+STEPS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakOptions:
+    """How an utterance is spoken.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    voice: str = DEFAULT_VOICE
+    speed: float = 1.0
+    """Rate of speech, 0.5 to 2.0; 2.0 is twice as fast."""
+    seed: int = 0
+    """The same seed, text and chunks give the same samples."""
+    steps: int | None = None
+    """Decoding steps a block; None is the voice's own choice."""
+
+    def __post_init__(self) -> None:
+        if not SPEED_MIN <= self.speed <= SPEED_MAX:
+            raise ValueError(f"speed {self.speed} is not within {SPEED_MIN} and {SPEED_MAX}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed {self.seed} is not within 0 and 2**63 - 1")
+        if self.steps is not None and not 1 <= self.steps <= STEPS_MAX:
+            raise ValueError(f"steps {self.steps} is not within 1 and {STEPS_MAX}")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Opens an utterance.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    type: ClassVar[str] = "start"
+    id: str
+    voice: str = DEFAULT_VOICE
+    format: AudioFormat = field(default_factory=AudioFormat)
+    language: str = "en"
+    speed: float = 1.0
+    seed: int = 0
+    steps: int | None = None
+    timestamps: Literal["none", "word", "char"] = "word"
+    buffering: Literal["auto", "sentence", "none"] = "auto"
+    max_buffer_ms: int | None = None
+    """How long text may wait for the rest of its sentence; None is the chunker's own choice."""
+    max_ahead_ms: int = 3_000
+    """How far sending may run ahead of playing."""
+    preempt: bool = False
+    """Cancel whatever else this client has open."""
+    speech: Mapping[str, Setting] | None = None
+    """What is spoken of markup, where it differs from the service's own policy: keys of `SpeechPolicy`."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.id) <= 128 or self.id == "*":
+            raise ValueError("an id has 1 to 128 characters and is not '*'")
+        if self.language.split("-")[0].lower() not in LANGUAGES:
+            known = ", ".join(LANGUAGES)
+            raise ValueError(f"language {self.language!r} is not spoken; languages here: {known} (English)")
+        if not 100 <= self.max_ahead_ms <= 60_000:
+            raise ValueError(f"max_ahead_ms {self.max_ahead_ms} is not within 100 and 60000")
+        if self.max_buffer_ms is not None and not 0 <= self.max_buffer_ms <= 60_000:
+            raise ValueError(f"max_buffer_ms {self.max_buffer_ms} is not within 0 and 60000")
+        _ = self.options, SpeechPolicy().with_changes(self.speech)
+
+    @property
+    def options(self) -> SpeakOptions:
+        return SpeakOptions(voice=self.voice, speed=self.speed, seed=self.seed, steps=self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """More of the utterance's text; pieces are joined exactly as they come."""
+
+    type: ClassVar[str] = "text"
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Speak what waits; the utterance stays open."""
+
+    type: ClassVar[str] = "flush"
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """No more text."""
+
+    type: ClassVar[str] = "end"
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop now; `"*"` is everything that is open."""
+
+    type: ClassVar[str] = "cancel"
+    id: str = "*"
+    played_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How much of the utterance the listener has heard."""
+
+    type: ClassVar[str] = "played"
+    id: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Takes up the session of a lost connection; the first command of the new one."""
+
+    type: ClassVar[str] = "resume"
+    session: str
+    token: str
+    have: Mapping[str, int] = field(default_factory=dict)
+    """Number of the last frame that arrived, for each utterance whose end has not; -1 is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asks for a `Pong` with the same number."""
+
+    type: ClassVar[str] = "ping"
+    t: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The client is done: cancel what is open and hang up."""
+
+    type: ClassVar[str] = "close"
+
+
+Command: TypeAlias = Start | Text | Flush | End | Cancel | Played | Resume | Ping | Close

@@ -1,0 +1,47 @@
+"""Counters of the service for Prometheus: one set an application, so that tests do not share them."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from voiceagent.protocol import events
+
+FIRST_AUDIO_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """What the service has done since it started."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.connections = Gauge("voiceagent_connections", "Clients connected now.", registry=self._registry)
+        self._utterances = Counter(
+            "voiceagent_utterances", "Utterances by how they ended.", ["outcome"], registry=self._registry
+        )
+        self._audio_s = Counter("voiceagent_audio_seconds", "Seconds of speech sent.", registry=self._registry)
+        self._first_audio_s = Histogram(
+            "voiceagent_first_audio_seconds",
+            "From the first text of an utterance to its first frame.",
+            buckets=FIRST_AUDIO_S,
+            registry=self._registry,
+        )
+
+    def observe(self, event: events.Event) -> None:
+        """Counts an event that was sent."""
+        match event:
+            case events.Audio():
+                self._audio_s.inc(len(event.samples) / events.SAMPLE_RATE_HZ)
+            case events.Done():
+                self._utterances.labels("done").inc()
+                if event.ttfa_ms is not None:
+                    self._first_audio_s.observe(event.ttfa_ms / 1000)
+            case events.Cancelled():
+                self._utterances.labels("cancelled").inc()
+            case events.Error():
+                self._utterances.labels(event.code).inc()
+            case _:
+                pass
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self._registry)

@@ -1,0 +1,78 @@
+"""What every transport of one process shares: the engine, the settings, the counters.
+
+Knows no transport; adapters get their sessions here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from weakref import WeakSet
+
+from voiceagent.service.metrics import Metrics
+from voiceagent.session.async_session import LiveSession, default_chunker
+from voiceagent.session.session import MakeChunker, SpeechEngine
+from voiceagent.settings.serve import ServeConfig
+
+FULL = "every connection is taken; try again later"
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts that clients share."""
+
+    engine: SpeechEngine
+    config: ServeConfig = field(default_factory=ServeConfig)
+    make_chunker: MakeChunker = default_chunker
+    metrics: Metrics = field(default_factory=Metrics)
+    connections: int = 0
+    """Clients connected now."""
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """The service has been told to end: what is open may finish, nothing new is taken."""
+    _sessions: WeakSet[LiveSession] = field(default_factory=WeakSet)
+
+    @property
+    def full(self) -> bool:
+        """No more clients are taken."""
+        return self.draining.is_set() or self.connections >= self.config.max_connections
+
+    @property
+    def open_utterances(self) -> int:
+        """Utterances of all sessions that are open."""
+        return sum(len(session.received) for session in self._sessions if not session.closed)
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[None]:
+        """Counts a client for as long as the block lasts."""
+        self.connections += 1
+        self.metrics.connections.inc()
+        try:
+            yield
+        finally:
+            self.connections -= 1
+            self.metrics.connections.dec()
+
+    def connect(self, *, paced: bool = True) -> LiveSession:
+        """A session for a client, which opens nothing once the service is to end; inside a running event loop.
+
+        Args:
+            paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
+        """
+        session = LiveSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
+        if self.draining.is_set():
+            session.take_nothing_new()
+        self._sessions.add(session)
+        return session
+
+    async def drain(self) -> None:
+        """Takes nothing new, and waits until all that is open has been spoken, at most `drain_s`."""
+        self.draining.set()
+        for session in self._sessions:
+            session.take_nothing_new()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_s):
+                async with asyncio.TaskGroup() as tasks:
+                    for session in list(self._sessions):
+                        tasks.create_task(session.wait_until_idle(), name=f"drain[{session.id}]")

@@ -1,0 +1,179 @@
+"""A session on an event loop: the clock, the hop from the engine's thread, and the waiting.
+
+Every transport and the Python interface drive their session through this class; it knows none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from voiceagent.errors import VoiceAgentError
+from voiceagent.protocol import events
+from voiceagent.protocol.text_pieces import pieces
+from voiceagent.session.session import MakeChunker, Session, SpeechEngine
+from voiceagent.session.text_queue import Chunker
+from voiceagent.settings.policy import Setting, SpeechPolicy
+from voiceagent.settings.serve import Limits
+
+
+def default_chunker(speech: Mapping[str, Setting] | None = None, /) -> Chunker:
+    """The chunker of `voiceagent.text`, imported when the first utterance needs it."""
+    from voiceagent.text.chunker import Chunker as TextChunker
+
+    return TextChunker(SpeechPolicy().with_changes(speech))
+
+
+def chunker_with(lexicon: Path | None, policy: SpeechPolicy | None = None) -> MakeChunker:
+    """Makes chunkers that know a user's lexicon (TOML: word -> respelling or phonemes) and speak markup by a policy.
+
+    Raises:
+        InputError: the lexicon cannot be used.
+    """
+    from voiceagent.text.chunker import Chunker as TextChunker
+    from voiceagent.text.phonemes.lexicon import Lexicon
+
+    words = Lexicon.load(lexicon) if lexicon is not None else None
+    own = policy or SpeechPolicy()
+    return lambda speech=None, /: TextChunker(own.with_changes(speech), lexicon=words)
+
+
+def warm_up(make_chunker: MakeChunker) -> None:
+    """Loads what the first number in a text would load, before an event loop has to wait for it."""
+    chunker = make_chunker()
+    chunker.feed("It costs $5 on May 3rd, 2024. ")
+    chunker.end()
+
+
+class LiveSession:
+    """A `Session` whose events can be awaited; make it inside a running event loop.
+
+    One task may take events; any task of the loop may feed commands.
+    """
+
+    def __init__(
+        self,
+        engine: SpeechEngine,
+        *,
+        limits: Limits | None = None,
+        paced: bool = True,
+        make_chunker: MakeChunker = default_chunker,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._session = Session(engine, self._post, make_chunker=make_chunker, limits=limits, paced=paced)
+
+    @property
+    def id(self) -> str:
+        """Name of the session in events and logs."""
+        return self._session.id
+
+    @property
+    def closed(self) -> bool:
+        """No more commands are obeyed."""
+        return self._session.closed
+
+    @property
+    def busy(self) -> bool:
+        """Something is open, or an event waits to be taken."""
+        return self._session.busy
+
+    @property
+    def received(self) -> tuple[events.Received, ...]:
+        """What has arrived of each utterance that is open."""
+        return self._session.received
+
+    def knows(self, utterance_id: str) -> bool:
+        """Whether something of this utterance is still to come."""
+        return self._session.knows(utterance_id)
+
+    def feed(self, command: events.Command) -> None:
+        """Obeys a command; whatever is wrong with it becomes an `Error` event."""
+        self._session.feed(command, self._loop.time())
+        self._wake()
+
+    def refuse(self, utterance_id: str | None, error: VoiceAgentError) -> None:
+        """Answers a request that could not be read."""
+        self._session.refuse(utterance_id, error)
+        self._wake()
+
+    def take_nothing_new(self) -> None:
+        """Opens no further utterance; those that are open go on."""
+        self._session.ending = True
+
+    def close(self) -> None:
+        """Cancels everything that is open; the events that are left can still be taken."""
+        self._session.close(self._loop.time())
+        self._wake()
+
+    def has_room(self, text: events.Text) -> bool:
+        """Whether this text would be taken now."""
+        return self._session.has_room(text.id, len(text.text))
+
+    async def wait_for_room(self, text: events.Text, timeout_s: float | None = None) -> bool:
+        """Waits until this text would be taken; False if that took too long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (self.has_room(text) or self.closed):
+                    await self._next_progress()
+        except TimeoutError:
+            return False
+        return True
+
+    async def write(self, utterance: str, text: str) -> None:
+        """Feeds a text of any length, piece by piece as there is room for it."""
+        for piece in pieces(text, self._session.limits.max_text_buffer):
+            command = events.Text(utterance, piece)
+            await self.wait_for_room(command)
+            self.feed(command)
+            await asyncio.sleep(0)  # others get their turn
+
+    async def wait_for_calm(self) -> None:
+        """Waits while more answers are queued than a well-behaved client can cause."""
+        while self._session.congested and not self.closed:
+            await self._next_progress()
+
+    async def wait_until_idle(self) -> None:
+        """Waits until nothing is open and every event has been taken."""
+        while self.busy:
+            await self._next_progress()
+
+    async def next_event(self) -> events.Event | None:
+        """The next event; None when the session is closed and nothing is left."""
+        # Events may be ready without end: whoever feeds commands must get a turn, or a cancel waits for all of them.
+        await asyncio.sleep(0)
+        while True:
+            now = self._loop.time()
+            event = self._session.next_event(now)
+            if event is not None:
+                self._progress.set()
+                return event
+            if self.closed:
+                return None
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(self._session.wait_s(now)):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _next_progress(self) -> None:
+        self._progress.clear()
+        await self._progress.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._progress.set()
+
+    def _post(self, stream: int, output: events.Output) -> None:
+        """On the engine's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._receive, stream, output)
+        except RuntimeError:
+            return  # the loop is closed, so nobody listens
+
+    def _receive(self, stream: int, output: events.Output) -> None:
+        self._session.receive(stream, output)
+        self._wake()

@@ -1,0 +1,300 @@
+"""The protocol of a connection as a state machine: commands and engine outputs go in, events come out.
+
+Without I/O: no socket, no event loop, no clock. Every method takes the time and returns at once;
+`voiceagent.session.async_session` is the shell that waits. It does not know audio formats or how a message looks.
+
+    client  -> feed(command)    -> chunks -> engine (speak, cancel return at once)
+    engine  -> receive(output)  -> frames, words
+    client  <- next_event()     <- paced, fair among utterances; after `Cancelled` nothing of that utterance
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
+from voiceagent.protocol import events
+from voiceagent.session.text_queue import Chunker
+from voiceagent.session.utterance import Utterance
+from voiceagent.settings.policy import Setting
+from voiceagent.settings.serve import Limits
+
+if TYPE_CHECKING:
+    from voiceagent.text.chunk import Chunk
+
+# Utterances that are over but may still be playing: a cancel still learns what was heard.
+REMEMBERED = 8
+# Ids whose late commands (tokens that were under way) are dropped without a word.
+FORGOTTEN = 256
+# Answers that may wait unread before the owner should stop reading commands.
+CONTROL_MARK = 256
+
+
+class SpeechEngine(Protocol):
+    """What the session needs of an engine; every call returns at once."""
+
+    sample_rate: int
+    voices: tuple[str, ...]
+
+    def open(
+        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
+    ) -> int:
+        """Opens a stream; `deliver` is called on the engine's thread. Owners have their turns alike, whatever each has open."""
+        ...
+
+    def speak(self, stream: int, chunk: Chunk) -> None:
+        """Queues a chunk. Each ends in exactly one `Speech` with `chunk_done`, of no samples where nothing is spoken."""
+        ...
+
+    def cancel(self, stream: int) -> None:
+        """Stops a stream."""
+        ...
+
+
+class MakeChunker(Protocol):
+    """Makes the chunker of an utterance; `speech` has what its client wants spoken differently."""
+
+    def __call__(self, speech: Mapping[str, Setting] | None = None, /) -> Chunker: ...
+
+
+class Session:
+    """State of one connection.
+
+    Args:
+        engine: speaks the chunks.
+        post: hands an output of the stream with this number over from the engine's thread, so that the
+            owner calls `receive` with it. Called on the engine's thread.
+        make_chunker: makes the chunker of an utterance.
+        paced: hold audio back to `max_ahead_ms` of each utterance.
+    """
+
+    def __init__(
+        self,
+        engine: SpeechEngine,
+        post: Callable[[int, events.Output], None],
+        *,
+        make_chunker: MakeChunker,
+        limits: Limits | None = None,
+        paced: bool = True,
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.closed = False
+        """The client said goodbye, or the owner did."""
+        self.ending = False
+        """What is open goes on, and no utterance is opened."""
+        self._engine = engine
+        self._post = post
+        self._make_chunker = make_chunker
+        self.limits = limits or Limits()
+        self._paced = paced
+        self._last_stream = 0
+        self._open: OrderedDict[str, Utterance] = OrderedDict()
+        self._engine_streams: dict[int, int] = {}
+        self._over: OrderedDict[str, Utterance] = OrderedDict()
+        self._ignored: OrderedDict[str, None] = OrderedDict()
+        self._control: deque[events.Event] = deque()
+        limits_sent = {"max_text_buffer": self.limits.max_text_buffer, "max_open": self.limits.max_open}
+        self._control.append(events.Ready(self.id, limits_sent, engine.voices))
+
+    # Commands in.
+
+    def feed(self, command: events.Command, now: float) -> None:
+        """Obeys a command; whatever is wrong with it becomes an `Error` event."""
+        match command:
+            case events.Start():
+                self._start(command, now)
+            case events.Cancel(id="*", played_ms=played_ms):
+                self._cancel_all(now, played_ms)
+            case events.Cancel(id=id_, played_ms=played_ms):
+                self._cancel(id_, now, played_ms)
+            case events.Ping(t=t):
+                self._control.append(events.Pong(t))
+            case events.Close():
+                self.close(now)
+            case events.Played(id=id_, ms=ms):
+                utterance = self._open.get(id_) or self._over.get(id_)
+                if utterance is not None:
+                    utterance.acknowledge(ms)
+            case events.Resume():
+                self.refuse(None, ProtocolError("sessions cannot be resumed here, or this one is in use already"))
+            case _:
+                self._write(command, now)
+
+    def refuse(self, utterance_id: str | None, error: VoiceAgentError) -> None:
+        """Answers a request that could not even be read; what else comes for its id is dropped."""
+        self._control.append(events.Error(utterance_id, error.code, str(error), retryable=error.retryable))
+        if utterance_id is not None and utterance_id not in self._open:
+            self._ignore(utterance_id)
+
+    def has_room(self, utterance_id: str, chars: int) -> bool:
+        """Whether an utterance can take this many characters more; one that is not open always can."""
+        utterance = self._open.get(utterance_id)
+        return utterance is None or utterance.has_room(chars)
+
+    @property
+    def congested(self) -> bool:
+        """More answers wait to be taken than a well-behaved client can cause: read no further."""
+        return len(self._control) > CONTROL_MARK
+
+    @property
+    def busy(self) -> bool:
+        """Something is open, or an event waits to be taken."""
+        return not self.closed and bool(self._open or self._control)
+
+    @property
+    def received(self) -> tuple[events.Received, ...]:
+        """What has arrived of each utterance that is open."""
+        return tuple(utterance.received for utterance in self._open.values())
+
+    def knows(self, utterance_id: str) -> bool:
+        """Whether something of this utterance is still to come."""
+        return utterance_id in self._open or any(getattr(event, "id", None) == utterance_id for event in self._control)
+
+    def close(self, now: float) -> None:
+        """Cancels everything."""
+        for id_ in list(self._open):
+            self._cancel(id_, now)
+        self.closed = True
+
+    def _start(self, start: events.Start, now: float) -> None:
+        if start.id in self._open:
+            self._object(start.id, "is open already")
+            return
+        if self.ending:
+            self.refuse(start.id, NoCapacity("the service is about to end; connect again for another utterance"))
+            return
+        if start.preempt:
+            self._cancel_all(now)
+        if len(self._open) >= self.limits.max_open:
+            self.refuse(start.id, NoCapacity(f"{self.limits.max_open} utterances are open already; end or cancel one"))
+            return
+        stream = self._next_stream()
+        chunker = self._make_chunker(start.speech)
+        try:
+            engine_stream = self._engine.open(start.options, partial(self._post, stream), owner=self.id)
+        except VoiceAgentError as error:
+            self.refuse(start.id, error)
+            return
+        self._engine_streams[stream] = engine_stream
+        self._ignored.pop(start.id, None)
+        self._over.pop(start.id, None)
+        self._open[start.id] = Utterance(start, stream, chunker, self.limits, paced=self._paced)
+        self._control.append(events.Started(start.id, stream, start.format))
+
+    def _next_stream(self) -> int:
+        """A number that fits 16 bits and that no open stream has."""
+        while True:
+            self._last_stream = self._last_stream % 0xFFFF + 1
+            if self._last_stream not in self._engine_streams:
+                return self._last_stream
+
+    def _write(self, command: events.Text | events.Flush | events.End, now: float) -> None:
+        utterance = self._open.get(command.id)
+        if utterance is None:
+            if command.id not in self._ignored and command.id not in self._over:
+                self._object(command.id, "is not open: send start first")
+            return
+        if utterance.ended:
+            self._object(command.id, f"has been ended: no {command.type} may follow")
+            return
+        try:
+            match command:
+                case events.Text(text=text):
+                    utterance.feed(text, now)
+                case events.Flush():
+                    utterance.flush(now)
+                case events.End():
+                    utterance.end(now)
+        except NoCapacity as error:
+            self.refuse(command.id, error)
+        self._hand_over(utterance)
+
+    def _object(self, id_: str, what: str) -> None:
+        self._control.append(events.Error(id_, "bad_message", f"utterance {id_!r} {what}"))
+
+    def _hand_over(self, utterance: Utterance) -> None:
+        """Gives the engine as much as it may have."""
+        engine_stream = self._engine_streams.get(utterance.stream)
+        while engine_stream is not None and (chunk := utterance.next_chunk()) is not None:
+            try:
+                self._engine.speak(engine_stream, chunk)
+            except VoiceAgentError as error:
+                utterance.receive(events.Finished(error=str(error)))
+                return
+
+    def _cancel_all(self, now: float, played_ms: int | None = None) -> None:
+        """Cancels what is open, and what has been sent to its end but is still to be heard."""
+        over = [id_ for id_, utterance in self._over.items() if self._paced and utterance.is_playing(now)]
+        for id_ in (*over, *self._open):
+            self._cancel(id_, now, played_ms)
+
+    def _cancel(self, id_: str, now: float, played_ms: int | None = None) -> None:
+        utterance = self._open.pop(id_, None) or self._over.pop(id_, None)
+        if utterance is None:
+            if id_ not in self._ignored:
+                self._object(id_, "is not open")
+            return
+        self._release(utterance, cancel=True)
+        self._control.append(utterance.cancel(now, played_ms))
+        self._ignore(id_)
+
+    def _release(self, utterance: Utterance, *, cancel: bool) -> None:
+        """Lets go of the engine's stream; outputs that are still under way find no owner and are dropped."""
+        engine_stream = self._engine_streams.pop(utterance.stream, None)
+        if engine_stream is not None and cancel and not utterance.finished:
+            self._engine.cancel(engine_stream)
+
+    def _ignore(self, utterance_id: str) -> None:
+        self._ignored[utterance_id] = None
+        self._ignored.move_to_end(utterance_id)
+        while len(self._ignored) > FORGOTTEN:
+            self._ignored.popitem(last=False)
+
+    # Outputs of the engine in.
+
+    def receive(self, stream: int, output: events.Output) -> None:
+        """Takes an output of the engine; those of a cancelled utterance are dropped."""
+        if stream not in self._engine_streams:
+            return
+        for utterance in self._open.values():
+            if utterance.stream == stream:
+                utterance.receive(output)
+                self._hand_over(utterance)
+                return
+
+    # Events out.
+
+    def next_event(self, now: float) -> events.Event | None:
+        """The next event for the client, or None where there is none at this time."""
+        if self._control:
+            return self._control.popleft()
+        for id_, utterance in list(self._open.items()):
+            utterance.work(now)
+            self._hand_over(utterance)
+            event = utterance.take(now)
+            if event is None:
+                continue
+            self._hand_over(utterance)
+            self._open.move_to_end(id_)  # the others come first next time
+            if utterance.drained:
+                self._retire(utterance)
+            return event
+        return None
+
+    def _retire(self, utterance: Utterance) -> None:
+        del self._open[utterance.id]
+        self._release(utterance, cancel=False)
+        self._over[utterance.id] = utterance
+        while len(self._over) > REMEMBERED:
+            self._ignore(self._over.popitem(last=False)[0])
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until `next_event` is worth asking although nothing came in; None is never."""
+        if self._control:
+            return 0.0
+        waits = [wait for utterance in self._open.values() if (wait := utterance.wait_s(now)) is not None]
+        return min(waits, default=None)

@@ -1,0 +1,271 @@
+"""One turn of speech: text goes in, chunks come out for the engine; samples go in, frames come out for the client.
+
+Without I/O and without a clock: the session that owns it says what time it is. It does not know the
+engine, other utterances, or how a frame looks on the wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voiceagent.errors import NoCapacity, TextBufferFull
+from voiceagent.protocol import events
+from voiceagent.session.pacing import Pacer
+from voiceagent.session.text_queue import Chunker, Reader
+from voiceagent.session.word_times import heard_chars, with_characters
+from voiceagent.settings.serve import Limits
+
+if TYPE_CHECKING:
+    from voiceagent.text.chunk import Chunk
+
+
+# Where this much audio is still to be heard, text may wait for the rest of its sentence.
+COMFORT_S = 1.0
+POLL_S = 0.05
+# Flushes whose answers may be due at once: a full text buffer has about as many words.
+FLUSHES_MAX = 4_096
+
+
+class Utterance:
+    """State of one utterance.
+
+    Args:
+        start: the command that opened it.
+        stream: its number on this connection.
+        paced: hold frames back to `start.max_ahead_ms`; otherwise they leave as fast as they are taken.
+    """
+
+    def __init__(self, start: events.Start, stream: int, chunker: Chunker, limits: Limits, *, paced: bool) -> None:
+        self.id = start.id
+        self.start = start
+        self.stream = stream
+        self.finished = False
+        """The engine is done with it; frames may still wait to be taken."""
+        self.ended = False
+        """No more text will come."""
+        self._limits = limits
+        self._reader = Reader(chunker, start, lambda warning: self._warn("text", warning))
+        self._pacer = Pacer(start.max_ahead_ms / 1000 if paced else None)
+        self._first_text_at: float | None = None
+        self._chunks_handed = 0
+        self._chunks_done = 0
+        self._flushes_due = 0  # taken, and their answers not taken yet
+        self._outbox: deque[events.Event] = deque()
+        self._words: list[events.WordTime] = []
+        self._samples_made = 0
+        self._samples_taken = 0
+        self._seq = 0
+        self._ttfa_ms: int | None = None
+
+    # Text in.
+
+    @property
+    def received(self) -> events.Received:
+        """What of it has arrived here."""
+        return events.Received(self.id, self._reader.chars, self.ended)
+
+    def has_room(self, chars: int) -> bool:
+        """Whether it can take this many characters more."""
+        return self._reader.buffered_chars + chars <= self._limits.max_text_buffer
+
+    def feed(self, text: str, now: float) -> None:
+        """Takes more text.
+
+        Raises:
+            TextBufferFull: there is no room for it.
+        """
+        if not self.has_room(len(text)):
+            raise TextBufferFull.of(self._limits.max_text_buffer, len(text))
+        if not text:
+            return
+        if self._first_text_at is None:
+            self._first_text_at = now
+        self._reader.feed(text, now)
+
+    def flush(self, now: float) -> None:
+        """Closes what waits and promises a `Flushed` when all of it has been spoken.
+
+        Raises:
+            NoCapacity: too many promises have not been kept yet.
+        """
+        if self._flushes_due >= FLUSHES_MAX:
+            raise NoCapacity(f"{FLUSHES_MAX} flushes are not answered yet; this one was not taken")
+        self._flushes_due += 1
+        self._reader.flush(now)
+        self._answer_flushes()
+
+    def end(self, now: float) -> None:
+        """Closes what waits; no text may follow."""
+        self.ended = True
+        self._reader.end(now)
+
+    def work(self, now: float) -> None:
+        """Cuts one piece of a long text that is left to be cut, or text that has waited too long."""
+        if self._reader.busy:
+            self._reader.work(now)
+            self._answer_flushes()
+        elif self._late_in_s(now) == 0.0:
+            self._reader.close_late(now)
+
+    def next_chunk(self) -> Chunk | None:
+        """The next chunk for the engine, or None: nothing waits, or it has enough to do."""
+        if not self._reader.chunks or self._chunks_handed - self._chunks_done >= self._limits.chunks_ahead:
+            return None
+        backlog_samples = self._samples_made - self._samples_taken
+        if backlog_samples * 1000 > self._limits.backlog_ms * events.SAMPLE_RATE_HZ:
+            return None
+        self._chunks_handed += 1
+        return self._reader.next_chunk()
+
+    # Speech in.
+
+    def receive(self, output: events.Output) -> None:
+        """Takes an output of the engine."""
+        if self.finished:
+            return
+        if isinstance(output, events.Speech):
+            self._add_frames(output)
+            if output.chunk_done:
+                self._chunks_done += 1
+                self._answer_flushes()
+        elif isinstance(output, events.Notice):
+            self._warn("notice", output.message)
+        else:
+            self._finish(output)
+
+    def _add_frames(self, speech: events.Speech) -> None:
+        self._words.extend(speech.words)
+        words = deque(speech.words)
+        begin, n = 0, len(speech.samples)
+        for end in frame_ends(n, self._limits.frame_ms):
+            frame_end_s = (self._samples_made + end) / events.SAMPLE_RATE_HZ
+            covered = []
+            while words and (words[0].start_s < frame_end_s or end == n):
+                covered.append(words.popleft())
+            self._say_words(covered)
+            self._add_audio(speech.samples[begin:end], pts=self._samples_made + begin)
+            begin = end
+        self._say_words(words)
+        self._samples_made += n
+
+    def _say_words(self, words: Iterable[events.WordTime]) -> None:
+        words = with_characters(words) if self.start.timestamps == "char" else tuple(words)
+        if words and self.start.timestamps != "none":
+            self._outbox.append(events.Words(self.id, words))
+
+    def _add_audio(self, samples: events.Samples, *, pts: int, last: bool = False) -> None:
+        self._outbox.append(events.Audio(self.id, self.stream, self._seq, pts, samples, last))
+        self._seq += 1
+
+    def _answer_flushes(self, *, all_of_them: bool = False) -> None:
+        flushes = self._reader.flushes
+        while flushes and (all_of_them or flushes[0] <= self._chunks_done):
+            flushes.popleft()
+            self._outbox.append(events.Flushed(self.id, self._seq - 1))
+
+    def _warn(self, code: str, message: str) -> None:
+        self._outbox.append(events.Warning_(self.id, code, message))
+
+    def _finish(self, output: events.Finished) -> None:
+        self.finished = True
+        if output.error is not None or output.cancelled:
+            self._reader.drop()
+            reason = output.error or "the engine stopped"
+            self._outbox.append(events.Error(self.id, "synthesis_failed", reason, retryable=True))
+            return
+        self._answer_flushes(all_of_them=True)
+        if not self._samples_made:
+            self._warn("nothing_to_say", "nothing in this text can be spoken")
+        import numpy as np
+
+        # What a resampler still holds leaves with this frame, hence it may have no samples of its own.
+        self._add_audio(np.zeros(0, np.float32), pts=self._samples_made, last=True)
+        audio_ms = self._samples_made * 1000 // events.SAMPLE_RATE_HZ
+        self._outbox.append(events.Done(self.id, audio_ms, self._reader.chars, None, self._seq - 1))
+
+    # Events out.
+
+    @property
+    def drained(self) -> bool:
+        """Nothing more will come of it."""
+        return self.finished and not self._outbox
+
+    def take(self, now: float) -> events.Event | None:
+        """The next event, or None: there is none, or sending is far enough ahead of playing."""
+        if not self._outbox:
+            return None
+        event = self._outbox[0]
+        if isinstance(event, events.Audio | events.Words) and self._pacer.wait_s(now) > 0:
+            return None
+        self._outbox.popleft()
+        if isinstance(event, events.Audio):
+            self._samples_taken += len(event.samples)
+            self._pacer.sent(len(event.samples) / events.SAMPLE_RATE_HZ, now)
+            if self._ttfa_ms is None and self._first_text_at is not None and len(event.samples):
+                self._ttfa_ms = round((now - self._first_text_at) * 1000)
+        elif isinstance(event, events.Flushed):
+            self._flushes_due -= 1
+        elif isinstance(event, events.Done):
+            return replace(event, ttfa_ms=self._ttfa_ms)
+        return event
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until time alone brings something; None is never."""
+        if self._reader.busy:
+            return 0.0
+        waits = []
+        if (late_in_s := self._late_in_s(now)) is not None:
+            waits.append(max(late_in_s, POLL_S))
+        if self._outbox:
+            waits.append(self._pacer.wait_s(now))
+        return min(waits, default=None)
+
+    def _late_in_s(self, now: float) -> float | None:
+        """Seconds until the listener would fall silent for want of text that waits; None is never."""
+        if self._reader.waiting_since is None or self.start.buffering != "auto" or self.ended:
+            return None
+        if self._reader.chunks or self._chunks_handed > self._chunks_done:
+            return None  # the engine has work, and its next output wakes us
+        left_s = self._samples_made / events.SAMPLE_RATE_HZ - self._pacer.heard_s(now)
+        return max(0.0, left_s - COMFORT_S)
+
+    def is_playing(self, now: float) -> bool:
+        """Whether the listener still has some of it to hear."""
+        return self._pacer.is_playing(now)
+
+    def acknowledge(self, played_ms: int) -> None:
+        """Notes how much the listener says it has heard."""
+        self._pacer.acknowledge(max(0, played_ms) / 1000)
+
+    def cancel(self, now: float, played_ms: int | None) -> events.Cancelled:
+        """Drops everything and says what was heard."""
+        self.finished = True
+        self._reader.drop()
+        self._outbox.clear()
+        if played_ms is not None:
+            self.acknowledge(played_ms)
+        heard_s = self._pacer.heard_s(now)
+        text = self._reader.text
+        cut = heard_chars(text, self._words, heard_s)
+        return events.Cancelled(
+            self.id,
+            sent_ms=round(self._pacer.sent_s * 1000),
+            played_ms=round(heard_s * 1000),
+            text_spoken=text[:cut],
+            text_remaining=text[cut:],
+        )
+
+
+def frame_ends(n: int, frame_ms: int) -> list[int]:
+    """Where to cut n samples into frames; a rest of less than 20 ms stays with the frame before it."""
+    size = events.SAMPLE_RATE_HZ * frame_ms // 1000
+    ends = list(range(size, n + 1, size))
+    rest = n - (ends[-1] if ends else 0)
+    if ends and rest < events.SAMPLE_RATE_HZ // 50:
+        ends[-1] = n
+    elif rest:
+        ends.append(n)
+    return ends

@@ -1,0 +1,1 @@
+"""Written words to spoken words: figures, dates, money, addresses, abbreviations. English."""

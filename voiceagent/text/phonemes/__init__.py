@@ -1,0 +1,1 @@
+"""Spoken words to phonemes, and the lexicon of a user."""

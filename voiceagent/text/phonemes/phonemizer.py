@@ -1,0 +1,130 @@
+"""Chunks of text to phonemes: the grapheme-to-phoneme front end that the voices were trained with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from voiceagent.text.chunk import Chunk, Word, spans_of
+
+__all__ = ["MisakiPhonemizer", "PhonemeText", "Phonemizer"]
+
+_WORD = re.compile(r"\S+")
+_LETTER = re.compile(r"[B-HJ-Z]")
+_MARKS = ",.;:!?()\"'"
+_NAMES = {
+    "JSON": "ʤˈAsən", "README": "ɹˈidmi", "sudo": "sˈudu", "nginx": "ˈɛnʤənˌɛks", "NumPy": "nˈʌmpˌI", "numpy": "nˈʌmpˌI",
+    "kHz": "kˈɪlOhˌɜɹts", "LaTeX": "lˈAtɛk", "SaaS": "sˈæs", "kubectl": "kjˈubkəntɹˌOl", "YAML": "jˈæməl", "regex": "ɹˈɛʤɛks",
+}  # fmt: skip
+# More would be a sign of text that slipped through the limits of the chunker; a model that is asked for it runs away.
+_MAX_WORD_PHONEMES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PhonemeText:
+    """The phonemes of a chunk.
+
+    words: of the chunk, in order. Joined by single spaces their phonemes are what the voice was trained on.
+    lookahead: phonemes of the words that are known to follow, one string a word.
+    warnings: what could not be said, for the client.
+    """
+
+    words: tuple[Word, ...]
+    lookahead: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Phonemizer(Protocol):
+    """Turns a chunk into phonemes. Called on the engine's thread; may take milliseconds."""
+
+    def __call__(self, chunk: Chunk) -> PhonemeText: ...
+
+
+class MisakiPhonemizer:
+    """English phonemes in misaki's alphabet, by the front end of `hibari` (no spaCy, no espeak).
+
+    Words that no dictionary knows are read by a small network; onnxruntime is imported when the first one comes, or by `warm`.
+
+    british: British instead of American pronunciation.
+    """
+
+    def __init__(self, *, british: bool = False) -> None:
+        from voiceagent.text.phonemes.dictionaries import load_front_end
+
+        self._g2p: Any = load_front_end(british=british)
+
+    def warm(self) -> None:
+        """Load what is needed for unknown words now, so that the first of them does not stall speech."""
+        self._g2p("Warming up, Zyxgorn.", normalize_text=False)
+
+    def __call__(self, chunk: Chunk) -> PhonemeText:
+        from voiceagent.text.normalize.normalizer import speak_plainly
+
+        spans = spans_of(chunk)
+        if not spans and not chunk.spoken:
+            return PhonemeText((), (), chunk.warnings)
+        before = chunk.before.split()
+        after = speak_plainly(chunk.lookahead).split() if chunk.lookahead else []
+        spoken = before + [span.word for span in spans] + after
+        given = _known(spoken)
+        given |= {len(before) + i: span.phonemes for i, span in enumerate(spans) if span.phonemes}
+        said = self._say(spoken, given)
+        words: list[Word] = []
+        for span, phonemes in zip(spans, said[len(before) :], strict=False):
+            text = chunk.text[span.start - chunk.start : span.end - chunk.start]
+            words.extend(Word(text, span.start, span.end, part) for part in phonemes.split(" ") if part)
+        lookahead = " ".join(said[len(before) + len(spans) :]).split()
+        return PhonemeText(tuple(words), tuple(lookahead), chunk.warnings)
+
+    def _say(self, words: list[str], given: dict[int, str]) -> list[str]:
+        """Phonemes of each word, read in the context of all of them; `given` prescribes some by index."""
+        tokens: list[Any] = []
+        owners: list[int] = []
+        pieces = self._g2p.tokenizer(" ".join(words))  # [(token text, whitespace)]: whitespace ends a word
+        tags = self._g2p.tagger([text for text, _ in pieces])
+        token_type = _token_type()
+        index = 0
+        for (text, whitespace), tag in zip(pieces, tags, strict=True):
+            token = token_type(text, tag, whitespace)
+            if index in given:
+                first = not owners or owners[-1] != index
+                token.phonemes, token.rating = (given[index] if first else ""), 5
+            tokens.append(token)
+            owners.append(index)
+            index += bool(whitespace)
+        said = [""] * len(words)
+        index = 0
+        for token in self._g2p.phonemize_tokens(tokens):  # tokens of one word may come back merged, never across words
+            said[index] += token.phonemes or ""
+            index += bool(token.whitespace)
+        return [phonemes[:_MAX_WORD_PHONEMES] for phonemes in said]
+
+
+def _known(words: list[str]) -> dict[int, str]:
+    """Phonemes by index of what the dictionaries say wrongly: some names, and the letter A, which they take for the article."""
+    found: dict[int, str] = {}
+    for index, word in enumerate(words):
+        bare = word.strip(_MARKS)
+        phonemes = _NAMES.get(bare, "")
+        if bare == "A" and _is_letter(words, index):
+            phonemes = "ˈA"
+        if phonemes:
+            head, _, tail = word.partition(bare)
+            found[index] = "".join(c for c in head if c == "(") + phonemes + tail.replace("'", "").replace('"', "")
+    return found
+
+
+def _is_letter(words: list[str], index: int) -> bool:
+    """Whether the "A" at `index` is spelled out: beside another letter, or a capital at the end of a phrase."""
+    following = words[index + 1 : index + 3]
+    if index == 0 or words[index - 1][-1] in ".!?":
+        return len(following) == 2 and all(_LETTER.fullmatch(word.strip(_MARKS)) for word in following)
+    beside = [words[index - 1], *following[:1]] if words[index][-1] == "A" else [words[index - 1], ""]
+    return words[index][-1] in ",.;:!?)" or any(_LETTER.fullmatch(word.strip(_MARKS)) for word in beside)
+
+
+def _token_type() -> Any:
+    from hibari.g2p.token import Tok
+
+    return Tok
