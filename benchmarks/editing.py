@@ -28,7 +28,7 @@ from rich.progress import track
 
 from voiceagent import VoiceAgent
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import WordTime
+from voiceagent.protocol.outputs import WordTime
 
 if TYPE_CHECKING:
     from voiceagent.editing.edit import Edited

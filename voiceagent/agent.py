@@ -22,17 +22,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.agent_session import AgentSession, Frame, speak
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError, UnknownVoice
-from voiceagent.protocol import events
-from voiceagent.protocol.events import DEFAULT_VOICE
+from voiceagent.options import DEFAULT_VOICE, SpeakOptions
+from voiceagent.protocol import outputs
 from voiceagent.session.async_session import LiveSession, chunker_with, warm_up
 from voiceagent.session.session import MakeChunker, SpeechEngine
 from voiceagent.settings.policy import Setting, SpeechPolicy
 from voiceagent.settings.serve import Limits
 
 if TYPE_CHECKING:
+    from voiceagent.audio.formats import Samples
     from voiceagent.editing.editor import Editor
-    from voiceagent.protocol.events import Samples
 
 __all__ = ["AgentSession", "Clip", "Engine", "Frame", "VoiceAgent", "load_engine", "speak"]
 
@@ -54,9 +55,9 @@ class Clip:
     """A whole utterance."""
 
     samples: Samples  # (n,) float32 in [-1, 1]
-    words: tuple[events.WordTime, ...]
+    words: tuple[outputs.WordTime, ...]
     warnings: tuple[str, ...] = ()
-    sample_rate: int = events.SAMPLE_RATE_HZ
+    sample_rate: int = SAMPLE_RATE_HZ
 
     @property
     def duration_s(self) -> float:
@@ -220,9 +221,9 @@ def load_engine(weights: Path | None = None, max_streams: int = 16) -> Engine:
 
 def _checked(
     voice: str, speed: float, seed: int, steps: int | None, speech: Mapping[str, Setting] | None
-) -> events.SpeakOptions:
+) -> SpeakOptions:
     try:
         SpeechPolicy().with_changes(speech)
-        return events.SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
+        return SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
     except ValueError as error:
         raise InputError(str(error)) from error

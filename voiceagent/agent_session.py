@@ -10,14 +10,16 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError, NoCapacity
-from voiceagent.protocol import events
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol import commands, events, outputs
 from voiceagent.protocol.writing import exception_of, writing
 from voiceagent.session.async_session import LiveSession
 from voiceagent.settings.policy import Setting
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +27,9 @@ class Frame:
     """A piece of audio as it leaves the session."""
 
     samples: Samples  # (n,) float32 in [-1, 1]
-    words: tuple[events.WordTime, ...] = ()
+    words: tuple[outputs.WordTime, ...] = ()
     """Words whose audio starts inside this frame; times from the start of the utterance."""
-    sample_rate: int = events.SAMPLE_RATE_HZ
+    sample_rate: int = SAMPLE_RATE_HZ
 
     @property
     def pcm(self) -> bytes:
@@ -44,9 +46,7 @@ class AgentSession:
     is still being written gets spoken.
     """
 
-    def __init__(
-        self, live: LiveSession, options: events.SpeakOptions, speech: Mapping[str, Setting] | None = None
-    ) -> None:
+    def __init__(self, live: LiveSession, options: SpeakOptions, speech: Mapping[str, Setting] | None = None) -> None:
         self.warnings: list[str] = []
         """What was worth knowing about the utterance under way."""
         self._live = live
@@ -65,17 +65,17 @@ class AgentSession:
             NoCapacity: that many characters wait and nobody iterates, so that waiting would never end.
         """
         utterance = self._writable()
-        if not self._iterating and not self._live.has_room(events.Text(utterance, text)):
+        if not self._iterating and not self._live.has_room(commands.Text(utterance, text)):
             raise NoCapacity("the text buffer is full: iterate over the session while you send")
         await self._live.write(utterance, text)
 
     async def flush(self) -> None:
         """Speaks what waits for the rest of its sentence; the utterance stays open."""
-        self._live.feed(events.Flush(self._writable()))
+        self._live.feed(commands.Flush(self._writable()))
 
     async def end(self) -> None:
         """No more text for this utterance: the iteration ends after its last frame."""
-        self._live.feed(events.End(self._writable()))
+        self._live.feed(commands.End(self._writable()))
         self._ended = True
 
     async def cancel(self, played_s: float | None = None) -> None:
@@ -94,7 +94,7 @@ class AgentSession:
             UnknownVoice, NoCapacity, SynthesisError: it could not be spoken, or not to its end.
         """
         utterance = self._opened()
-        words: tuple[events.WordTime, ...] = ()
+        words: tuple[outputs.WordTime, ...] = ()
         self._iterating = True
         over = False
         try:
@@ -128,7 +128,7 @@ class AgentSession:
             self._cancel(self._id)
 
     def _cancel(self, utterance: str, played_ms: int | None = None) -> None:
-        self._live.feed(events.Cancel(utterance, played_ms))
+        self._live.feed(commands.Cancel(utterance, played_ms))
 
     def _writable(self) -> str:
         utterance = self._opened()
@@ -144,7 +144,7 @@ class AgentSession:
             self._id = str(self._count)
             self._ended = False
             self.warnings = []
-            self._live.feed(events.Start(self._id, **asdict(self._options), speech=self._speech))
+            self._live.feed(commands.Start(self._id, **asdict(self._options), speech=self._speech))
         return self._id
 
 

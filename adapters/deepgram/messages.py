@@ -13,9 +13,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from voiceagent.adapters.http import closing
 from voiceagent.audio.encoders import media_type, require
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.audio.pcm import UNKNOWN_LENGTH, wav_header
 from voiceagent.errors import InputError, ProtocolError
-from voiceagent.protocol.events import AudioFormat
 from voiceagent.protocol.wire import json_object
 from voiceagent.version import __version__
 

@@ -22,7 +22,7 @@ from voiceagent.adapters.http.auth import authorized
 from voiceagent.adapters.http.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.errors import InputError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.service.service import FULL, Service
 
 PATH = "/v1/speak"
@@ -55,7 +55,7 @@ async def _speak(request: Request, request_id: str) -> Response:
     text = messages.decode_text(fields, service.config.limits.max_text_buffer)
     if service.full:
         raise Refusal(FULL, "TOO_MANY_REQUESTS", status=429)
-    start = events.Start(UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none")
+    start = commands.Start(UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none")
     speech = await Speech.begun(service, start, text)
     return SpeechResponse(
         speech,

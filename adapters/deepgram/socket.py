@@ -24,7 +24,7 @@ from voiceagent.adapters.http.auth import answered_subprotocol, authorized, orig
 from voiceagent.adapters.http.client_tasks import until_one_ends
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.errors import TextBufferFull
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.service.service import FULL, Service
 
 # Their server sends as fast as it speaks. A minute ahead is as good for a client, and an interruption wastes no more.
@@ -147,7 +147,7 @@ class _Connection:
     async def _feed(self, turn: _Turn, text: str) -> None:
         if not turn.begun:
             self._begin(turn)
-        command = events.Text(turn.id, text)
+        command = commands.Text(turn.id, text)
         # Not reading is what tells the client to wait; TCP does the rest.
         fits = len(text) <= self._service.config.limits.max_text_buffer
         if fits and await self._live.wait_for_room(command, self._service.config.text_wait_s):
@@ -166,7 +166,7 @@ class _Connection:
         if turn is not self._turns[0]:
             return
         if turn.begun:
-            self._live.feed(events.End(turn.id))
+            self._live.feed(commands.End(turn.id))
         else:
             self._turns.popleft()
             await self._send(messages.answer("Flushed", next(self._flushes)))
@@ -175,7 +175,7 @@ class _Connection:
         speaking = self._turns[0] if self._turns else None
         self._turns.clear()
         if speaking is not None and speaking.begun:
-            self._live.feed(events.Cancel(speaking.id))  # and Cleared when nothing more of it can come
+            self._live.feed(commands.Cancel(speaking.id))  # and Cleared when nothing more of it can come
         else:
             await self._send(messages.answer("Cleared", next(self._clears)))
 
@@ -193,7 +193,7 @@ class _Connection:
         self._encoders[turn.id] = StreamEncoder(self._order.format)
         order = self._order
         self._live.feed(
-            events.Start(
+            commands.Start(
                 turn.id, order.voice, order.format, speed=order.speed, timestamps="none", max_ahead_ms=MAX_AHEAD_MS
             )
         )
@@ -237,10 +237,10 @@ class _Connection:
             if turn.waiting:
                 self._begin(turn)
                 for text in turn.waiting:
-                    self._live.feed(events.Text(turn.id, text))
+                    self._live.feed(commands.Text(turn.id, text))
                 turn.waiting.clear()
                 if turn.flushed:
-                    self._live.feed(events.End(turn.id))
+                    self._live.feed(commands.End(turn.id))
                 return
             if not turn.flushed:
                 return

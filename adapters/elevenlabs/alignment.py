@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from voiceagent.protocol.events import WordTime
+from voiceagent.protocol.outputs import WordTime
 
 _MARKS_AND_SPACE = re.compile(r"[^\w\s]*\s*")
 

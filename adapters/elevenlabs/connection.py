@@ -21,6 +21,7 @@ from voiceagent.adapters.elevenlabs.messages import ClientMessage, Refusal
 from voiceagent.adapters.http import closing
 from voiceagent.adapters.http.auth import authorized, known_token, origin_allowed
 from voiceagent.adapters.http.client_tasks import until_one_ends
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import TextBufferFull
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
@@ -59,7 +60,7 @@ class Connection(ABC):
         self._live: LiveSession = service.connect(paced=self.paced)
         self._query = messages.Query()
         self._voice = ""
-        self._format = events.AudioFormat()
+        self._format = AudioFormat()
         self._numbers = count(1)
         self._contexts: dict[str, Context] = {}
         """Open contexts by their utterance."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
 from voiceagent.audio.encoders import StreamEncoder
-from voiceagent.protocol import events
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
+from voiceagent.protocol import commands, events
 from voiceagent.session.async_session import LiveSession
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Context:
     """
 
     def __init__(
-        self, live: LiveSession, name: str | None, start: events.Start, *, auto_mode: bool, now: float
+        self, live: LiveSession, name: str | None, start: commands.Start, *, auto_mode: bool, now: float
     ) -> None:
         self.name = name
         self.utterance = start.id
@@ -76,7 +77,7 @@ class Context:
         if self._space_due and not self._ends_in_space and not text[0].isspace():
             text = " " + text
         # Not reading on is what tells the client to wait; TCP does the rest.
-        if not await self._live.wait_for_room(events.Text(self.utterance, text), wait_s):
+        if not await self._live.wait_for_room(commands.Text(self.utterance, text), wait_s):
             return False
         self._space_due = False
         self._feed(text)
@@ -96,7 +97,7 @@ class Context:
         """Speaks what is left; the context is over when that is done."""
         self.closing = True
         self._separate()
-        self._live.feed(events.End(self.utterance))
+        self._live.feed(commands.End(self.utterance))
 
     def close(self) -> None:
         """The client closes it: see the head of this module."""
@@ -113,11 +114,11 @@ class Context:
 
     def _stop(self) -> None:
         self.stopped = True
-        self._live.feed(events.Cancel(self.utterance))
+        self._live.feed(commands.Cancel(self.utterance))
 
     def _flush(self, *, asked: bool) -> None:
         self._separate()
-        self._live.feed(events.Flush(self.utterance))
+        self._live.feed(commands.Flush(self.utterance))
         self._flushes.append(asked)
         self._unflushed = False
 
@@ -130,7 +131,7 @@ class Context:
     def _feed(self, text: str) -> None:
         self._times.add_text(text)
         self._ends_in_space = text[-1].isspace()
-        self._live.feed(events.Text(self.utterance, text))
+        self._live.feed(commands.Text(self.utterance, text))
 
     # Speech out.
 
@@ -143,7 +144,7 @@ class Context:
         payload = self._encoder.encode(frame.samples, last=frame.last)
         if not payload and not frame.last:
             return None
-        until_s = (frame.pts_samples + len(frame.samples)) / events.SAMPLE_RATE_HZ
+        until_s = (frame.pts_samples + len(frame.samples)) / SAMPLE_RATE_HZ
         alignment = self._times.take(until_s, last=frame.last)
         return (payload, alignment) if payload or alignment else None
 

@@ -16,8 +16,10 @@ import msgspec
 from voiceagent.adapters.elevenlabs.alignment import Alignment
 from voiceagent.adapters.http import closing
 from voiceagent.audio.encoders import require
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
-from voiceagent.protocol import events
+from voiceagent.options import DEFAULT_VOICE
+from voiceagent.protocol import commands
 
 INACTIVITY_MAX_S = 180.0
 SCHEDULE_MIN, SCHEDULE_MAX = 50, 500
@@ -164,7 +166,7 @@ def decode_message(message: Mapping[str, Any]) -> ClientMessage:
         raise Refusal("invalid_input_message", f"{schema}: {error}") from error
 
 
-def audio_format(name: str, *, wav: bool = False) -> events.AudioFormat:
+def audio_format(name: str, *, wav: bool = False) -> AudioFormat:
     """The format of an `output_format`, as "mp3_44100_128" or "pcm_24000"; `wav` where HTTP offers it too.
 
     Raises:
@@ -176,7 +178,7 @@ def audio_format(name: str, *, wav: bool = False) -> events.AudioFormat:
         raise Refusal("invalid_output_format", f"output_format {name!r} is not one of {', '.join(offered.values())}")
     bit_rate = int(match["kbps"]) * 1000 if match["kbps"] else None
     try:
-        chosen = events.AudioFormat(_ENCODINGS[match["codec"]], int(match["rate"]), bit_rate)
+        chosen = AudioFormat(_ENCODINGS[match["codec"]], int(match["rate"]), bit_rate)
         require(chosen)
     except (ValueError, InputError) as error:
         raise Refusal("invalid_output_format", f"output_format {name!r}: {error}") from error
@@ -192,7 +194,7 @@ def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
     if voice_id in voices:
         return voice_id
     if voice_id == "default" or voice_id in KNOWN_VOICES:
-        wanted = KNOWN_VOICES.get(voice_id, events.DEFAULT_VOICE)
+        wanted = KNOWN_VOICES.get(voice_id, DEFAULT_VOICE)
         return wanted if wanted in voices else voices[0]
     here = ", ".join(voices)
     message = f"A voice with voice_id {voice_id[:80]} does not exist. Voices here: {here}."
@@ -202,11 +204,11 @@ def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
 def start(
     utterance: str,
     voice: str,
-    audio_format: events.AudioFormat,
+    audio_format: AudioFormat,
     query: Query,
     request: ClientMessage | SpeechRequest,
     max_ahead_ms: int = 3_000,
-) -> events.Start:
+) -> commands.Start:
     """The command that opens an utterance as a client wants it.
 
     Raises:
@@ -217,7 +219,7 @@ def start(
     if isinstance(request, SpeechRequest):
         language, seed = request.language_code or language, seed if request.seed is None else request.seed
     try:
-        return events.Start(
+        return commands.Start(
             utterance,
             voice=voice,
             format=audio_format,

@@ -33,6 +33,7 @@ from voiceagent.adapters.elevenlabs.socket import multi_stream_input, stream_inp
 from voiceagent.adapters.http.auth import authorized
 from voiceagent.adapters.http.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
 from voiceagent.audio.encoders import StreamEncoder, media_type
+from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import InputError
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
@@ -155,7 +156,7 @@ class _Spoken:
 
     speech: Speech
     times: CharacterTimes
-    format: events.AudioFormat
+    format: AudioFormat
     chars: int
     stall_s: float
 
@@ -168,7 +169,7 @@ class _Spoken:
                     return
                 payload = encoder.encode(frame.samples, last=frame.last)
                 if payload or frame.last:
-                    until_s = (frame.pts_samples + len(frame.samples)) / events.SAMPLE_RATE_HZ
+                    until_s = (frame.pts_samples + len(frame.samples)) / SAMPLE_RATE_HZ
                     yield payload, self.times.take(until_s, last=frame.last)
 
     def answer(self, body: AsyncGenerator[bytes], kind: str) -> Response:

@@ -19,7 +19,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from voiceagent.errors import InputError, ProtocolError, SynthesisError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
 from voiceagent.service.service import Service
 
@@ -62,7 +62,7 @@ class Speech:
     """
 
     def __init__(
-        self, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
+        self, service: Service, start: commands.Start, text: str, hear: Callable[[events.Words], None] | None = None
     ) -> None:
         self._metrics = service.metrics
         self._hear = hear
@@ -70,12 +70,12 @@ class Speech:
         self._first: events.Audio | events.Done | None = None
         self._counted = contextlib.ExitStack()
         self._counted.enter_context(service.client())
-        for command in (start, events.Text(start.id, text), events.End(start.id)):
+        for command in (start, commands.Text(start.id, text), commands.End(start.id)):
             self._live.feed(command)
 
     @classmethod
     async def begun(
-        cls, service: Service, start: events.Start, text: str, hear: Callable[[events.Words], None] | None = None
+        cls, service: Service, start: commands.Start, text: str, hear: Callable[[events.Words], None] | None = None
     ) -> Speech:
         """Waits for the first sound, so that what fails before it is answered with a status.
 

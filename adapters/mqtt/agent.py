@@ -31,7 +31,7 @@ from voiceagent.adapters.mqtt.messages import (
 from voiceagent.adapters.mqtt.sites import Sites, agent_of
 from voiceagent.adapters.mqtt.speech import Speech
 from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, TextBufferFull, VoiceAgentError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import MqttConfig
 
@@ -235,7 +235,7 @@ class Agent:
         try:
             reply = read_reply(message, site, self._settings.response_topics)
             piece = read_piece(bytes(message.payload))
-            if isinstance(piece.command, events.Cancel) and piece.command.id == "*":
+            if isinstance(piece.command, commands.Cancel) and piece.command.id == "*":
                 for speech in self._sites.at(site):
                     speech.cancel("asked for")
                 return

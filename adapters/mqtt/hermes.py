@@ -30,8 +30,9 @@ import numpy as np
 from voiceagent.adapters.mqtt.link import Link
 from voiceagent.adapters.mqtt.messages import LEVEL_CHARS, Outgoing, properties
 from voiceagent.audio.encoders import StreamEncoder
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import MqttConfig
@@ -80,7 +81,7 @@ class Hermes:
         start: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:
         self._service = service
-        self._format = events.AudioFormat(sample_rate=settings.format.sample_rate)
+        self._format = AudioFormat(sample_rate=settings.format.sample_rate)
         self._max_open = settings.max_waiting
         self._link = link
         self._start = start
@@ -138,11 +139,11 @@ class Hermes:
         encoder, audio = StreamEncoder(self._format), bytearray()
         try:
             live.feed(_start_of(say, self._format))
-            text = events.Text("say", say.text)
+            text = commands.Text("say", say.text)
             if not live.has_room(text):
                 raise ProtocolError(f"a text has at most {self._service.config.limits.max_text_buffer} characters")
             live.feed(text)
-            live.feed(events.End("say"))
+            live.feed(commands.End("say"))
             while (event := await live.next_event()) is not None:
                 self._service.metrics.observe(event)
                 match event:
@@ -228,9 +229,9 @@ def _is_level(value: object) -> bool:
     return not any(character in "/+#" or category(character) in ("Cc", "Cn", "Cs") for character in value)
 
 
-def _start_of(say: Say, audio_format: events.AudioFormat) -> events.Start:
+def _start_of(say: Say, audio_format: AudioFormat) -> commands.Start:
     try:
-        return events.Start("say", language=say.language, format=audio_format, timestamps="none")
+        return commands.Start("say", language=say.language, format=audio_format, timestamps="none")
     except ValueError as error:
         raise ProtocolError(str(error)) from error
 

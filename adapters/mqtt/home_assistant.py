@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from voiceagent.adapters.mqtt.messages import Outgoing, agent_topic, site_topic
-from voiceagent.protocol.events import SPEED_MAX, SPEED_MIN
+from voiceagent.options import SPEED_MAX, SPEED_MIN
 from voiceagent.version import __version__
 
 STATUS = "status"

@@ -25,8 +25,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from voiceagent.audio.encoders import StreamEncoder, media_type
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import ProtocolError
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import commands, events, wire
 
 ROOT = "voiceagent/v1"
 AGENTS = "voiceagent/agents"
@@ -74,7 +75,7 @@ class Reply:
 class Request:
     """An utterance that somebody asks for."""
 
-    start: events.Start
+    start: commands.Start
     reply: Reply
     text: str = ""
     end: bool = False
@@ -87,7 +88,7 @@ class Request:
 class Piece:
     """A command for an open utterance."""
 
-    command: events.Text | events.Flush | events.End | events.Cancel | events.Played
+    command: commands.Text | commands.Flush | commands.End | commands.Cancel | commands.Played
     number: int | None = None
     """Its place among the commands of the utterance, from 0, where the requester counts them."""
 
@@ -163,7 +164,7 @@ def read_request(message: Message, reply: Reply, defaults: dict[str, Any], *, pl
     if audio not in ("site", "response") or (audio == "response" and reply.topic is None):
         raise ProtocolError("`audio` is site, or response where there is a response topic", utterance=utterance)
     start = wire.decode_command(json.dumps({**defaults, **fields, "type": "start"}))
-    assert isinstance(start, events.Start)
+    assert isinstance(start, commands.Start)
     return Request(start, replace(reply, audio_at_site=audio == "site"), text or "", end, expires_s)
 
 
@@ -179,7 +180,7 @@ def read_piece(payload: bytes) -> Piece:
     if not isinstance(number, int | None) or isinstance(number, bool):
         raise ProtocolError("`n` is a number", utterance=utterance)
     command = wire.decode_command(json.dumps(fields))
-    if not isinstance(command, events.Text | events.Flush | events.End | events.Cancel | events.Played):
+    if not isinstance(command, commands.Text | commands.Flush | commands.End | commands.Cancel | commands.Played):
         raise ProtocolError(f"{command.type} belongs elsewhere; here: text, flush, end, cancel, played")
     return Piece(command, number)
 
@@ -202,7 +203,7 @@ class AudioPackets:
     """
 
     def __init__(
-        self, audio_format: events.AudioFormat, topic: str, stream: int, *, max_bytes: int, expiry_s: int, reply: Reply
+        self, audio_format: AudioFormat, topic: str, stream: int, *, max_bytes: int, expiry_s: int, reply: Reply
     ) -> None:
         self._encoder = StreamEncoder(audio_format)
         self._topic = topic

@@ -8,7 +8,7 @@ from typing import Any
 
 from voiceagent.adapters.mqtt.speech import Speech
 from voiceagent.errors import NoCapacity, ProtocolError
-from voiceagent.protocol import events
+from voiceagent.options import SpeakOptions
 
 
 class Sites:
@@ -99,7 +99,7 @@ class Sites:
             chosen["voice"] = value
         else:
             try:
-                chosen["speed"] = events.SpeakOptions(speed=float(value)).speed
+                chosen["speed"] = SpeakOptions(speed=float(value)).speed
             except ValueError as error:
                 raise ProtocolError(f"speed: {error}") from error
         if not chosen:

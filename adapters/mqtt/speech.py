@@ -22,7 +22,7 @@ from voiceagent.adapters.mqtt.messages import (
     site_topic,
 )
 from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.service.service import Service
 from voiceagent.session.async_session import LiveSession
 from voiceagent.settings.serve import MqttConfig
@@ -78,7 +78,7 @@ class Speech:
     def cancel(self, reason: str, played_ms: int | None = None) -> None:
         """Stops it; `cancelled` follows, and after that nothing."""
         self._reason = self._reason or reason
-        self._live.feed(events.Cancel(self.id, played_ms))
+        self._live.feed(commands.Cancel(self.id, played_ms))
         self._turn.set()
 
     def obey(self, piece: Piece) -> None:
@@ -89,10 +89,10 @@ class Speech:
             NoCapacity: there is no room for its text, or there was none for the command before it.
         """
         command = piece.command
-        if isinstance(command, events.Cancel):
+        if isinstance(command, commands.Cancel):
             self.cancel("asked for", command.played_ms)
             return
-        if self.request.end and isinstance(command, events.Text | events.Flush | events.End):
+        if self.request.end and isinstance(command, commands.Text | commands.Flush | commands.End):
             # Much of that text may still wait for room: this must not get between.
             message = f"utterance {self.id!r} has been ended: no {command.type} may follow"
             raise ProtocolError(message, utterance=self.id)
@@ -105,14 +105,14 @@ class Speech:
                 self.cancel("a command is missing")
                 message = f"command {self._pieces} is missing: {piece.number} came; say it again from the start"
                 raise ProtocolError(message, utterance=self.id)
-        if isinstance(command, events.Text) and not self._live.has_room(command):
+        if isinstance(command, commands.Text) and not self._live.has_room(command):
             self._found_no_room = self._found_no_room or piece.number is not None
             raise TextBufferFull.of(self._service.config.limits.max_text_buffer, len(command.text))
         if piece.number is not None:
             self._pieces += 1
             self._found_no_room = False
         self._live.feed(command)
-        self._ended = self._ended or isinstance(command, events.End)
+        self._ended = self._ended or isinstance(command, commands.End)
         self._watch()
 
     def _watch(self) -> None:
@@ -128,7 +128,7 @@ class Speech:
         self._ended = True
         message = f"no text for {self._settings.idle_s:g} s: the utterance is ended"
         self._live.refuse(self.id, ProtocolError(message, utterance=self.id, code="idle"))
-        self._live.feed(events.End(self.id))
+        self._live.feed(commands.End(self.id))
 
     # Events out.
 
@@ -140,7 +140,7 @@ class Speech:
         if self.request.end:
             feeder = asyncio.create_task(self._feed(), name=f"mqtt[{self.generation}].feed")
         else:  # there is room for it: at once, so that no command comes before it or into it
-            self._live.feed(events.Text(self.id, self.request.text))
+            self._live.feed(commands.Text(self.id, self.request.text))
         try:
             self._watch()
             if await self._open() and await self._wait_for_turn():
@@ -156,7 +156,7 @@ class Speech:
     async def _feed(self) -> None:
         """A whole text, as there is room for it."""
         await self._live.write(self.id, self.request.text)
-        self._live.feed(events.End(self.id))
+        self._live.feed(commands.End(self.id))
 
     async def _open(self) -> bool:
         """Says `started`; False where there is nothing to start."""

@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from voiceagent.adapters.native.replay import Gap, Message, ReplayLog
 from voiceagent.audio.encoders import StreamEncoder, available_encodings
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import ProtocolError
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import commands, events, wire
 from voiceagent.service.service import Service
 
 # An engine lets go of a stream between two of its steps.
@@ -41,10 +42,10 @@ class Conversation:
         self._caught_up = asyncio.Event()
         self._encoders: dict[str, StreamEncoder] = {}
 
-    def feed(self, command: events.Command) -> None:
+    def feed(self, command: commands.Command) -> None:
         """Obeys a command."""
         self.fresh = False
-        if isinstance(command, events.Cancel) or (isinstance(command, events.Start) and command.preempt):
+        if isinstance(command, commands.Cancel) or (isinstance(command, commands.Start) and command.preempt):
             # Whoever wants silence does not want to hear again what was missed.
             self._again = deque(message for message in self._again if isinstance(message, str))
         self.live.feed(command)
@@ -88,7 +89,7 @@ class Conversation:
                 message = f"what followed frame {have.get(utterance, -1)} is no longer kept: start the utterance again"
                 self.live.refuse(utterance, ProtocolError(message, code="resume_gap"))
                 if self._is_open(utterance):
-                    self.live.feed(events.Cancel(utterance))
+                    self.live.feed(commands.Cancel(utterance))
         resumed = wire.encode_event(events.Resumed(self.live.id, self.live.received))
         self._again.extend([resumed, *again])
 
@@ -98,7 +99,7 @@ class Conversation:
             encoder = self._encoders[event.id]
             pts_samples = encoder.samples_out
             frame = wire.encode_audio(event, encoder.encode(event.samples, event.last), pts_samples)
-            duration_s = len(event.samples) / events.SAMPLE_RATE_HZ
+            duration_s = len(event.samples) / SAMPLE_RATE_HZ
             self._log.add(frame, utterance=event.id, seq=event.seq, duration_s=duration_s)
             return frame
         if isinstance(event, events.Ready):

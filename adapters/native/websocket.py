@@ -21,7 +21,7 @@ from voiceagent.adapters.http.auth import answered_subprotocol, authorized, orig
 from voiceagent.adapters.native.resumption import Conversation, Conversations
 from voiceagent.audio.encoders import require
 from voiceagent.errors import ProtocolError, VoiceAgentError
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import commands, events, wire
 from voiceagent.service.service import FULL, Service
 
 PATH = "/v1/stream"
@@ -174,29 +174,29 @@ class _Connection:
             except ProtocolError as error:
                 self._conversation.live.refuse(error.utterance, error)
 
-    async def _obey(self, command: events.Command) -> None:
+    async def _obey(self, command: commands.Command) -> None:
         match command:
-            case events.Resume():
+            case commands.Resume():
                 self._resume(command)
                 return
-            case events.Start():
+            case commands.Start():
                 try:
                     await self._check(command)
                 except VoiceAgentError as error:
                     self._conversation.live.refuse(command.id, error)
                     return
-            case events.Text():
+            case commands.Text():
                 # Not reading is what tells the client to wait; TCP does the rest.
                 await self._conversation.live.wait_for_room(command, self._service.config.text_wait_s)
             case _:
                 pass
         self._conversation.feed(command)
 
-    async def _check(self, start: events.Start) -> None:
+    async def _check(self, start: commands.Start) -> None:
         require(start.format)
         await self._conversations.make_room()
 
-    def _resume(self, resume: events.Resume) -> None:
+    def _resume(self, resume: commands.Resume) -> None:
         empty = self._conversation
         if not empty.fresh or resume.session == empty.live.id:
             raise ProtocolError("resume comes first on a new connection, before anything is started on it")

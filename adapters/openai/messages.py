@@ -14,8 +14,10 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from voiceagent.audio.encoders import require
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import SPEED_MAX, SPEED_MIN, AudioFormat, Start
+from voiceagent.options import SPEED_MAX, SPEED_MIN
+from voiceagent.protocol.commands import Start
 
 # Their voices are chosen by how high they are: with these two, a user's agent keeps roughly the voice it had.
 VOICES = {

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voiceagent.adapters.sound import sound_cards
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.audio.play_buffer import PlayBuffer
 from voiceagent.errors import AudioDeviceError
-from voiceagent.protocol.events import SAMPLE_RATE_HZ
 from voiceagent.talk.turns import HEARING_RATE_HZ
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 # Blocks of a microphone that may wait for the event loop: ten seconds or more, for a machine that is busy elsewhere.
 WAITING_BLOCKS = 3_000

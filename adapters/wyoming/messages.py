@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import ProtocolError
-from voiceagent.protocol import events
+from voiceagent.options import DEFAULT_VOICE, LANGUAGES
+from voiceagent.protocol import commands
 from voiceagent.protocol.wire import json_object
 from voiceagent.version import __version__
 from wyoming.event import Event
@@ -86,7 +88,7 @@ def read_request(kind: type[_Readable[Request]], event: Event) -> Request:
 
 def start_of(
     request: Synthesize | SynthesizeStart, utterance_id: str, voices: Sequence[str], rate_hz: int
-) -> events.Start:
+) -> commands.Start:
     """The command that opens the utterance of a request.
 
     Raises:
@@ -96,14 +98,14 @@ def start_of(
         here = ", ".join(TEXT_FORMATS)
         raise ProtocolError(f"unknown text_format {request.text_format!r}; formats here: {here}", code="bad_request")
     asked = request.voice or SynthesizeVoice()
-    voice = asked.name or (events.DEFAULT_VOICE if events.DEFAULT_VOICE in voices else voices[0])
+    voice = asked.name or (DEFAULT_VOICE if DEFAULT_VOICE in voices else voices[0])
     if asked.speaker and asked.speaker != voice:
         message = f"unknown speaker {asked.speaker!r}; the voice {voice!r} has one speaker: {voice}"
         raise ProtocolError(message, code="unknown_speaker")
     language = (asked.language or "en").replace("_", "-")  # Home Assistant writes en-US, Piper en_US
     try:
-        audio_format = events.AudioFormat(sample_rate=rate_hz)
-        return events.Start(utterance_id, voice=voice, language=language, format=audio_format, timestamps="none")
+        audio_format = AudioFormat(sample_rate=rate_hz)
+        return commands.Start(utterance_id, voice=voice, language=language, format=audio_format, timestamps="none")
     except ValueError as error:
         raise ProtocolError(str(error)) from error
 
@@ -126,7 +128,7 @@ def describe(voices: Sequence[str]) -> Info:
                         attribution=ATTRIBUTION,
                         installed=True,
                         version=__version__,
-                        languages=list(events.LANGUAGES),
+                        languages=list(LANGUAGES),
                         speakers=[TtsVoiceSpeaker(voice)],
                     )
                     for voice in voices

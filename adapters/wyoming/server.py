@@ -23,8 +23,9 @@ from voiceagent.adapters.http.client_tasks import until_one_ends
 from voiceagent.adapters.wyoming.mdns import announced
 from voiceagent.adapters.wyoming.messages import describe, read_event, read_request, start_of
 from voiceagent.audio.encoders import StreamEncoder
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError, NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.service.service import FULL, Service
 from voiceagent.settings.serve import WyomingConfig
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -153,7 +154,7 @@ class _Client:
                     whole = read_request(Synthesize, event)
                     await self._open(whole, streaming=False)
                     await self._live.write(str(self._count), whole.text)
-                    self._live.feed(events.End(str(self._count)))
+                    self._live.feed(commands.End(str(self._count)))
             elif SynthesizeStart.is_type(event.type):
                 if self._streaming:
                     raise ProtocolError("synthesize-start before the synthesize-stop of the text before it")
@@ -164,7 +165,7 @@ class _Client:
             elif SynthesizeStop.is_type(event.type):
                 self._require_start(event)
                 self._streaming = False
-                self._live.feed(events.End(str(self._count)))
+                self._live.feed(commands.End(str(self._count)))
             # What is not known is dropped, as the protocol asks.
 
     def _require_start(self, event: Event) -> None:
@@ -197,7 +198,7 @@ class _Client:
 
     async def _send_audio(self, event: events.Audio) -> None:
         if self._encoder is None:
-            self._encoder = StreamEncoder(events.AudioFormat(sample_rate=self._rate_hz))
+            self._encoder = StreamEncoder(AudioFormat(sample_rate=self._rate_hz))
             await self._send(AudioStart(rate=self._rate_hz, width=BYTES_A_SAMPLE, channels=1, timestamp=0).event())
         at_ms = self._encoder.samples_out * 1000 // self._rate_hz
         audio = self._encoder.encode(event.samples, last=event.last)

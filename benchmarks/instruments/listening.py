@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voiceagent.protocol.events import WordTime
+    from voiceagent.protocol.outputs import WordTime
 
     Samples = NDArray[np.float32]  # (n,)
 

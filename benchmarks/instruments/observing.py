@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from voiceagent.protocol import events
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol import outputs
 
 if TYPE_CHECKING:
     from voiceagent.agent import Engine
@@ -30,14 +31,12 @@ class ObservedEngine:
         """Bring the engine down."""
         self._inner.close()
 
-    def open(
-        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
-    ) -> int:
+    def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         """Open a stream and forget the notes about the one before."""
         self._lengths = lengths = []
 
-        def note(output: events.Output) -> None:
-            if isinstance(output, events.Speech):
+        def note(output: outputs.Output) -> None:
+            if isinstance(output, outputs.Speech):
                 lengths.append(len(output.samples))
             deliver(output)
 

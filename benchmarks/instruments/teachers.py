@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from voiceagent.agent import Clip
-from voiceagent.protocol.events import WordTime
+from voiceagent.protocol.outputs import WordTime
 from voiceagent.training.teachers import BOUNDARY, SAMPLE_RATE_HZ, Heart, Joe, Teacher, Utterance
 
 TEACHER_OF = {"heart": "hibari", "joe": "joe-us-piper"}

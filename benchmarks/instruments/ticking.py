@@ -22,7 +22,7 @@ from voiceagent.model.codec.codec import TOKEN_RATE_HZ
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode.interface import BlockDecoder, OpenBlock
 from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.protocol.events import Speech
+from voiceagent.protocol.outputs import Speech
 from voiceagent.settings.policy import SpeechPolicy
 from voiceagent.text.chunker import Chunker
 

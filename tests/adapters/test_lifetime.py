@@ -12,7 +12,7 @@ from support.waiting import eventually
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 
@@ -106,12 +106,12 @@ async def test_sessions_of_every_door_are_waited_for() -> None:
     service = Service(FakeEngine(), ServeConfig(drain_s=60.0), make_chunker=FakeChunker)
     idle, live = service.connect(paced=False), service.connect(paced=False)
     assert isinstance(await idle.next_event(), events.Ready)
-    for command in (events.Start("u"), events.Text("u", "One two three."), events.End("u")):
+    for command in (commands.Start("u"), commands.Text("u", "One two three."), commands.End("u")):
         live.feed(command)
     assert service.open_utterances == 1
     drain = asyncio.create_task(service.drain())
     await asyncio.sleep(0)
-    live.feed(events.Start("late"))
+    live.feed(commands.Start("late"))
     taken: list[events.Event] = []
     while not (taken and isinstance(taken[-1], events.Done)):
         assert not drain.done()
@@ -128,7 +128,7 @@ async def test_a_session_made_while_the_service_ends_opens_nothing() -> None:
     service = Service(engine, ServeConfig(), make_chunker=FakeChunker)
     await service.drain()
     live = service.connect()
-    live.feed(events.Start("late"))
+    live.feed(commands.Start("late"))
     assert isinstance(await live.next_event(), events.Ready)
     error = await live.next_event()
     assert isinstance(error, events.Error)

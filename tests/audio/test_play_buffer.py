@@ -17,7 +17,7 @@ from voiceagent.adapters.sound.local_audio import Loudspeaker
 from voiceagent.audio.play_buffer import PlayBuffer
 from voiceagent.cli.say import aloud
 from voiceagent.errors import AudioDeviceError
-from voiceagent.protocol.events import SpeakOptions
+from voiceagent.options import SpeakOptions
 
 
 class PortAudioError(Exception):

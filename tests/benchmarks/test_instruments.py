@@ -30,7 +30,7 @@ from support.loopback import serving
 
 from voiceagent import agent
 from voiceagent.model.codec.codec import Codec, CodecConfig
-from voiceagent.protocol.events import WordTime
+from voiceagent.protocol.outputs import WordTime
 
 RATE_HZ = 24_000
 

@@ -14,6 +14,7 @@ from support.loopback import Server, running
 from support.noise import NoiseEngine
 from support.waiting import eventually
 
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.client import Frame, Utterance, connect
 from voiceagent.client import utterance as client_utterance
 from voiceagent.errors import (
@@ -23,7 +24,6 @@ from voiceagent.errors import (
     SynthesisError,
     UnknownVoice,
 )
-from voiceagent.protocol import events
 from voiceagent.settings.serve import Limits, ServeConfig
 
 
@@ -70,7 +70,7 @@ async def test_what_the_engine_said_arrives_with_its_words(server: Server) -> No
 async def test_samples_are_those_of_the_engine_in_either_encoding(server: Server) -> None:
     async with connect(server.ws) as client:
         for stream, encoding in enumerate(("pcm_s16le", "pcm_f32le"), start=1):
-            frames = [f async for f in client.speak("One two.", format=events.AudioFormat(encoding))]
+            frames = [f async for f in client.speak("One two.", format=AudioFormat(encoding))]
             samples = np.concatenate([frame.samples for frame in frames])
             said = np.frombuffer(noise(server).said(stream), "<i2") / 32767
             assert samples.dtype == np.float32
@@ -79,7 +79,7 @@ async def test_samples_are_those_of_the_engine_in_either_encoding(server: Server
 
 
 async def test_an_encoding_without_samples_says_so(server: Server) -> None:
-    async with connect(server.ws, format=events.AudioFormat("mulaw", 8_000)) as client:
+    async with connect(server.ws, format=AudioFormat("mulaw", 8_000)) as client:
         frames = [frame async for frame in client.speak("One.")]
     assert len(joined(frames)) == pytest.approx(8_000 * 0.2, abs=2)
     assert frames[0].sample_rate == 8_000

@@ -16,7 +16,7 @@ from support.waiting import eventually
 from voiceagent.client import Frame, Utterance, connect
 from voiceagent.client.outbox import Outbox
 from voiceagent.errors import ConnectionFailed, ProtocolError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.settings.serve import ServeConfig
 
 TEXT = "".join(f"Sentence number {n}. " for n in range(8))
@@ -176,7 +176,7 @@ def test_whatever_arrives_in_the_end_is_what_was_written(
     writes: list[str | None], ended: bool, losses: list[int]
 ) -> None:
     """None is a flush; each loss lets that many more commands arrive and swallows the others."""
-    outbox = Outbox(events.Start("u"))
+    outbox = Outbox(commands.Start("u"))
     for write in writes:
         if write is None:
             outbox.flush()
@@ -186,19 +186,19 @@ def test_whatever_arrives_in_the_end_is_what_was_written(
         outbox.end()
     text, flushed, over, begun = "", set[int](), False, False
 
-    def arrive(command: events.Command) -> None:
+    def arrive(command: commands.Command) -> None:
         nonlocal text, over, begun
         match command:
-            case events.Start():
+            case commands.Start():
                 assert not begun
                 begun = True
-            case events.Text(text=more):
+            case commands.Text(text=more):
                 assert begun
                 assert not over
                 text += more
-            case events.Flush():
+            case commands.Flush():
                 flushed.add(len(text))
-            case events.End():
+            case commands.End():
                 assert not over
                 over = True
 
@@ -222,7 +222,7 @@ class NoLine:
 
 
 async def test_a_frame_that_comes_twice_counts_once_and_a_missing_one_is_an_error() -> None:
-    utterance = Utterance(NoLine(), events.Start("u"), events.Ready("s", {}))
+    utterance = Utterance(NoLine(), commands.Start("u"), events.Ready("s", {}))
     for seq in (0, 1, 1, 0, 2):
         utterance.take_audio((0, 1, seq, 0), bytes([seq, seq]))
     assert [(await anext(utterance)).payload for _ in range(3)] == [b"\0\0", b"\1\1", b"\2\2"]

@@ -11,12 +11,12 @@ from typing import Any, get_args
 import pytest
 
 from voiceagent.adapters.native import websocket
-from voiceagent.audio.formats import ENCODINGS, OPUS_RATES_HZ
-from voiceagent.protocol import events, wire
+from voiceagent.audio.formats import ENCODINGS, OPUS_RATES_HZ, SAMPLE_RATES_HZ
+from voiceagent.protocol import commands, events, wire
 from voiceagent.settings.serve import ServeConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "native-protocol.md").read_text(encoding="utf-8")
-COMMANDS = {command.type: command for command in get_args(events.Command)}
+COMMANDS = {command.type: command for command in get_args(commands.Command)}
 EVENTS = {event.type: event for event in get_args(events.Event) if event is not events.Audio}
 # Messages as the reference lists them, by heading.
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
@@ -49,14 +49,14 @@ def test_every_message_on_the_page_is_one() -> None:
 
 def test_the_defaults_of_start_are_those_of_the_page() -> None:
     (start,) = [message for message in messages("Commands") if message["type"] == "start"]
-    assert wire.decode_command(json.dumps(start)) == events.Start("u1")
-    assert json.loads(wire.encode_command(events.Start("u1"))) == start
+    assert wire.decode_command(json.dumps(start)) == commands.Start("u1")
+    assert json.loads(wire.encode_command(commands.Start("u1"))) == start
 
 
 def test_limits_and_formats_are_those_of_the_page() -> None:
     ready = messages("A session")[0]
     assert ready["formats"] == list(ENCODINGS)
-    assert ready["sample_rates"] == list(events.SAMPLE_RATES_HZ)
+    assert ready["sample_rates"] == list(SAMPLE_RATES_HZ)
     config = ServeConfig()
     assert ready["resume_window_ms"] == config.resume_window_s * 1000
     assert ready["limits"] == {"max_text_buffer": config.limits.max_text_buffer, "max_open": config.limits.max_open}

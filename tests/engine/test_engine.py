@@ -16,7 +16,8 @@ from support.tiny_voice import tiny_voices
 from voiceagent.engine.engine import Engine
 from voiceagent.errors import NoCapacity, UnknownVoice
 from voiceagent.model.weights import save
-from voiceagent.protocol.events import Finished, Notice, Output, SpeakOptions, Speech
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 

@@ -15,7 +15,8 @@ from voiceagent.errors import InputError
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.weights import save
-from voiceagent.protocol.events import Finished, Output, SpeakOptions, Speech
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol.outputs import Finished, Output, Speech
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 

@@ -9,30 +9,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voiceagent.audio.encoders import StreamEncoder
+from voiceagent.audio.formats import SAMPLE_RATE_HZ, SAMPLE_RATES_HZ, AudioFormat
 from voiceagent.audio.pcm import to_f32le, to_s16le
 from voiceagent.errors import ProtocolError
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import commands, events, outputs, wire
 
-COMMANDS: list[events.Command] = [
-    events.Start("u", voice="joe", speed=1.5, seed=3, steps=4, format=events.AudioFormat("pcm_f32le", 16_000)),
-    events.Text("u", "Hel\ud83d"),
-    events.Flush("u"),
-    events.End("u"),
-    events.Cancel("u", 1240),
-    events.Cancel(),
-    events.Played("u", 800),
-    events.Ping(1),
-    events.Close(),
+COMMANDS: list[commands.Command] = [
+    commands.Start("u", voice="joe", speed=1.5, seed=3, steps=4, format=AudioFormat("pcm_f32le", 16_000)),
+    commands.Text("u", "Hel\ud83d"),
+    commands.Flush("u"),
+    commands.End("u"),
+    commands.Cancel("u", 1240),
+    commands.Cancel(),
+    commands.Played("u", 800),
+    commands.Ping(1),
+    commands.Close(),
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.type)
-def test_commands_survive_the_wire(command: events.Command) -> None:
+def test_commands_survive_the_wire(command: commands.Command) -> None:
     assert wire.decode_command(wire.encode_command(command)) == command
 
 
 def test_words_are_short_on_the_wire() -> None:
-    word = events.WordTime("Hello", 0.0, 0.3104, 0, 5)
+    word = outputs.WordTime("Hello", 0.0, 0.3104, 0, 5)
     message = json.loads(wire.encode_event(events.Words("u1", (word,))))
     assert message == {"type": "words", "id": "u1", "words": [{"t": "Hello", "s": 0, "e": 310, "c0": 0, "c1": 5}]}
 
@@ -109,12 +110,12 @@ def test_samples_beyond_full_scale_or_not_a_number_are_tamed() -> None:
     assert np.isfinite(np.frombuffer(to_f32le(samples), "<f4")).all()
 
 
-@pytest.mark.parametrize("rate", [r for r in events.SAMPLE_RATES_HZ if r != events.SAMPLE_RATE_HZ])
+@pytest.mark.parametrize("rate", [r for r in SAMPLE_RATES_HZ if r != SAMPLE_RATE_HZ])
 def test_frame_by_frame_equals_the_whole(rate: int) -> None:
     import soxr
 
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 24_000).astype(np.float32)
-    encoder = StreamEncoder(events.AudioFormat("pcm_f32le", rate))
+    encoder = StreamEncoder(AudioFormat("pcm_f32le", rate))
     framed = b"".join(encoder.encode(noise[i : i + 1920]) for i in range(0, 24_000, 1920))
     framed += encoder.encode(noise[:0], last=True)
     whole = soxr.resample(noise, 24_000, rate)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import ProtocolError
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import events, outputs, wire
 
 EVENTS: list[events.Event] = [
     events.Ready("s", {"max_text_buffer": 20_000, "max_open": 5}, ("heart", "joe")),
-    events.Started("u", 3, events.AudioFormat("pcm_f32le", 16_000)),
-    events.Words("u", (events.WordTime("Hello", 0.0, 0.31, 0, 5), events.WordTime("you", 0.31, 0.5, 6, 9))),
+    events.Started("u", 3, AudioFormat("pcm_f32le", 16_000)),
+    events.Words("u", (outputs.WordTime("Hello", 0.0, 0.31, 0, 5), outputs.WordTime("you", 0.31, 0.5, 6, 9))),
     events.Flushed("u", -1),
     events.Done("u", 4_120, 61, None, 51),
     events.Cancelled("u", 2_300, 1_240, "a", "b\ud800"),

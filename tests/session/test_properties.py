@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.fakes import FakeEngine
 from support.session_client import Client
 
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events
 from voiceagent.settings.serve import Limits
 
 IDS = st.sampled_from(["a", "b", "c"])
@@ -35,24 +35,24 @@ class Conversation(RuleBasedStateMachine):
         id_=IDS, preempt=st.sampled_from([False, False, True]), buffering=st.sampled_from(["auto", "sentence", "none"])
     )
     def start(self, id_: str, preempt: bool, buffering: Any) -> None:
-        self.client.feed(events.Start(id_, preempt=preempt, buffering=buffering, max_ahead_ms=500))
-        self.client.feed(events.Text(id_, "One two three. "))
+        self.client.feed(commands.Start(id_, preempt=preempt, buffering=buffering, max_ahead_ms=500))
+        self.client.feed(commands.Text(id_, "One two three. "))
 
     @rule(id_=IDS, piece=PIECES)
     def text(self, id_: str, piece: str) -> None:
-        self.client.feed(events.Text(id_, piece))
+        self.client.feed(commands.Text(id_, piece))
 
-    @rule(id_=IDS, command=st.sampled_from([events.Flush, events.End, events.Cancel]))
-    def command(self, id_: str, command: Callable[[str], events.Command]) -> None:
+    @rule(id_=IDS, command=st.sampled_from([commands.Flush, commands.End, commands.Cancel]))
+    def command(self, id_: str, command: Callable[[str], commands.Command]) -> None:
         self.client.feed(command(id_))
 
     @rule(id_=IDS, ms=st.integers(-100, 3_000))
     def played(self, id_: str, ms: int) -> None:
-        self.client.feed(events.Played(id_, ms))
+        self.client.feed(commands.Played(id_, ms))
 
     @rule()
     def cancel_all(self) -> None:
-        self.client.feed(events.Cancel("*"))
+        self.client.feed(commands.Cancel("*"))
 
     @rule(ms=st.integers(1, 2_000))
     def wait(self, ms: int) -> None:
@@ -123,7 +123,7 @@ class Conversation(RuleBasedStateMachine):
         self.client.hold = False
         for one in self.client.session.received:
             if not one.ended:
-                self.client.feed(events.End(one.id))
+                self.client.feed(commands.End(one.id))
         for _ in range(1_000):
             for event in self.client.take():
                 self.check(event)

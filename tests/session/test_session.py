@@ -10,7 +10,7 @@ from support.fakes import FakeEngine
 from support.session_client import Client, of
 
 from voiceagent.errors import ProtocolError, SynthesisError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.utterance import FLUSHES_MAX
 from voiceagent.settings.serve import Limits
 from voiceagent.text.chunk import Chunk
@@ -49,9 +49,9 @@ def test_timestamps_can_be_turned_off() -> None:
 @pytest.mark.parametrize("length", [0, 1, 479, 480, 1919, 1920, 1921, 2399, 2400, 4800, 24_001])
 def test_frames_are_20_to_100_ms_and_lose_nothing(length: int) -> None:
     client = Client()
-    client.feed(events.Start("u"))
+    client.feed(commands.Start("u"))
     samples = np.arange(length, dtype=np.float32)
-    client.late.append((1, events.Speech(samples, chunk_done=True)))
+    client.late.append((1, outputs.Speech(samples, chunk_done=True)))
     frames = of(events.Audio, client.take())
     joined = np.concatenate([frame.samples for frame in frames]) if frames else samples[:0]
     assert np.array_equal(joined, samples)
@@ -73,27 +73,27 @@ def test_text_without_words_is_done_with_a_warning_or_spoken(text: str) -> None:
 
 def test_flush_speaks_what_waits_and_keeps_the_utterance_open() -> None:
     client = Client()
-    client.feed(events.Start("u"), events.Text("u", "One two"))
+    client.feed(commands.Start("u"), commands.Text("u", "One two"))
     assert not of(events.Audio, client.take())
-    client.feed(events.Flush("u"))
+    client.feed(commands.Flush("u"))
     taken = client.take()
     assert of(events.Flushed, taken) == [events.Flushed("u", of(events.Audio, taken)[-1].seq)]
-    client.feed(events.Flush("u"))
+    client.feed(commands.Flush("u"))
     assert of(events.Flushed, client.take()) == [events.Flushed("u", of(events.Audio, taken)[-1].seq)]
-    client.feed(events.Text("u", " three"), events.End("u"))
+    client.feed(commands.Text("u", " three"), commands.End("u"))
     assert of(events.Done, client.take())[0].audio_ms == 600
 
 
 def test_buffering_none_speaks_every_piece_at_once() -> None:
     client = Client()
-    client.feed(events.Start("u", buffering="none"), events.Text("u", "One"))
+    client.feed(commands.Start("u", buffering="none"), commands.Text("u", "One"))
     assert of(events.Audio, client.take())
 
 
 @pytest.mark.parametrize(("buffering", "spoken"), [("auto", True), ("sentence", False)])
 def test_text_that_waits_too_long_is_spoken_unless_sentences_are_wanted(buffering: Any, spoken: bool) -> None:
     client = Client()
-    client.feed(events.Start("u", buffering=buffering), events.Text("u", "One two"))
+    client.feed(commands.Start("u", buffering=buffering), commands.Text("u", "One two"))
     client.take()
     client.now += 0.4
     assert not client.take()
@@ -103,7 +103,7 @@ def test_text_that_waits_too_long_is_spoken_unless_sentences_are_wanted(bufferin
 
 def test_max_buffer_ms_is_the_clients_own_deadline() -> None:
     client = Client()
-    client.feed(events.Start("u", max_buffer_ms=2000), events.Text("u", "One two"))
+    client.feed(commands.Start("u", max_buffer_ms=2000), commands.Text("u", "One two"))
     client.take()
     client.now += 1.9
     assert not client.take()
@@ -113,7 +113,7 @@ def test_max_buffer_ms_is_the_clients_own_deadline() -> None:
 
 def test_text_may_wait_while_the_listener_still_has_something_to_hear() -> None:
     client = Client(FakeEngine(word_s=4.0))
-    client.feed(events.Start("u"), events.Text("u", "Long. And then"))
+    client.feed(commands.Start("u"), commands.Text("u", "Long. And then"))
     client.take()
     client.now += 2.5
     assert not client.take(), "1.5 s are still to be heard"
@@ -137,7 +137,7 @@ def test_pacing_stays_within_max_ahead_and_follows_the_clock() -> None:
 def test_played_gives_credit_before_the_clock_does() -> None:
     client = Client(FakeEngine(word_s=1.0), paced=True)
     first = client.speak("a b c d e f.", max_ahead_ms=1000)
-    client.feed(events.Played("u", 1000))
+    client.feed(commands.Played("u", 1000))
     assert of(events.Audio, client.take())
     assert of(events.Audio, first)
 
@@ -159,15 +159,15 @@ def test_the_engine_has_at_most_three_chunks() -> None:
 def test_what_is_wrong_is_said_and_the_next_request_works() -> None:
     client = Client(FakeEngine(max_streams=1))
     client.take()
-    client.feed(events.Start("x", voice="nobody"))
+    client.feed(commands.Start("x", voice="nobody"))
     assert [(e.id, e.code) for e in of(events.Error, client.take())] == [("x", "unknown_voice")]
-    client.feed(events.Text("x", "dropped silently"))
+    client.feed(commands.Text("x", "dropped silently"))
     assert client.take() == []
-    client.feed(events.Text("y", "never started"))
+    client.feed(commands.Text("y", "never started"))
     assert [(e.id, e.code) for e in of(events.Error, client.take())] == [("y", "bad_message")]
-    client.feed(events.Start("a"), events.Start("a"), events.Start("b"))
+    client.feed(commands.Start("a"), commands.Start("a"), commands.Start("b"))
     assert [(e.id, e.code) for e in of(events.Error, client.take())] == [("a", "bad_message"), ("b", "no_capacity")]
-    client.feed(events.Text("a", "One."), events.End("a"))
+    client.feed(commands.Text("a", "One."), commands.End("a"))
     assert of(events.Done, client.take())
     client.session.refuse(None, ProtocolError("not JSON"))
     assert of(events.Error, client.take())[0].code == "bad_message"
@@ -177,18 +177,18 @@ def test_what_is_wrong_is_said_and_the_next_request_works() -> None:
 def test_text_after_end_is_refused() -> None:
     client = Client(paced=True)
     client.hold = True
-    client.feed(events.Start("u"), events.Text("u", "One."), events.End("u"), events.Text("u", "Two."))
+    client.feed(commands.Start("u"), commands.Text("u", "One."), commands.End("u"), commands.Text("u", "Two."))
     assert "ended" in of(events.Error, client.take())[0].message
 
 
 def test_20_000_characters_are_taken_and_one_more_is_refused() -> None:
     client = Client()
     client.hold = True
-    client.feed(events.Start("u"), events.Text("u", "a" * 20_000), events.Text("u", "b"))
+    client.feed(commands.Start("u"), commands.Text("u", "a" * 20_000), commands.Text("u", "b"))
     errors = of(events.Error, client.take())
     assert [(error.code, error.retryable) for error in errors] == [("text_buffer_full", True)]
     client.hold = False
-    client.feed(events.End("u"))
+    client.feed(commands.End("u"))
     assert of(events.Done, client.take())[0].chars == 20_000
 
 
@@ -203,14 +203,14 @@ def test_an_engine_that_refuses_a_chunk_ends_the_utterance() -> None:
 
 def test_notices_become_warnings() -> None:
     client = Client()
-    client.feed(events.Start("u"))
-    client.late.append((1, events.Notice("text in another script was skipped")))
+    client.feed(commands.Start("u"))
+    client.late.append((1, outputs.Notice("text in another script was skipped")))
     assert of(events.Warning_, client.take())[0].message == "text in another script was skipped"
 
 
 def test_ping() -> None:
     client = Client()
-    client.feed(events.Ping(7))
+    client.feed(commands.Ping(7))
     assert client.take()[-1] == events.Pong(7)
 
 
@@ -222,7 +222,7 @@ def test_time_alone_brings_nothing_to_an_idle_session() -> None:
 
 def test_unread_answers_congest_the_session() -> None:
     client = Client()
-    client.feed(*(events.Ping(i) for i in range(300)))
+    client.feed(*(commands.Ping(i) for i in range(300)))
     assert client.session.congested
     client.take()
     assert not client.session.congested
@@ -238,13 +238,13 @@ def test_characters_have_times_where_they_are_asked_for() -> None:
 def test_flushes_are_answered_one_by_one_and_too_many_are_refused() -> None:
     client = Client()
     client.hold = True
-    client.feed(events.Start("u"), events.Text("u", "One."), *[events.Flush("u")] * (FLUSHES_MAX + 300))
+    client.feed(commands.Start("u"), commands.Text("u", "One."), *[commands.Flush("u")] * (FLUSHES_MAX + 300))
     assert client.session.congested
     errors = of(events.Error, client.take())
     assert [(error.code, error.retryable) for error in errors] == [("no_capacity", True)] * 300
     client.hold = False
     assert len(of(events.Flushed, client.take())) == FLUSHES_MAX
-    client.feed(events.Flush("u"), events.End("u"))
+    client.feed(commands.Flush("u"), commands.End("u"))
     taken = client.take()
     assert len(of(events.Flushed, taken)) == 1
     assert of(events.Done, taken)
@@ -252,7 +252,7 @@ def test_flushes_are_answered_one_by_one_and_too_many_are_refused() -> None:
 
 def test_flushes_of_silence_are_bounded_too() -> None:
     client = Client()
-    client.feed(events.Start("u"), *[events.Flush("u")] * (FLUSHES_MAX + 300))
+    client.feed(commands.Start("u"), *[commands.Flush("u")] * (FLUSHES_MAX + 300))
     assert client.session.congested
     taken = client.take()
     assert (len(of(events.Flushed, taken)), len(of(events.Error, taken))) == (FLUSHES_MAX, 300)

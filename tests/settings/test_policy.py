@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from voiceagent.agent import VoiceAgent
 from voiceagent.cli.commands import app
 from voiceagent.errors import ConfigError, InputError, ProtocolError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands
 from voiceagent.protocol.wire import decode_command, encode_command
 from voiceagent.session.async_session import chunker_with
 from voiceagent.settings.policy import Setting, SpeechPolicy, load_policy
@@ -68,7 +68,7 @@ def test_an_utterance_changes_what_the_service_says(speech: dict[str, Setting] |
 
 
 def test_the_start_command_carries_changes_and_checks_them() -> None:
-    start = events.Start("u1", speech={"emoji": "name", "list_numbers": False})
+    start = commands.Start("u1", speech={"emoji": "name", "list_numbers": False})
     assert decode_command(encode_command(start)) == start
     for speech in ('{"emoji": "loud"}', '{"emojis": "name"}', '{"list_numbers": "no"}', '{"emoji": 3}', "[1]"):
         with pytest.raises(ProtocolError, match=r"speech|emoji|list_numbers"):
@@ -77,7 +77,7 @@ def test_the_start_command_carries_changes_and_checks_them() -> None:
 
 def test_other_languages_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"'de' is not spoken; languages here: en \(English\)"):
-        events.Start("u1", language="de")
+        commands.Start("u1", language="de")
 
 
 async def test_an_agent_has_a_policy_and_an_utterance_may_change_it() -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import NoCapacity, UnknownVoice
-from voiceagent.protocol import events
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol import outputs
 from voiceagent.text.chunk import Chunk
 
 
@@ -57,7 +59,7 @@ class FakeEngine:
         threaded: speak on a thread of its own, as the real engine does; otherwise at once, inside `speak`.
     """
 
-    sample_rate = events.SAMPLE_RATE_HZ
+    sample_rate = SAMPLE_RATE_HZ
     voices: tuple[str, ...] = ("heart", "joe")
 
     def __init__(
@@ -76,8 +78,8 @@ class FakeEngine:
         self.threaded = threaded
         self.spoken: list[str] = []
         self.cancelled: list[int] = []
-        self.live: dict[int, Callable[[events.Output], None]] = {}
-        self.options: dict[int, events.SpeakOptions] = {}
+        self.live: dict[int, Callable[[outputs.Output], None]] = {}
+        self.options: dict[int, SpeakOptions] = {}
         self._opened = 0
         self._at_s: dict[int, float] = {}
         self._jobs: queue.Queue[tuple[int, Chunk] | None] = queue.Queue()
@@ -93,9 +95,7 @@ class FakeEngine:
             self._jobs.put(None)
             self._thread.join()
 
-    def open(
-        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
-    ) -> int:
+    def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         if options.voice not in self.voices:
             raise UnknownVoice(options.voice, self.voices)
         if len(self.live) >= self.max_streams:
@@ -116,7 +116,7 @@ class FakeEngine:
         self.cancelled.append(stream)
         deliver = self.live.pop(stream, None)
         if deliver is not None:
-            deliver(events.Finished(cancelled=True))
+            deliver(outputs.Finished(cancelled=True))
 
     @staticmethod
     def level(stream: int) -> float:
@@ -132,7 +132,7 @@ class FakeEngine:
             return
         if self.fail_on is not None and self.fail_on in chunk.text:
             if (failed := self.live.pop(stream, None)) is not None:
-                failed(events.Finished(error="the fake engine was told to fail"))
+                failed(outputs.Finished(error="the fake engine was told to fail"))
             return
         self.spoken.append(chunk.text)
         position = 0
@@ -143,9 +143,9 @@ class FakeEngine:
             position = max(position, chunk.text.find(word, position))  # what is spoken may not be in the text
             self._say(stream, word, chunk.start + position)
             position += len(word)
-        self._deliver(stream, events.Speech(np.zeros(0, np.float32), chunk_done=True))
+        self._deliver(stream, outputs.Speech(np.zeros(0, np.float32), chunk_done=True))
         if chunk.final and (done := self.live.pop(stream, None)) is not None:
-            done(events.Finished())
+            done(outputs.Finished())
 
     def _say(self, stream: int, word: str, char_start: int) -> None:
         bare = word.rstrip(".?!,")
@@ -153,11 +153,11 @@ class FakeEngine:
             return
         begin_s = self._at_s[stream]
         self._at_s[stream] = begin_s + self.word_s
-        times = events.WordTime(bare, begin_s, begin_s + self.word_s, char_start, char_start + len(bare))
+        times = outputs.WordTime(bare, begin_s, begin_s + self.word_s, char_start, char_start + len(bare))
         samples = np.full(round(self.word_s * self.sample_rate), self.level(stream), np.float32)
-        self._deliver(stream, events.Speech(samples, (times,)))
+        self._deliver(stream, outputs.Speech(samples, (times,)))
 
-    def _deliver(self, stream: int, output: events.Output) -> None:
+    def _deliver(self, stream: int, output: outputs.Output) -> None:
         deliver = self.live.get(stream)
         if deliver is not None:
             deliver(output)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from support.fakes import FakeChunker, FakeEngine
 
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.session import Session
 from voiceagent.settings.serve import Limits
 
@@ -19,14 +19,14 @@ class Client:
     def __init__(self, engine: FakeEngine | None = None, *, limits: Limits | None = None, paced: bool = False) -> None:
         self.now = 100.0
         self.hold = False
-        self.late: list[tuple[int, events.Output]] = []
+        self.late: list[tuple[int, outputs.Output]] = []
         self.engine = engine or FakeEngine()
         self.session = Session(self.engine, self._post, make_chunker=FakeChunker, limits=limits, paced=paced)
 
-    def _post(self, stream: int, output: events.Output) -> None:
+    def _post(self, stream: int, output: outputs.Output) -> None:
         self.late.append((stream, output))
 
-    def feed(self, *commands: events.Command) -> None:
+    def feed(self, *commands: commands.Command) -> None:
         for command in commands:
             self.session.feed(command, self.now)
 
@@ -45,7 +45,7 @@ class Client:
             taken.append(event)
 
     def speak(self, text: str, id_: str = "u", **options: Any) -> list[events.Event]:
-        self.feed(events.Start(id_, **options), events.Text(id_, text), events.End(id_))
+        self.feed(commands.Start(id_, **options), commands.Text(id_, text), commands.End(id_))
         return self.take()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from voiceagent.audio.pcm import finite, to_int16
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import AudioFormat, Samples
+    from voiceagent.audio.formats import AudioFormat, Samples
 
 
 @dataclass(frozen=True, slots=True)

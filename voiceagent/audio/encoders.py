@@ -14,12 +14,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from voiceagent.audio.formats import COMPRESSED, ENCODINGS, SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.audio.pcm import to_alaw, to_f32le, to_mulaw, to_s16le, wav_header
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import COMPRESSED, ENCODINGS, SAMPLE_RATE_HZ, AudioFormat
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 MEDIA_TYPES = {
     "pcm_s16le": "audio/pcm",

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples: TypeAlias = NDArray[np.float32]
+else:
+    Samples = "NDArray[np.float32]"  # who names samples need not load NumPy
 
 SAMPLE_RATE_HZ = 24_000
 """The rate of the voices; everything else is resampled from it."""

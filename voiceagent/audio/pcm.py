@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 FULL_SCALE = 32767.0
 # What a header says of a stream whose length nobody knows yet; players then read to the end.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceagent.protocol.events import SAMPLE_RATE_HZ
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 CAPACITY_S = 2.0
 # A cut inside a wave clicks; this much fade-out does not, and is too short to hear.

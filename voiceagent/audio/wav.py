@@ -7,8 +7,8 @@ import wave
 from pathlib import Path
 from types import TracebackType
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import SAMPLE_RATE_HZ
 
 
 class WavFile:

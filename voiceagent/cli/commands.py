@@ -33,7 +33,7 @@ from voiceagent.cli.options import (
 from voiceagent.cli.serve import serve
 from voiceagent.cli.talk import chat, talk
 from voiceagent.errors import AudioDeviceError, InputError, SynthesisError, VoiceAgentError
-from voiceagent.protocol.events import DEFAULT_VOICE, SpeakOptions
+from voiceagent.options import DEFAULT_VOICE, SpeakOptions
 from voiceagent.version import __version__
 
 if TYPE_CHECKING:

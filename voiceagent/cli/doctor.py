@@ -82,7 +82,7 @@ def _text() -> Finding:
         warm_up(default_chunker)
     except ImportError as error:
         return Finding("text", "broken", f"the text front end cannot be imported: {error}", "pip install voiceagent")
-    from voiceagent.protocol.events import LANGUAGES
+    from voiceagent.options import LANGUAGES
 
     return Finding(
         "text", "ok", f"languages: {', '.join(LANGUAGES)} (English; words in other scripts are left out with a warning)"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from voiceagent.cli.options import Weights, check_readable, notes
-from voiceagent.protocol.events import DEFAULT_VOICE
+from voiceagent.options import DEFAULT_VOICE
 
 
 def edit(

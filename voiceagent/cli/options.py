@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import SpeakOptions
+from voiceagent.options import SpeakOptions
 
 if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent

@@ -19,10 +19,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from voiceagent.agent import VoiceAgent, speak
 from voiceagent.audio.wav import WavFile, check_writable
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import SpeakOptions
+from voiceagent.options import SpeakOptions
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 # Names longer than this do not fit most file systems once ".wav" and a temporary suffix are added.
 ID_BYTES = 200

@@ -25,7 +25,7 @@ from voiceagent.cli.options import (
     speak_options,
 )
 from voiceagent.errors import InputError
-from voiceagent.protocol.events import DEFAULT_VOICE
+from voiceagent.options import DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from voiceagent.adapters.llm.chat_completions import ChatServer

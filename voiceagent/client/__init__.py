@@ -18,12 +18,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mappin
 from contextlib import asynccontextmanager
 from typing import Literal, TypedDict, Unpack
 
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.client.connection import Connection
 from voiceagent.client.dial import address_of
 from voiceagent.client.frame import Frame
 from voiceagent.client.utterance import Utterance
 from voiceagent.errors import InputError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands
 from voiceagent.protocol.writing import writing
 from voiceagent.settings.policy import Setting
 
@@ -34,7 +35,7 @@ class Options(TypedDict, total=False):
     """How an utterance is spoken and sent; `voiceagent.protocol.events.Start` says what each means."""
 
     voice: str
-    format: events.AudioFormat
+    format: AudioFormat
     language: str
     speed: float
     seed: int
@@ -119,8 +120,8 @@ class Client:
                 yield frame
 
 
-def _start(utterance: str, options: Options) -> events.Start:
+def _start(utterance: str, options: Options) -> commands.Start:
     try:
-        return events.Start(utterance, **options)
+        return commands.Start(utterance, **options)
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -17,7 +17,7 @@ from voiceagent.client.dial import dial
 from voiceagent.client.outbox import Outbox
 from voiceagent.client.utterance import Utterance
 from voiceagent.errors import ConnectionFailed, NoCapacity, ProtocolError
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import commands, events, wire
 
 # Waits before the attempts to connect again: each twice as long as the one before, none longer than the last.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 3.0
@@ -69,7 +69,7 @@ class Connection:
         if utterance.settled:
             return
         if self._up.is_set():
-            await self._say(events.Cancel(utterance.id))
+            await self._say(commands.Cancel(utterance.id))
         else:
             self._left.append(utterance.id)
 
@@ -104,7 +104,7 @@ class Connection:
 
     async def close(self) -> None:
         """Says goodbye."""
-        await self._say(events.Close())
+        await self._say(commands.Close())
         tasks = [*self._tasks, *([self._catching_up] if self._catching_up is not None else [])]
         for task in tasks:
             task.cancel()
@@ -113,7 +113,7 @@ class Connection:
         await self._socket.close()
         self._fail(ConnectionFailed("the client is closed"))
 
-    async def _say(self, command: events.Command) -> None:
+    async def _say(self, command: commands.Command) -> None:
         """Sends a command if the line is up; nothing hangs on it."""
         if self._up.is_set() and self._socket is not None:
             with contextlib.suppress(ConnectionClosed):
@@ -123,7 +123,7 @@ class Connection:
         """Keeps the server from taking a silent client for one that is gone."""
         while True:
             await asyncio.sleep(PING_S)
-            await self._say(events.Ping())
+            await self._say(commands.Ping())
 
     # The connection, and the next one.
 
@@ -181,7 +181,7 @@ class Connection:
         resumed = False
         if self.ready.token is not None:
             have = {name: seq for name, one in self._utterances.items() if (seq := one.have) is not None}
-            await socket.send(wire.encode_command(events.Resume(self.ready.session, self.ready.token, have)))
+            await socket.send(wire.encode_command(commands.Resume(self.ready.session, self.ready.token, have)))
             answer = wire.decode_event(await socket.recv(decode=True))
             if resumed := isinstance(answer, events.Resumed):
                 received = {one.id: one for one in answer.open}
@@ -192,7 +192,7 @@ class Connection:
                 if utterance.have is not None:
                     utterance.fail(lost)
         for name in received.keys() - self._utterances.keys():
-            await socket.send(wire.encode_command(events.Cancel(name)))  # left, and that was not heard of there
+            await socket.send(wire.encode_command(commands.Cancel(name)))  # left, and that was not heard of there
         return [one.rewind(received.get(name)) for name, one in self._utterances.items()]
 
     async def _catch_up(self, socket: ClientConnection, outboxes: list[Outbox]) -> None:
@@ -201,7 +201,7 @@ class Connection:
                 while (command := outbox.next()) is not None:
                     await socket.send(wire.encode_command(command))
             while self._left:
-                await socket.send(wire.encode_command(events.Cancel(self._left.pop())))
+                await socket.send(wire.encode_command(commands.Cancel(self._left.pop())))
             self._up.set()
 
     # Messages in.

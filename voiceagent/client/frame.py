@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
-from voiceagent.protocol import events
+from voiceagent.protocol import outputs
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,8 +19,8 @@ class Frame:
 
     payload: bytes
     """As the server sent it, in `format`."""
-    format: events.AudioFormat
-    words: tuple[events.WordTime, ...]
+    format: AudioFormat
+    words: tuple[outputs.WordTime, ...]
     """Words whose audio starts inside this frame; times from the start of the utterance."""
     seq: int
     """Number of the frame within its utterance, from 0, without gaps."""

@@ -17,7 +17,7 @@ from voiceagent.errors import (
     ProtocolError,
     VoiceAgentError,
 )
-from voiceagent.protocol import events, wire
+from voiceagent.protocol import commands, events, outputs, wire
 from voiceagent.protocol.text_pieces import pieces
 from voiceagent.protocol.writing import exception_of
 from voiceagent.settings.serve import Limits
@@ -46,7 +46,7 @@ class Utterance:
     Send, flush, end and cancel from any task; one task iterates over the frames, meanwhile or later.
     """
 
-    def __init__(self, line: Line, start: events.Start, ready: events.Ready) -> None:
+    def __init__(self, line: Line, start: commands.Start, ready: events.Ready) -> None:
         self.id = start.id
         self.warnings: list[str] = []
         """What was worth knowing; speech went on."""
@@ -60,7 +60,7 @@ class Utterance:
         self._max_text_buffer = ready.limits.get("max_text_buffer", Limits().max_text_buffer)
         self._format = start.format
         self._frames: deque[Frame] = deque()
-        self._words: tuple[events.WordTime, ...] = ()
+        self._words: tuple[outputs.WordTime, ...] = ()
         self._next_seq = 0
         self._at_frame = (0, 0)
         self._spoken_chars = 0
@@ -267,7 +267,7 @@ class Utterance:
             self._error = self._error or error
             self._changed.set()
 
-    def _take_words(self, words: tuple[events.WordTime, ...]) -> None:
+    def _take_words(self, words: tuple[outputs.WordTime, ...]) -> None:
         self._words += words
         self._spoken_chars = max([self._spoken_chars, *(word.char_end for word in words)])
 

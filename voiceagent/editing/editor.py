@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.audio.pcm import FULL_SCALE, to_int16
 from voiceagent.editing import edit as editing
 from voiceagent.editing.edit import Edited, Samples
 from voiceagent.editing.transcript import Spoken
 from voiceagent.errors import InputError
 from voiceagent.model.weights import load, load_aligner, voice_index
-from voiceagent.protocol.events import SAMPLE_RATE_HZ
 from voiceagent.text.chunker import Chunker
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer, Phonemizer
 

@@ -26,7 +26,8 @@ from voiceagent.engine.synthesizer import Manner, Said, Samples, Speaker, Speake
 from voiceagent.errors import InputError, NoCapacity
 from voiceagent.model.decode.interface import OpenBlock
 from voiceagent.model.weights import load, voice_index
-from voiceagent.protocol.events import Finished, Notice, Output, SpeakOptions, Speech, WordTime
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
 
 if TYPE_CHECKING:
     from voiceagent.text.chunk import Chunk, Word

@@ -1,141 +1,16 @@
-"""What is said between the parts: commands of a client, events for a client, outputs of the engine.
+"""What a client is told: the events of a session.
 
-Plain frozen dataclasses that know nothing of transports, torch or clocks. Times are seconds in Python
-and milliseconds on the wire; `voiceagent.protocol.wire` has the encoding. The commands are in
-`voiceagent.protocol.commands` and the formats in `voiceagent.audio.formats`; both are names of this module too.
+Plain frozen dataclasses that know nothing of transports, torch or clocks. Times are seconds in Python and milliseconds on the
+wire; `voiceagent.protocol.wire` has the encoding, `commands` what a client asks for, `outputs` what the engine says.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
-from voiceagent.audio.formats import (
-    BIT_RATES,
-    COMPRESSED,
-    ENCODINGS,
-    OPUS_RATES_HZ,
-    SAMPLE_RATE_HZ,
-    SAMPLE_RATES_HZ,
-    AudioFormat,
-)
-from voiceagent.protocol.commands import (
-    DEFAULT_VOICE,
-    LANGUAGES,
-    SPEED_MAX,
-    SPEED_MIN,
-    STEPS_MAX,
-    Cancel,
-    Close,
-    Command,
-    End,
-    Flush,
-    Ping,
-    Played,
-    Resume,
-    SpeakOptions,
-    Start,
-    Text,
-)
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Samples: TypeAlias = NDArray[np.float32]
-
-__all__ = [
-    "BIT_RATES",
-    "COMPRESSED",
-    "DEFAULT_VOICE",
-    "ENCODINGS",
-    "LANGUAGES",
-    "OPUS_RATES_HZ",
-    "SAMPLE_RATES_HZ",
-    "SAMPLE_RATE_HZ",
-    "SPEED_MAX",
-    "SPEED_MIN",
-    "STEPS_MAX",
-    "Audio",
-    "AudioFormat",
-    "Cancel",
-    "Cancelled",
-    "Close",
-    "Command",
-    "Done",
-    "End",
-    "Error",
-    "Event",
-    "Finished",
-    "Flush",
-    "Flushed",
-    "Notice",
-    "Output",
-    "Ping",
-    "Played",
-    "Pong",
-    "Ready",
-    "Received",
-    "Resume",
-    "Resumed",
-    "Samples",
-    "SpeakOptions",
-    "Speech",
-    "Start",
-    "Started",
-    "Text",
-    "Warning_",
-    "WordTime",
-    "Words",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class WordTime:
-    """One spoken word: when, and which characters of the text as sent."""
-
-    text: str
-    start_s: float
-    end_s: float
-    char_start: int
-    char_end: int
-    char_starts_s: tuple[float, ...] = ()
-    """When each character from `char_start` to `char_end` begins; the next one ends it. Empty where nobody asked."""
-
-
-# Outputs of the engine.
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Speech:
-    """A stretch of audio."""
-
-    samples: Samples  # (n,) float32 in [-1, 1], 24 kHz
-    words: tuple[WordTime, ...] = ()
-    """Words whose audio starts inside these samples; times from the start of the utterance's audio."""
-    chunk_done: bool = False
-    """The last sample here is the last one of a chunk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that the listener's side should know; speech goes on."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The end of a stream: always exactly one, last."""
-
-    cancelled: bool = False
-    error: str | None = None
-
-
-Output: TypeAlias = Speech | Notice | Finished
-
-
-# Events for a client.
+from voiceagent.audio.formats import ENCODINGS, SAMPLE_RATES_HZ, AudioFormat, Samples
+from voiceagent.protocol.outputs import WordTime
 
 
 @dataclass(frozen=True, slots=True)

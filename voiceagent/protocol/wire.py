@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from voiceagent.errors import ProtocolError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events, outputs
 
 SUBPROTOCOL = "voiceagent.v1"
 VERSION = 1
@@ -25,15 +25,15 @@ HEADER = struct.Struct("<BBHIQ")
 _COMMANDS: dict[str, type[Any]] = {
     command.type: command
     for command in (
-        events.Start,
-        events.Text,
-        events.Flush,
-        events.End,
-        events.Cancel,
-        events.Played,
-        events.Resume,
-        events.Ping,
-        events.Close,
+        commands.Start,
+        commands.Text,
+        commands.Flush,
+        commands.End,
+        commands.Cancel,
+        commands.Played,
+        commands.Resume,
+        commands.Ping,
+        commands.Close,
     )
 }
 
@@ -75,7 +75,7 @@ def json_object(encoded: str | bytes | bytearray, what: str = "a message") -> di
     return fields
 
 
-def decode_command(message: str | bytes) -> events.Command:
+def decode_command(message: str | bytes) -> commands.Command:
     """Reads a control message.
 
     Raises:
@@ -89,13 +89,13 @@ def decode_command(message: str | bytes) -> events.Command:
         known = ", ".join(_COMMANDS)
         raise ProtocolError(f"unknown type {_shown(kind)}; types here: {known}", utterance=utterance)
     try:
-        decoded: events.Command = msgspec.convert(fields, command)
+        decoded: commands.Command = msgspec.convert(fields, command)
     except (ValueError, OverflowError) as error:  # msgspec's ValidationError is a ValueError
         raise ProtocolError(f"{kind}: {error}", utterance=utterance) from error
     return decoded
 
 
-def encode_command(command: events.Command) -> str:
+def encode_command(command: commands.Command) -> str:
     """The control message of a command, as a client sends it."""
     return _to_json({"type": command.type, **msgspec.to_builtins(command)})
 
@@ -153,7 +153,7 @@ def decode_audio(message: bytes) -> tuple[AudioHeader, bytes]:
     return (flags, stream, seq, pts_samples), message[HEADER.size :]
 
 
-def _word(word: events.WordTime) -> dict[str, Any]:
+def _word(word: outputs.WordTime) -> dict[str, Any]:
     fields = {
         "t": word.text,
         "s": round(word.start_s * 1000),

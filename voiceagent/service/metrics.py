@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.protocol import events
 
 FIRST_AUDIO_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
@@ -30,7 +31,7 @@ class Metrics:
         """Counts an event that was sent."""
         match event:
             case events.Audio():
-                self._audio_s.inc(len(event.samples) / events.SAMPLE_RATE_HZ)
+                self._audio_s.inc(len(event.samples) / SAMPLE_RATE_HZ)
             case events.Done():
                 self._utterances.labels("done").inc()
                 if event.ttfa_ms is not None:

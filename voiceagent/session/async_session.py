@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voiceagent.errors import VoiceAgentError
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events, outputs
 from voiceagent.protocol.text_pieces import pieces
 from voiceagent.session.session import MakeChunker, Session, SpeechEngine
 from voiceagent.session.text_queue import Chunker
@@ -89,7 +89,7 @@ class LiveSession:
         """Whether something of this utterance is still to come."""
         return self._session.knows(utterance_id)
 
-    def feed(self, command: events.Command) -> None:
+    def feed(self, command: commands.Command) -> None:
         """Obeys a command; whatever is wrong with it becomes an `Error` event."""
         self._session.feed(command, self._loop.time())
         self._wake()
@@ -108,11 +108,11 @@ class LiveSession:
         self._session.close(self._loop.time())
         self._wake()
 
-    def has_room(self, text: events.Text) -> bool:
+    def has_room(self, text: commands.Text) -> bool:
         """Whether this text would be taken now."""
         return self._session.has_room(text.id, len(text.text))
 
-    async def wait_for_room(self, text: events.Text, timeout_s: float | None = None) -> bool:
+    async def wait_for_room(self, text: commands.Text, timeout_s: float | None = None) -> bool:
         """Waits until this text would be taken; False if that took too long."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -125,7 +125,7 @@ class LiveSession:
     async def write(self, utterance: str, text: str) -> None:
         """Feeds a text of any length, piece by piece as there is room for it."""
         for piece in pieces(text, self._session.limits.max_text_buffer):
-            command = events.Text(utterance, piece)
+            command = commands.Text(utterance, piece)
             await self.wait_for_room(command)
             self.feed(command)
             await asyncio.sleep(0)  # others get their turn
@@ -167,13 +167,13 @@ class LiveSession:
         self._changed.set()
         self._progress.set()
 
-    def _post(self, stream: int, output: events.Output) -> None:
+    def _post(self, stream: int, output: outputs.Output) -> None:
         """On the engine's thread."""
         try:
             self._loop.call_soon_threadsafe(self._receive, stream, output)
         except RuntimeError:
             return  # the loop is closed, so nobody listens
 
-    def _receive(self, stream: int, output: events.Output) -> None:
+    def _receive(self, stream: int, output: outputs.Output) -> None:
         self._session.receive(stream, output)
         self._wake()

@@ -17,7 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
-from voiceagent.protocol import events
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.text_queue import Chunker
 from voiceagent.session.utterance import Utterance
 from voiceagent.settings.policy import Setting
@@ -40,9 +41,7 @@ class SpeechEngine(Protocol):
     sample_rate: int
     voices: tuple[str, ...]
 
-    def open(
-        self, options: events.SpeakOptions, deliver: Callable[[events.Output], None], *, owner: Hashable = None
-    ) -> int:
+    def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         """Opens a stream; `deliver` is called on the engine's thread. Owners have their turns alike, whatever each has open."""
         ...
 
@@ -75,7 +74,7 @@ class Session:
     def __init__(
         self,
         engine: SpeechEngine,
-        post: Callable[[int, events.Output], None],
+        post: Callable[[int, outputs.Output], None],
         *,
         make_chunker: MakeChunker,
         limits: Limits | None = None,
@@ -102,24 +101,24 @@ class Session:
 
     # Commands in.
 
-    def feed(self, command: events.Command, now: float) -> None:
+    def feed(self, command: commands.Command, now: float) -> None:
         """Obeys a command; whatever is wrong with it becomes an `Error` event."""
         match command:
-            case events.Start():
+            case commands.Start():
                 self._start(command, now)
-            case events.Cancel(id="*", played_ms=played_ms):
+            case commands.Cancel(id="*", played_ms=played_ms):
                 self._cancel_all(now, played_ms)
-            case events.Cancel(id=id_, played_ms=played_ms):
+            case commands.Cancel(id=id_, played_ms=played_ms):
                 self._cancel(id_, now, played_ms)
-            case events.Ping(t=t):
+            case commands.Ping(t=t):
                 self._control.append(events.Pong(t))
-            case events.Close():
+            case commands.Close():
                 self.close(now)
-            case events.Played(id=id_, ms=ms):
+            case commands.Played(id=id_, ms=ms):
                 utterance = self._open.get(id_) or self._over.get(id_)
                 if utterance is not None:
                     utterance.acknowledge(ms)
-            case events.Resume():
+            case commands.Resume():
                 self.refuse(None, ProtocolError("sessions cannot be resumed here, or this one is in use already"))
             case _:
                 self._write(command, now)
@@ -160,7 +159,7 @@ class Session:
             self._cancel(id_, now)
         self.closed = True
 
-    def _start(self, start: events.Start, now: float) -> None:
+    def _start(self, start: commands.Start, now: float) -> None:
         if start.id in self._open:
             self._object(start.id, "is open already")
             return
@@ -192,7 +191,7 @@ class Session:
             if self._last_stream not in self._engine_streams:
                 return self._last_stream
 
-    def _write(self, command: events.Text | events.Flush | events.End, now: float) -> None:
+    def _write(self, command: commands.Text | commands.Flush | commands.End, now: float) -> None:
         utterance = self._open.get(command.id)
         if utterance is None:
             if command.id not in self._ignored and command.id not in self._over:
@@ -203,11 +202,11 @@ class Session:
             return
         try:
             match command:
-                case events.Text(text=text):
+                case commands.Text(text=text):
                     utterance.feed(text, now)
-                case events.Flush():
+                case commands.Flush():
                     utterance.flush(now)
-                case events.End():
+                case commands.End():
                     utterance.end(now)
         except NoCapacity as error:
             self.refuse(command.id, error)
@@ -223,7 +222,7 @@ class Session:
             try:
                 self._engine.speak(engine_stream, chunk)
             except VoiceAgentError as error:
-                utterance.receive(events.Finished(error=str(error)))
+                utterance.receive(outputs.Finished(error=str(error)))
                 return
 
     def _cancel_all(self, now: float, played_ms: int | None = None) -> None:
@@ -256,7 +255,7 @@ class Session:
 
     # Outputs of the engine in.
 
-    def receive(self, stream: int, output: events.Output) -> None:
+    def receive(self, stream: int, output: outputs.Output) -> None:
         """Takes an output of the engine; those of a cancelled utterance are dropped."""
         if stream not in self._engine_streams:
             return

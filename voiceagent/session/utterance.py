@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
 from voiceagent.errors import NoCapacity, TextBufferFull
-from voiceagent.protocol import events
+from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.pacing import Pacer
 from voiceagent.session.text_queue import Chunker, Reader
 from voiceagent.session.word_times import heard_chars, with_characters
@@ -38,7 +39,7 @@ class Utterance:
         paced: hold frames back to `start.max_ahead_ms`; otherwise they leave as fast as they are taken.
     """
 
-    def __init__(self, start: events.Start, stream: int, chunker: Chunker, limits: Limits, *, paced: bool) -> None:
+    def __init__(self, start: commands.Start, stream: int, chunker: Chunker, limits: Limits, *, paced: bool) -> None:
         self.id = start.id
         self.start = start
         self.stream = stream
@@ -54,7 +55,7 @@ class Utterance:
         self._chunks_done = 0
         self._flushes_due = 0  # taken, and their answers not taken yet
         self._outbox: deque[events.Event] = deque()
-        self._words: list[events.WordTime] = []
+        self._words: list[outputs.WordTime] = []
         self._samples_made = 0
         self._samples_taken = 0
         self._seq = 0
@@ -115,33 +116,33 @@ class Utterance:
         if not self._reader.chunks or self._chunks_handed - self._chunks_done >= self._limits.chunks_ahead:
             return None
         backlog_samples = self._samples_made - self._samples_taken
-        if backlog_samples * 1000 > self._limits.backlog_ms * events.SAMPLE_RATE_HZ:
+        if backlog_samples * 1000 > self._limits.backlog_ms * SAMPLE_RATE_HZ:
             return None
         self._chunks_handed += 1
         return self._reader.next_chunk()
 
     # Speech in.
 
-    def receive(self, output: events.Output) -> None:
+    def receive(self, output: outputs.Output) -> None:
         """Takes an output of the engine."""
         if self.finished:
             return
-        if isinstance(output, events.Speech):
+        if isinstance(output, outputs.Speech):
             self._add_frames(output)
             if output.chunk_done:
                 self._chunks_done += 1
                 self._answer_flushes()
-        elif isinstance(output, events.Notice):
+        elif isinstance(output, outputs.Notice):
             self._warn("notice", output.message)
         else:
             self._finish(output)
 
-    def _add_frames(self, speech: events.Speech) -> None:
+    def _add_frames(self, speech: outputs.Speech) -> None:
         self._words.extend(speech.words)
         words = deque(speech.words)
         begin, n = 0, len(speech.samples)
         for end in frame_ends(n, self._limits.frame_ms):
-            frame_end_s = (self._samples_made + end) / events.SAMPLE_RATE_HZ
+            frame_end_s = (self._samples_made + end) / SAMPLE_RATE_HZ
             covered = []
             while words and (words[0].start_s < frame_end_s or end == n):
                 covered.append(words.popleft())
@@ -151,12 +152,12 @@ class Utterance:
         self._say_words(words)
         self._samples_made += n
 
-    def _say_words(self, words: Iterable[events.WordTime]) -> None:
+    def _say_words(self, words: Iterable[outputs.WordTime]) -> None:
         words = with_characters(words) if self.start.timestamps == "char" else tuple(words)
         if words and self.start.timestamps != "none":
             self._outbox.append(events.Words(self.id, words))
 
-    def _add_audio(self, samples: events.Samples, *, pts: int, last: bool = False) -> None:
+    def _add_audio(self, samples: Samples, *, pts: int, last: bool = False) -> None:
         self._outbox.append(events.Audio(self.id, self.stream, self._seq, pts, samples, last))
         self._seq += 1
 
@@ -169,7 +170,7 @@ class Utterance:
     def _warn(self, code: str, message: str) -> None:
         self._outbox.append(events.Warning_(self.id, code, message))
 
-    def _finish(self, output: events.Finished) -> None:
+    def _finish(self, output: outputs.Finished) -> None:
         self.finished = True
         if output.error is not None or output.cancelled:
             self._reader.drop()
@@ -183,7 +184,7 @@ class Utterance:
 
         # What a resampler still holds leaves with this frame, hence it may have no samples of its own.
         self._add_audio(np.zeros(0, np.float32), pts=self._samples_made, last=True)
-        audio_ms = self._samples_made * 1000 // events.SAMPLE_RATE_HZ
+        audio_ms = self._samples_made * 1000 // SAMPLE_RATE_HZ
         self._outbox.append(events.Done(self.id, audio_ms, self._reader.chars, None, self._seq - 1))
 
     # Events out.
@@ -203,7 +204,7 @@ class Utterance:
         self._outbox.popleft()
         if isinstance(event, events.Audio):
             self._samples_taken += len(event.samples)
-            self._pacer.sent(len(event.samples) / events.SAMPLE_RATE_HZ, now)
+            self._pacer.sent(len(event.samples) / SAMPLE_RATE_HZ, now)
             if self._ttfa_ms is None and self._first_text_at is not None and len(event.samples):
                 self._ttfa_ms = round((now - self._first_text_at) * 1000)
         elif isinstance(event, events.Flushed):
@@ -229,7 +230,7 @@ class Utterance:
             return None
         if self._reader.chunks or self._chunks_handed > self._chunks_done:
             return None  # the engine has work, and its next output wakes us
-        left_s = self._samples_made / events.SAMPLE_RATE_HZ - self._pacer.heard_s(now)
+        left_s = self._samples_made / SAMPLE_RATE_HZ - self._pacer.heard_s(now)
         return max(0.0, left_s - COMFORT_S)
 
     def is_playing(self, now: float) -> bool:
@@ -261,10 +262,10 @@ class Utterance:
 
 def frame_ends(n: int, frame_ms: int) -> list[int]:
     """Where to cut n samples into frames; a rest of less than 20 ms stays with the frame before it."""
-    size = events.SAMPLE_RATE_HZ * frame_ms // 1000
+    size = SAMPLE_RATE_HZ * frame_ms // 1000
     ends = list(range(size, n + 1, size))
     rest = n - (ends[-1] if ends else 0)
-    if ends and rest < events.SAMPLE_RATE_HZ // 50:
+    if ends and rest < SAMPLE_RATE_HZ // 50:
         ends[-1] = n
     elif rest:
         ends.append(n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from voiceagent.protocol.events import WordTime
+from voiceagent.protocol.outputs import WordTime
 
 
 def heard_chars(text: str, words: list[WordTime], heard_s: float) -> int:

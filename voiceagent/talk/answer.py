@@ -14,7 +14,8 @@ from voiceagent.errors import VoiceAgentError
 from voiceagent.session.word_times import heard_chars
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples, WordTime
+    from voiceagent.audio.formats import Samples
+    from voiceagent.protocol.outputs import WordTime
     from voiceagent.talk.dialogue import LanguageModel, Message
 
 

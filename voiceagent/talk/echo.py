@@ -15,7 +15,7 @@ from voiceagent.errors import InputError
 from voiceagent.talk.turns import HEARING_RATE_HZ
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 BLOCK = HEARING_RATE_HZ // 100  # the canceller takes 10 ms at a time
 # Blocks that were played and that nobody has compared with the microphone yet, for a second at the least.

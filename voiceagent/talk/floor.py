@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from voiceagent.talk.turns import WINDOW_MS, Begun, Over
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
     from voiceagent.talk.dialogue import Dialogue, Message
     from voiceagent.talk.turns import TurnDetector
 

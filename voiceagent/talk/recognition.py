@@ -14,7 +14,7 @@ import numpy as np
 from voiceagent.errors import InputError
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 Recogniser: TypeAlias = "Callable[[Samples], str]"
 """(n,) float32 at 16 kHz to words; empty where there are none."""

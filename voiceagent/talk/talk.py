@@ -17,7 +17,7 @@ from voiceagent.talk.turns import Windows
 
 if TYPE_CHECKING:
     from voiceagent.agent_session import AgentSession
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
     from voiceagent.talk.dialogue import LanguageModel, Message
     from voiceagent.talk.recognition import Recogniser
 

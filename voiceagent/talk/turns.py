@@ -16,7 +16,7 @@ import numpy as np
 from voiceagent.errors import InputError
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 HEARING_RATE_HZ = 16_000
 WINDOW = 512  # samples; the detector takes no others

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
-from voiceagent.protocol.events import WordTime
+from voiceagent.protocol.outputs import WordTime
 
 
 def taken(times: CharacterTimes, frames_s: list[float]) -> list[Alignment]:

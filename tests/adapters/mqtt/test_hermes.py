@@ -17,7 +17,7 @@ from support.mqtt_ears import Ears, agent_at, listening
 from support.waiting import eventually
 
 from voiceagent.adapters.mqtt.hermes import FAILED, SAID, SAY
-from voiceagent.protocol.events import AudioFormat
+from voiceagent.audio.formats import AudioFormat
 from voiceagent.settings.serve import Limits, ServeConfig
 
 

@@ -16,7 +16,7 @@ from voiceagent.adapters.mqtt.link import Link
 from voiceagent.adapters.mqtt.messages import Outgoing, Piece, Reply, Request
 from voiceagent.adapters.mqtt.speech import Speech
 from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull
-from voiceagent.protocol import events
+from voiceagent.protocol import commands
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import MqttConfig, ServeConfig
 
@@ -41,7 +41,7 @@ class Told(Link):
 async def speaking(text: str, *, end: bool) -> AsyncIterator[tuple[Speech, Told]]:
     """An utterance that has been started and waits for its turn."""
     service = Service(FakeEngine(), ServeConfig(), FakeChunker)
-    link, request = Told(), Request(events.Start("u"), Reply("kitchen"), text, end)
+    link, request = Told(), Request(commands.Start("u"), Reply("kitchen"), text, end)
     speech = Speech(service, MqttConfig(), link, request, generation="g", stream=1, extra={})
     running = asyncio.create_task(speech.run())
     await eventually(lambda: bool(link.of("started")))
@@ -60,12 +60,12 @@ async def written(speech: Speech, link: Told) -> str:
 
 async def test_what_comes_after_started_comes_after_the_text_of_the_request() -> None:
     async with speaking(LONG, end=False) as (speech, link):
-        speech.obey(Piece(events.Text("u", "Later."), 0))
+        speech.obey(Piece(commands.Text("u", "Later."), 0))
         assert await written(speech, link) == LONG + "Later."
 
 
-@pytest.mark.parametrize("command", [events.Text("u", "Later."), events.Flush("u"), events.End("u")])
-async def test_nothing_gets_into_a_whole_text(command: events.Text | events.Flush | events.End) -> None:
+@pytest.mark.parametrize("command", [commands.Text("u", "Later."), commands.Flush("u"), commands.End("u")])
+async def test_nothing_gets_into_a_whole_text(command: commands.Text | commands.Flush | commands.End) -> None:
     async with speaking(LONG * 2, end=True) as (speech, link):  # half of it waits for room
         with pytest.raises(ProtocolError, match=f"has been ended: no {command.type} may follow"):
             speech.obey(Piece(command))
@@ -75,11 +75,11 @@ async def test_nothing_gets_into_a_whole_text(command: events.Text | events.Flus
 async def test_text_refused_for_want_of_room_is_taken_when_it_is_sent_again() -> None:
     async with speaking(LONG, end=False) as (speech, link):
         # More than may ever wait, however fast the rest is read.
-        refused = Piece(events.Text("u", "Later. " * 3_000), 0)
+        refused = Piece(commands.Text("u", "Later. " * 3_000), 0)
         for _ in range(2):
             with pytest.raises(TextBufferFull):
                 speech.obey(refused)
         with pytest.raises(NoCapacity, match="command 0 found no room: send it again before 1"):
-            speech.obey(Piece(events.End("u"), 1))
-        speech.obey(Piece(events.Text("u", "Short."), 0))
+            speech.obey(Piece(commands.End("u"), 1))
+        speech.obey(Piece(commands.Text("u", "Short."), 0))
         assert await written(speech, link) == LONG + "Short."

@@ -16,7 +16,7 @@ from support.waiting import eventually
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from voiceagent.protocol import events
+from voiceagent.protocol import outputs
 from voiceagent.protocol.wire import decode_audio
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import Limits
@@ -28,11 +28,11 @@ START = {"max_ahead_ms": 60_000}
 class Singer(FakeEngine):
     """Its samples differ everywhere, so that a frame that is left out or said twice shows."""
 
-    def _deliver(self, stream: int, output: events.Output) -> None:
-        if isinstance(output, events.Speech) and len(output.samples):
+    def _deliver(self, stream: int, output: outputs.Output) -> None:
+        if isinstance(output, outputs.Speech) and len(output.samples):
             t = output.words[0].start_s + np.arange(len(output.samples)) / self.sample_rate
             tone = 0.5 * np.sin(2 * np.pi * (200 + 30 * t) * t)
-            output = events.Speech(tone.astype(np.float32), output.words, chunk_done=output.chunk_done)
+            output = outputs.Speech(tone.astype(np.float32), output.words, chunk_done=output.chunk_done)
         super()._deliver(stream, output)
 
 

@@ -11,15 +11,14 @@ from hypothesis import given, settings
 from support.fakes import FakeChunker, FakeEngine
 
 from voiceagent.adapters.native.resumption import Conversation, Conversations
-from voiceagent.protocol import events
+from voiceagent.audio.formats import AudioFormat
+from voiceagent.protocol import commands
 from voiceagent.protocol.wire import decode_audio
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 
 TEXTS = {"a": "One two three. Four five six. ", "b": "Seven eight. Nine. Ten eleven twelve. "}
-FORMATS = st.sampled_from(
-    [events.AudioFormat("pcm_s16le", 16_000), events.AudioFormat("alaw", 8_000), events.AudioFormat("mp3", 24_000)]
-)
+FORMATS = st.sampled_from([AudioFormat("pcm_s16le", 16_000), AudioFormat("alaw", 8_000), AudioFormat("mp3", 24_000)])
 
 
 @dataclass
@@ -54,13 +53,13 @@ class Ear:
         return {id_: len(self.frames.get(id_, [])) - 1 for id_ in TEXTS}
 
 
-async def listen(audio_format: events.AudioFormat, losses: list[tuple[int, int]]) -> Ear:
+async def listen(audio_format: AudioFormat, losses: list[tuple[int, int]]) -> Ear:
     """Hears both texts; each loss is after how many messages, and how many of them never arrive."""
     service = Service(FakeEngine(word_s=0.25), ServeConfig(), make_chunker=FakeChunker)
     conversation = Conversation(service)
     for id_, text in TEXTS.items():
-        start = events.Start(id_, format=audio_format, max_ahead_ms=60_000, timestamps="char")
-        for command in (start, events.Text(id_, text), events.Flush(id_), events.End(id_)):
+        start = commands.Start(id_, format=audio_format, max_ahead_ms=60_000, timestamps="char")
+        for command in (start, commands.Text(id_, text), commands.Flush(id_), commands.End(id_)):
             conversation.feed(command)
     ear = Ear()
     for messages, lost in losses:
@@ -81,7 +80,7 @@ async def listen(audio_format: events.AudioFormat, losses: list[tuple[int, int]]
     audio_format=FORMATS,
     losses=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=4),
 )
-def test_losing_messages_changes_nothing(audio_format: events.AudioFormat, losses: list[tuple[int, int]]) -> None:
+def test_losing_messages_changes_nothing(audio_format: AudioFormat, losses: list[tuple[int, int]]) -> None:
     whole = asyncio.run(listen(audio_format, []))
     pieced = asyncio.run(listen(audio_format, losses))
     assert pieced.frames == whole.frames
@@ -93,7 +92,7 @@ async def test_too_many_who_are_away_are_not_kept() -> None:
     conversations = Conversations(service)
     away = [conversations.open() for _ in range(5)]
     for conversation in away:
-        conversation.feed(events.Start("u"))
+        conversation.feed(commands.Start("u"))
         conversations.park(conversation)
     assert conversations.waiting == 3
     assert [conversation.live.closed for conversation in away] == [True, True, False, False, False]
@@ -108,6 +107,6 @@ async def test_too_many_who_are_away_are_not_kept() -> None:
 async def test_one_that_has_said_goodbye_does_not_wait() -> None:
     conversations = Conversations(Service(FakeEngine(), make_chunker=FakeChunker))
     conversation = conversations.open()
-    conversation.feed(events.Close())
+    conversation.feed(commands.Close())
     conversations.park(conversation)
     assert conversations.waiting == 0

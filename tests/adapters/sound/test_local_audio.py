@@ -15,9 +15,9 @@ from support.fakes import FakeEngine
 from typer.testing import CliRunner
 
 from voiceagent.adapters.sound.local_audio import WAITING_BLOCKS, Loudspeaker, Microphone
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.cli import commands as cli
 from voiceagent.errors import AudioDeviceError
-from voiceagent.protocol.events import SAMPLE_RATE_HZ
 from voiceagent.talk.turns import HEARING_RATE_HZ
 
 require_portaudio()
