@@ -25,7 +25,7 @@ from voiceagent.adapters.elevenlabs import routes as elevenlabs
 from voiceagent.adapters.http import page
 from voiceagent.adapters.http.auth import authorized, unauthorized
 from voiceagent.adapters.native import websocket
-from voiceagent.adapters.native.resumption import Conversations
+from voiceagent.adapters.native.resumption import ResumableSessions
 from voiceagent.adapters.openai import routes as openai
 from voiceagent.errors import InputError
 from voiceagent.service.service import Service
@@ -55,7 +55,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
         ]
     )
     app.state.service = service
-    app.state.conversations = Conversations(service)
+    app.state.conversations = ResumableSessions(service)
     return app
 
 
@@ -139,7 +139,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
         self._service: Service = app.state.service
-        self._conversations: Conversations = app.state.conversations
+        self._conversations: ResumableSessions = app.state.conversations
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

@@ -28,7 +28,7 @@ from instruments.ticking import PARTS, RandomRig, SpeakingRig, SpokenStream, chu
 from judging.evaluation import read_sentences
 from rich.progress import track
 
-from voiceagent.engine.synthesizer import BLOCK, Speaker
+from voiceagent.engine.synthesizer import BLOCK, Synthesizer
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode import reference as decoding
 from voiceagent.model.decode.interface import PackedDecoder, decoder_for
@@ -185,7 +185,7 @@ def measure_shipped(options: argparse.Namespace) -> dict[str, Any]:
     """The voices that ship, or those of --weights."""
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
     precision = None if options.precision is None else getattr(torch, options.precision)
-    speaker = Speaker(load(options.weights, device=options.device.type), precision, streams=max(options.rows) + 1)
+    speaker = Synthesizer(load(options.weights, device=options.device.type), precision, streams=max(options.rows) + 1)
     rig = SpeakingRig(speaker, MisakiPhonemizer())
     machine = measure(rig.model)
     figures = measure_rows(rig, texts, machine, options)

@@ -25,13 +25,14 @@ from judging.evaluation import read_sentences
 from rich.progress import track
 from torch import Tensor, nn
 
-from voiceagent.engine.synthesizer import Manner, Said, Speaker, SpeakerState
+from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.model.decode import projection
 from voiceagent.model.decode.interface import PackedDecoder
 from voiceagent.model.decode.packed import PackedModel, Row
 from voiceagent.model.lm.language_model import SpeechLanguageModel
 from voiceagent.model.lm.transformer import KeysValues
 from voiceagent.model.weights import Voices, load
+from voiceagent.options import SpeakOptions
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
 SLOTS = 16
@@ -52,8 +53,8 @@ class Way:
 
     name: str
     model: PackedModel
-    sound: Callable[[Sequence[Said]], Any] | None = None  # None: the decoder is not made this way
-    speaker: Speaker | None = None
+    sound: Callable[[Sequence[DecodedBlock]], Any] | None = None  # None: the decoder is not made this way
+    speaker: Synthesizer | None = None
     make_s: float = 0.0
     grown_mb: float = 0.0
     pass_ms: list[float] = field(default_factory=list)
@@ -89,14 +90,14 @@ class ShapedModel(PackedModel):
         return logits[used], keys[:, :, :, used], values[:, :, :, used]
 
 
-def with_model(voices: Voices, model: PackedModel) -> Speaker:
+def with_model(voices: Voices, model: PackedModel) -> Synthesizer:
     """A speaker in float32 whose language model is another."""
-    speaker = Speaker(voices, torch.float32)
+    speaker = Synthesizer(voices, torch.float32)
     speaker.decoder, speaker.model = PackedDecoder(model), model
     return speaker
 
 
-def int8_speaker(voices: Voices) -> Speaker:
+def int8_speaker(voices: Voices) -> Synthesizer:
     """Eight bits wherever the shipped arrangement has bfloat16, the text encoder's and the decoder's stacks included."""
     original = projection.Projection
 
@@ -110,14 +111,14 @@ def int8_speaker(voices: Voices) -> Speaker:
         projection.Projection = original  # type: ignore[misc]
 
 
-def shaped_speaker(voices: Voices, make: Callable[[OneShape, Sequence[Tensor]], Runtime]) -> Speaker:
+def shaped_speaker(voices: Voices, make: Callable[[OneShape, Sequence[Tensor]], Runtime]) -> Synthesizer:
     """The language model in another runtime, the rest in float32."""
     return with_model(voices, ShapedModel(voices.model, make))
 
 
-WAYS: dict[str, Callable[[Voices], Speaker]] = {
-    "float32": lambda voices: Speaker(voices, torch.float32),
-    "bfloat16": lambda voices: Speaker(voices, torch.bfloat16),
+WAYS: dict[str, Callable[[Voices], Synthesizer]] = {
+    "float32": lambda voices: Synthesizer(voices, torch.float32),
+    "bfloat16": lambda voices: Synthesizer(voices, torch.bfloat16),
     "int8": int8_speaker,
     "compiled": lambda voices: shaped_speaker(voices, compiled(torch.float32)),
     "compiled bfloat16": lambda voices: shaped_speaker(voices, compiled(torch.bfloat16)),
@@ -127,11 +128,11 @@ WAYS: dict[str, Callable[[Voices], Speaker]] = {
 OWN_DECODER = ("float32", "bfloat16", "int8")
 
 
-def make_way(name: str, voices: Voices, said: Said) -> Way:
+def make_way(name: str, voices: Voices, said: DecodedBlock) -> Way:
     """Build it, run it once, and note what that took."""
     before, begin_s = resident_bytes(), time.perf_counter()
     speaker = WAYS[name](copy.deepcopy(voices))
-    way = Way(name, speaker.model, speaker.sound if name in OWN_DECODER else None, speaker)
+    way = Way(name, speaker.model, speaker.render if name in OWN_DECODER else None, speaker)
     way.model(*pass_inputs(way.model, SLOTS, 0))
     way.model(*pass_inputs(way.model, SLOTS, SLOTS))
     if way.sound is not None:
@@ -149,17 +150,17 @@ def pass_inputs(model: PackedModel, slots: int, pending: int) -> tuple[Tensor, l
     return torch.randn(slots + pending, model.config.speech.width), [Row(past, 400, pending, slots)]
 
 
-def in_stream(speaker: Speaker) -> Said:
+def in_stream(speaker: Synthesizer) -> DecodedBlock:
     """A block of 16 tokens of a stream that has sounded before."""
     generator = torch.Generator().manual_seed(2)
     digits = torch.stack([torch.randint(levels, (32,), generator=generator) for levels in (8, 8, 8, 5, 5, 5)], dim=1)
-    begun = Said(SpeakerState(tokens=16), Manner("heart"), digits[:16])
-    ((_, state),) = speaker.sound([begun])
-    return Said(SpeakerState(tokens=32, decoder=state.decoder), Manner("heart"), digits[16:])
+    begun = DecodedBlock(SynthesisState(tokens=16), SpeakOptions("heart"), digits[:16])
+    ((_, state),) = speaker.render([begun])
+    return DecodedBlock(SynthesisState(tokens=32, decoder=state.decoder), SpeakOptions("heart"), digits[16:])
 
 
 @torch.inference_mode()
-def time_all(ways: Sequence[Way], said: Said, rounds: int) -> None:
+def time_all(ways: Sequence[Way], said: DecodedBlock, rounds: int) -> None:
     """Turn after turn."""
 
     def call(work: Callable[[], object]) -> tuple[float, float]:
@@ -242,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     phonemize, voices = MisakiPhonemizer(), load(options.weights)
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")][: options.sentences]
-    said = in_stream(Speaker(copy.deepcopy(voices), torch.float32))
+    said = in_stream(Synthesizer(copy.deepcopy(voices), torch.float32))
     ways = [make_way(name, voices, said) for name in track(options.only, "making", console=CONSOLE)]
     time_all(ways, said, options.rounds)
     reference = tokens_of(ways[0], texts, phonemize)

@@ -24,7 +24,8 @@ from instruments.machine import DATA, announce, finish, show
 from instruments.ticking import SpeakingRig, SpokenStream, endless_chunks
 from judging.evaluation import read_sentences
 
-from voiceagent.engine.synthesizer import Said, Samples, Speaker, SpeakerState
+from voiceagent.audio.formats import Samples
+from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.model.codec.codec import TOKEN_RATE_HZ, DecoderState
 from voiceagent.model.weights import load
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
@@ -42,7 +43,7 @@ CAVEATS = (
 class Listened:
     """A speaker that notes when samples come."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: Synthesizer) -> None:
         self._speaker = speaker
         self.heard = threading.Event()
         self.heard_s = 0.0
@@ -50,9 +51,9 @@ class Listened:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._speaker, name)
 
-    def sound(self, said: Sequence[Said]) -> list[tuple[Samples, SpeakerState]]:
+    def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
         """As the speaker does it."""
-        made = self._speaker.sound(said)
+        made = self._speaker.render(said)
         if not self.heard.is_set() and any(len(samples) for samples, _ in made):
             self.heard_s = time.perf_counter()
             self.heard.set()
@@ -71,13 +72,13 @@ class _Promise:
 class Apart(Listened):
     """A speaker whose codec works on a thread of its own: `sound` returns at once and empty-handed."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: Synthesizer) -> None:
         super().__init__(speaker)
-        self._line: queue.Queue[list[tuple[Said, _Promise]] | None] = queue.Queue(WAITING)
+        self._line: queue.Queue[list[tuple[DecodedBlock, _Promise]] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._work, name="codec")
         self._thread.start()
 
-    def sound(self, said: Sequence[Said]) -> list[tuple[Samples, SpeakerState]]:
+    def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
         """Hand over; the next part of a stream finds what this one leaves behind, because one thread works in order."""
         if not said:
             return []
@@ -89,8 +90,8 @@ class Apart(Listened):
     def drain(self) -> None:
         self._line.join()
 
-    def close(self, *arguments: Any) -> Any:
-        return self._speaker.close(*arguments)
+    def close_block(self, *arguments: Any) -> Any:
+        return self._speaker.close_block(*arguments)
 
     def stop(self) -> None:
         """The thread ends."""
@@ -104,7 +105,7 @@ class Apart(Listened):
             for one, _ in pairs:
                 before = cast("_Promise | None", one.state.decoder)
                 said.append(replace(one, state=replace(one.state, decoder=before.state if before else None)))
-            for (_, promise), (_, state) in zip(pairs, super().sound(said), strict=True):
+            for (_, promise), (_, state) in zip(pairs, super().render(said), strict=True):
                 promise.state = state.decoder
             self._line.task_done()
         self._line.task_done()
@@ -115,7 +116,7 @@ class Way:
 
     def __init__(self, name: str, speaker: Listened, phonemize: MisakiPhonemizer, texts: Sequence[str]) -> None:
         self.name, self.speaker = name, speaker
-        self.rig = SpeakingRig(cast(Speaker, speaker), phonemize)
+        self.rig = SpeakingRig(cast(Synthesizer, speaker), phonemize)
         self._texts = texts
         self._numbers = count()
         self.streams: list[SpokenStream] = []
@@ -227,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     few = () if cores > 1 else ("only one core may be used here: no way with two threads can win",)
     machine = announce(f"threads, {cores} core(s)", (*CAVEATS, *few))
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
-    speaker, phonemize = Speaker(load(None)), MisakiPhonemizer()
+    speaker, phonemize = Synthesizer(load(None)), MisakiPhonemizer()
     apart = Apart(speaker)
     try:
         ways = [Way(ONE, Listened(speaker), phonemize, texts), Way(APART, apart, phonemize, texts)]

@@ -27,7 +27,7 @@ class _Missing:
 
     def __getitem__(self, grid: object) -> Any:
         raise RuntimeError(
-            f"{self._name} needs Triton: pip install 'voiceagent[gpu]', or use the reference (VOICEAGENT_KERNELS=torch)"
+            f"{self._name} needs Triton, the extra gpu; the reference does without: kernels = 'torch' in [engine]"
         )
 
 

@@ -6,12 +6,11 @@
     gated = kernels.swiglu(product, residual)
     kernels.unmask(logits, log_prior, levels, tokens, masked, schedule)
 
-VOICEAGENT_KERNELS=triton or =torch overrides the choice.
+Asking for "triton" or "torch" overrides the choice.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -49,16 +48,15 @@ TORCH = Kernels("torch", norm_rotary_reference, attend_reference, swiglu_referen
 
 
 @cache
-def choose(device: torch.device) -> Kernels:
+def choose(device: torch.device, wanted: str = "auto") -> Kernels:
     """The implementation for tensors on this device.
 
     Raises:
-        ValueError: VOICEAGENT_KERNELS is neither triton nor torch.
+        ValueError: `wanted` is neither auto, triton nor torch.
         RuntimeError: it asks for Triton where that cannot run.
     """
-    wanted = os.environ.get("VOICEAGENT_KERNELS", "")
-    if wanted not in ("", "triton", "torch"):
-        raise ValueError(f"VOICEAGENT_KERNELS is {wanted!r}: triton or torch, or leave it out")
+    if wanted not in ("auto", "triton", "torch"):
+        raise ValueError(f"unknown kernels {wanted!r}: choose auto, triton or torch")
     possible = compiler.INSTALLED and (device.type == "cuda" or compiler.INTERPRETED)
     if wanted == "triton" and not possible:
         missing = (
@@ -68,6 +66,6 @@ def choose(device: torch.device) -> Kernels:
                 f"Triton compiles for GPUs, not for {device.type}; TRITON_INTERPRET=1 runs kernels on the CPU, slowly"
             )
         )
-        raise RuntimeError(f"VOICEAGENT_KERNELS=triton: {missing}")
+        raise RuntimeError(f"kernels = triton: {missing}")
     on_gpu = possible and device.type == "cuda" and wanted != "torch"
     return TRITON if wanted == "triton" or on_gpu else TORCH

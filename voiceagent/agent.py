@@ -26,8 +26,9 @@ from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError, UnknownVoice
 from voiceagent.options import DEFAULT_VOICE, SpeakOptions
 from voiceagent.protocol import outputs
-from voiceagent.session.async_session import LiveSession, chunker_with, warm_up
+from voiceagent.session.async_session import AsyncSession, chunker_with, warm_up
 from voiceagent.session.session import MakeChunker, SpeechEngine
+from voiceagent.settings.engine import EngineConfig
 from voiceagent.settings.policy import Setting, SpeechPolicy
 from voiceagent.settings.serve import Limits
 
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples
     from voiceagent.editing.editor import Editor
 
-__all__ = ["AgentSession", "Clip", "Engine", "Frame", "VoiceAgent", "load_engine", "speak"]
+__all__ = ["AgentEngine", "AgentSession", "Clip", "Frame", "VoiceAgent", "load_engine", "speak"]
 
 
-class Engine(SpeechEngine, Protocol):
+class AgentEngine(SpeechEngine, Protocol):
     """An engine that can be brought up and down."""
 
     def start(self) -> None:
@@ -83,6 +84,7 @@ class VoiceAgent:
     Args:
         engine: speaks; left out, the voices that ship are loaded.
         weights: folder of other voices.
+        config: where the engine computes and for how many streams.
         limits: what one session may keep waiting.
         policy: what is spoken of markup, as code, tables and links.
         lexicon: TOML file that says how words are spoken.
@@ -94,18 +96,20 @@ class VoiceAgent:
 
     def __init__(
         self,
-        engine: Engine | None = None,
+        engine: AgentEngine | None = None,
         *,
         weights: Path | None = None,
+        config: EngineConfig | None = None,
         limits: Limits | None = None,
         policy: SpeechPolicy | None = None,
         lexicon: Path | None = None,
         make_chunker: MakeChunker | None = None,
     ) -> None:
         self._given = engine
-        self._engine: Engine | None = None
+        self._engine: AgentEngine | None = None
         self._editor: Editor | None = None
         self._weights = weights
+        self._config = config
         self._limits = limits
         self._make_chunker = make_chunker or chunker_with(lexicon, policy)
 
@@ -119,14 +123,14 @@ class VoiceAgent:
         engine, self._engine = self._running, None
         await asyncio.to_thread(engine.close)
 
-    def _start(self) -> Engine:
-        engine = self._given or load_engine(self._weights)
+    def _start(self) -> AgentEngine:
+        engine = self._given or load_engine(self._weights, self._config)
         engine.start()
         warm_up(self._make_chunker)
         return engine
 
     @property
-    def _running(self) -> Engine:
+    def _running(self) -> AgentEngine:
         if self._engine is None:
             raise InputError("enter the agent first: async with VoiceAgent() as agent")
         return self._engine
@@ -156,7 +160,7 @@ class VoiceAgent:
         options = _checked(voice, speed, seed, steps, speech)
         if voice not in engine.voices:
             raise UnknownVoice(voice, engine.voices)
-        live = LiveSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
+        live = AsyncSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
         try:
             yield AgentSession(live, options, speech)
         finally:
@@ -208,7 +212,7 @@ def _load_editor(weights: Path | None) -> Editor:
     return Editor(weights=weights)
 
 
-def load_engine(weights: Path | None = None, max_streams: int = 16) -> Engine:
+def load_engine(weights: Path | None = None, config: EngineConfig | None = None) -> AgentEngine:
     """Builds the engine; this imports torch and reads the weights, which takes seconds.
 
     Raises:
@@ -216,7 +220,7 @@ def load_engine(weights: Path | None = None, max_streams: int = 16) -> Engine:
     """
     from voiceagent.engine.engine import Engine as TorchEngine
 
-    return TorchEngine(weights=weights, max_streams=max_streams)
+    return TorchEngine(weights=weights, config=config)
 
 
 def _checked(

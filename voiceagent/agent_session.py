@@ -15,7 +15,7 @@ from voiceagent.errors import InputError, NoCapacity
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.protocol.writing import exception_of, writing
-from voiceagent.session.async_session import LiveSession
+from voiceagent.session.async_session import AsyncSession
 from voiceagent.settings.policy import Setting
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class AgentSession:
     is still being written gets spoken.
     """
 
-    def __init__(self, live: LiveSession, options: SpeakOptions, speech: Mapping[str, Setting] | None = None) -> None:
+    def __init__(self, live: AsyncSession, options: SpeakOptions, speech: Mapping[str, Setting] | None = None) -> None:
         self.warnings: list[str] = []
         """What was worth knowing about the utterance under way."""
         self._live = live
@@ -71,11 +71,11 @@ class AgentSession:
 
     async def flush(self) -> None:
         """Speaks what waits for the rest of its sentence; the utterance stays open."""
-        self._live.feed(commands.Flush(self._writable()))
+        self._live.handle(commands.Flush(self._writable()))
 
     async def end(self) -> None:
         """No more text for this utterance: the iteration ends after its last frame."""
-        self._live.feed(commands.End(self._writable()))
+        self._live.handle(commands.End(self._writable()))
         self._ended = True
 
     async def cancel(self, played_s: float | None = None) -> None:
@@ -128,7 +128,7 @@ class AgentSession:
             self._cancel(self._id)
 
     def _cancel(self, utterance: str, played_ms: int | None = None) -> None:
-        self._live.feed(commands.Cancel(utterance, played_ms))
+        self._live.handle(commands.Cancel(utterance, played_ms))
 
     def _writable(self) -> str:
         utterance = self._opened()
@@ -144,7 +144,7 @@ class AgentSession:
             self._id = str(self._count)
             self._ended = False
             self.warnings = []
-            self._live.feed(commands.Start(self._id, **asdict(self._options), speech=self._speech))
+            self._live.handle(commands.Start(self._id, **asdict(self._options), speech=self._speech))
         return self._id
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
-from voiceagent.adapters.http import closing
+from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import media_type, require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.audio.pcm import UNKNOWN_LENGTH, wav_header
@@ -45,10 +45,10 @@ MessageType: TypeAlias = Literal["Speak", "Flush", "Clear", "Close", "KeepAlive"
 MESSAGES: tuple[MessageType, ...] = ("Speak", "Flush", "Clear", "Close", "KeepAlive")
 
 
-class Refusal(Exception):
+class DeepgramRefusal(Exception):
     """A request that is answered with a status, or a message that closes its connection."""
 
-    def __init__(self, message: str, code: str, *, status: int = 400, close_code: int = closing.POLICY) -> None:
+    def __init__(self, message: str, code: str, *, status: int = 400, close_code: int = sockets.POLICY) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
@@ -93,7 +93,7 @@ def decode_order(query: Mapping[str, str], voices: Sequence[str], *, streamed: b
         streamed: over a WebSocket, which has fewer encodings and no containers.
 
     Raises:
-        Refusal: one of them cannot be met.
+        DeepgramRefusal: one of them cannot be met.
     """
     model = query.get("model") or DEFAULT_MODEL
     encoding = query.get("encoding") or "linear16"
@@ -120,7 +120,7 @@ def our_voice(model: str, voices: Sequence[str]) -> str:
     """Our voice of that name, or the one that stands for theirs.
 
     Raises:
-        Refusal: no model is called that, here or there.
+        DeepgramRefusal: no model is called that, here or there.
     """
     if model in voices:
         return model
@@ -140,16 +140,16 @@ def decode_text(fields: Mapping[str, Any], chars_max: int) -> str:
     """The text in the body of a request.
 
     Raises:
-        Refusal: there is none, or too much.
+        DeepgramRefusal: there is none, or too much.
     """
     text = fields.get("text")
     if not isinstance(text, str):
-        raise Refusal('the body has no text: send {"text": "..."}', "PAYLOAD_ERROR")
+        raise DeepgramRefusal('the body has no text: send {"text": "..."}', "PAYLOAD_ERROR")
     if not text.strip():
-        raise Refusal("text is empty: there is nothing to speak", "PAYLOAD_ERROR")
+        raise DeepgramRefusal("text is empty: there is nothing to speak", "PAYLOAD_ERROR")
     if len(text) > chars_max:
         message = f"text has {len(text)} characters; a request may have {chars_max}: send several"
-        raise Refusal(message, "PAYLOAD_TOO_LARGE", status=413)
+        raise DeepgramRefusal(message, "PAYLOAD_TOO_LARGE", status=413)
     return text
 
 
@@ -157,22 +157,22 @@ def decode_message(message: Mapping[str, Any]) -> ClientMessage:
     """Reads a message as it came over the WebSocket.
 
     Raises:
-        Refusal: it is none of the protocol's.
+        DeepgramRefusal: it is none of the protocol's.
     """
     text = message.get("text")
     if text is None:
-        raise Refusal("a binary message where JSON belongs", "MESSAGE-0000", close_code=closing.UNSUPPORTED)
+        raise DeepgramRefusal("a binary message where JSON belongs", "MESSAGE-0000", close_code=sockets.UNSUPPORTED)
     try:
         fields = json_object(text)
     except ProtocolError as error:
-        raise Refusal(str(error), "DATA-0000") from error
+        raise DeepgramRefusal(str(error), "DATA-0000") from error
     kind = fields.get("type")
     if kind not in MESSAGES:
-        raise Refusal(f"a message is a JSON object whose type is one of {', '.join(MESSAGES)}", "DATA-0000")
+        raise DeepgramRefusal(f"a message is a JSON object whose type is one of {', '.join(MESSAGES)}", "DATA-0000")
     if kind != "Speak":
         return ClientMessage(kind)
     if not isinstance(fields.get("text"), str):
-        raise Refusal('Speak has no text: {"type": "Speak", "text": "..."}', "DATA-0000")
+        raise DeepgramRefusal('Speak has no text: {"type": "Speak", "text": "..."}', "DATA-0000")
     return ClientMessage("Speak", fields["text"])
 
 
@@ -239,9 +239,9 @@ def _integer(query: Mapping[str, str], name: str, default: int) -> int:
     return int(number)
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal(message, "INVALID_QUERY_PARAMETER")
+def _invalid(message: str) -> DeepgramRefusal:
+    return DeepgramRefusal(message, "INVALID_QUERY_PARAMETER")
 
 
-def _unsupported(message: str) -> Refusal:
-    return Refusal(message, "UNSUPPORTED_AUDIO_FORMAT")
+def _unsupported(message: str) -> DeepgramRefusal:
+    return DeepgramRefusal(message, "UNSUPPORTED_AUDIO_FORMAT")

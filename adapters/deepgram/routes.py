@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voiceagent.adapters.deepgram import messages
-from voiceagent.adapters.deepgram.messages import Order, Refusal
+from voiceagent.adapters.deepgram.messages import DeepgramRefusal, Order
 from voiceagent.adapters.deepgram.socket import stream
 from voiceagent.adapters.http.auth import authorized
-from voiceagent.adapters.http.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
+from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.errors import InputError
 from voiceagent.protocol import commands, events
@@ -34,14 +34,14 @@ async def create_speech(request: Request) -> Response:
     request_id = str(uuid.uuid4())
     try:
         return await _speak(request, request_id)
-    except Refusal as error:
+    except DeepgramRefusal as error:
         refusal = error
     except InputError as error:
-        refusal = Refusal(str(error), "PAYLOAD_ERROR")
+        refusal = DeepgramRefusal(str(error), "PAYLOAD_ERROR")
     except SpeechRefused as error:
         busy = error.code == "no_capacity"
         code, status = ("TOO_MANY_REQUESTS", 429) if busy else ("INTERNAL_SERVER_ERROR", 500)
-        refusal = Refusal(str(error), code, status=status)
+        refusal = DeepgramRefusal(str(error), code, status=status)
     headers = {"dg-request-id": request_id, **({"Retry-After": "1"} if refusal.status == 429 else {})}
     return JSONResponse(refusal.body(request_id), refusal.status, headers=headers)
 
@@ -49,14 +49,14 @@ async def create_speech(request: Request) -> Response:
 async def _speak(request: Request, request_id: str) -> Response:
     service: Service = request.app.state.service
     if not authorized(request):
-        raise Refusal("Invalid credentials.", "INVALID_AUTH", status=401)
+        raise DeepgramRefusal("Invalid credentials.", "INVALID_AUTH", status=401)
     order = messages.decode_order(request.query_params, service.engine.voices, streamed=False)
     fields = await read_json(request, service.config.max_message_bytes)
     text = messages.decode_text(fields, service.config.limits.max_text_buffer)
     if service.full:
-        raise Refusal(FULL, "TOO_MANY_REQUESTS", status=429)
+        raise DeepgramRefusal(FULL, "TOO_MANY_REQUESTS", status=429)
     start = commands.Start(UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none")
-    speech = await Speech.begun(service, start, text)
+    speech = await SpokenResponse.begun(service, start, text)
     return SpeechResponse(
         speech,
         _audio(speech, order),
@@ -71,7 +71,7 @@ async def _speak(request: Request, request_id: str) -> Response:
     )
 
 
-async def _audio(speech: Speech, order: Order) -> AsyncGenerator[bytes]:
+async def _audio(speech: SpokenResponse, order: Order) -> AsyncGenerator[bytes]:
     encoder = StreamEncoder(order.format)
     if order.header:
         yield order.header

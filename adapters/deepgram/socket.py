@@ -18,10 +18,10 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent.adapters.deepgram import messages
-from voiceagent.adapters.deepgram.messages import Order, Refusal
-from voiceagent.adapters.http import closing
-from voiceagent.adapters.http.auth import answered_subprotocol, authorized, origin_allowed
-from voiceagent.adapters.http.client_tasks import until_one_ends
+from voiceagent.adapters.deepgram.messages import DeepgramRefusal, Order
+from voiceagent.adapters.http import sockets
+from voiceagent.adapters.http.auth import answered_subprotocol
+from voiceagent.adapters.http.sockets import until_one_ends
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.errors import TextBufferFull
 from voiceagent.protocol import commands, events
@@ -42,7 +42,7 @@ async def stream(websocket: WebSocket) -> None:
     headers = {"dg-request-id": request_id}
     try:
         order = _admit(websocket, service)
-    except Refusal as refusal:
+    except DeepgramRefusal as refusal:
         headers["dg-error"] = str(refusal).encode("ascii", "replace").decode()
         body = JSONResponse(refusal.body(request_id), refusal.status, headers=headers)
         await websocket.send_denial_response(body)
@@ -52,16 +52,17 @@ async def stream(websocket: WebSocket) -> None:
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
     )
     with service.client():
-        await _Connection(websocket, service, order, request_id).run()
+        await DeepgramConnection(websocket, service, order, request_id).run()
 
 
 def _admit(websocket: WebSocket, service: Service) -> Order:
-    if not origin_allowed(websocket):
-        raise Refusal("pages of this origin may not connect", "FORBIDDEN", status=403)
-    if not authorized(websocket):
-        raise Refusal("Invalid credentials.", "INVALID_AUTH", status=401)
-    if service.full:
-        raise Refusal(FULL, "TOO_MANY_REQUESTS", status=429)
+    match sockets.refused_entry(websocket):
+        case "origin":
+            raise DeepgramRefusal("pages of this origin may not connect", "FORBIDDEN", status=403)
+        case "key":
+            raise DeepgramRefusal("Invalid credentials.", "INVALID_AUTH", status=401)
+        case "full":
+            raise DeepgramRefusal(FULL, "TOO_MANY_REQUESTS", status=429)
     query: QueryParams = websocket.query_params
     return messages.decode_order(query, service.engine.voices, streamed=True)
 
@@ -82,7 +83,7 @@ class _Turn:
         return sum(map(len, self.waiting))
 
 
-class _Connection:
+class DeepgramConnection:
     """The two tasks of a client, and its turns: the first of them is being spoken."""
 
     def __init__(self, websocket: WebSocket, service: Service, order: Order, request_id: str) -> None:
@@ -99,18 +100,18 @@ class _Connection:
         await self._hang_up(await until_one_ends(self._live, "deepgram", self._read, self._write))
 
     async def _hang_up(self, failure: BaseException | None) -> None:
-        code, reason = closing.NORMAL, ""
+        code, reason = sockets.NORMAL, ""
         match failure:
-            case Refusal():
+            case DeepgramRefusal():
                 code, reason = failure.close_code, f"{failure.code}: {failure}"
             case TimeoutError():
-                code, reason = closing.INTERNAL, "NET-0001: the audio was not read in time"
+                code, reason = sockets.INTERNAL, "NET-0001: the audio was not read in time"
             case WebSocketDisconnect() | None:
                 pass
             case _:
                 log.error("session %s failed", self._live.id, exc_info=failure)
-                code, reason = closing.INTERNAL, "NET-0000: the service failed; reconnect"
-        await closing.close(self._websocket, code, reason)
+                code, reason = sockets.INTERNAL, "NET-0000: the service failed; reconnect"
+        await sockets.close(self._websocket, code, reason)
 
     # Messages in.
 
@@ -119,7 +120,7 @@ class _Connection:
             await self._live.wait_for_calm()
             received = await self._websocket.receive()
             if received["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(received.get("code", closing.NORMAL))
+                raise WebSocketDisconnect(received.get("code", sockets.NORMAL))
             message = messages.decode_message(received)
             match message.type:
                 case "Speak":
@@ -151,7 +152,7 @@ class _Connection:
         # Not reading is what tells the client to wait; TCP does the rest.
         fits = len(text) <= self._service.config.limits.max_text_buffer
         if fits and await self._live.wait_for_room(command, self._service.config.text_wait_s):
-            self._live.feed(command)
+            self._live.handle(command)
         else:
             await self._refuse_text(text)
 
@@ -166,7 +167,7 @@ class _Connection:
         if turn is not self._turns[0]:
             return
         if turn.begun:
-            self._live.feed(commands.End(turn.id))
+            self._live.handle(commands.End(turn.id))
         else:
             self._turns.popleft()
             await self._send(messages.answer("Flushed", next(self._flushes)))
@@ -175,7 +176,7 @@ class _Connection:
         speaking = self._turns[0] if self._turns else None
         self._turns.clear()
         if speaking is not None and speaking.begun:
-            self._live.feed(commands.Cancel(speaking.id))  # and Cleared when nothing more of it can come
+            self._live.handle(commands.Cancel(speaking.id))  # and Cleared when nothing more of it can come
         else:
             await self._send(messages.answer("Cleared", next(self._clears)))
 
@@ -192,7 +193,7 @@ class _Connection:
         turn.begun = True
         self._encoders[turn.id] = StreamEncoder(self._order.format)
         order = self._order
-        self._live.feed(
+        self._live.handle(
             commands.Start(
                 turn.id, order.voice, order.format, speed=order.speed, timestamps="none", max_ahead_ms=MAX_AHEAD_MS
             )
@@ -220,7 +221,7 @@ class _Connection:
             case events.Warning_():
                 await self._send(messages.warning(event.code.upper(), event.message))
             case events.Error():
-                raise Refusal(event.message, "NET-0000", close_code=closing.INTERNAL)
+                raise DeepgramRefusal(event.message, "NET-0000", close_code=sockets.INTERNAL)
             case _:
                 pass
 
@@ -237,10 +238,10 @@ class _Connection:
             if turn.waiting:
                 self._begin(turn)
                 for text in turn.waiting:
-                    self._live.feed(commands.Text(turn.id, text))
+                    self._live.handle(commands.Text(turn.id, text))
                 turn.waiting.clear()
                 if turn.flushed:
-                    self._live.feed(commands.End(turn.id))
+                    self._live.handle(commands.End(turn.id))
                 return
             if not turn.flushed:
                 return

@@ -17,15 +17,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent.adapters.elevenlabs import messages
 from voiceagent.adapters.elevenlabs.context import Context
-from voiceagent.adapters.elevenlabs.messages import ClientMessage, Refusal
-from voiceagent.adapters.http import closing
-from voiceagent.adapters.http.auth import authorized, known_token, origin_allowed
-from voiceagent.adapters.http.client_tasks import until_one_ends
+from voiceagent.adapters.elevenlabs.messages import ClientMessage, ElevenLabsRefusal
+from voiceagent.adapters.http import sockets
+from voiceagent.adapters.http.auth import authorized, known_token
+from voiceagent.adapters.http.sockets import until_one_ends
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import TextBufferFull
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
-from voiceagent.session.async_session import LiveSession
+from voiceagent.session.async_session import AsyncSession
 
 # Agents play while they listen: further ahead, an interruption would only throw more away.
 MAX_AHEAD_MS = 5_000
@@ -33,23 +33,24 @@ MAX_AHEAD_MS = 5_000
 log = logging.getLogger(__name__)
 
 
-async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], Connection]) -> None:
+async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], ElevenLabsConnection]) -> None:
     """One connection, from the handshake to its end."""
     service: Service = websocket.app.state.service
-    if not origin_allowed(websocket):
-        stranger = {"detail": {"status": "origin_not_allowed", "message": "pages of this origin may not connect"}}
-        await websocket.send_denial_response(JSONResponse(stranger, 403))
-        return
-    if service.full:
-        busy = {"detail": {"status": "system_busy", "message": FULL}}
-        await websocket.send_denial_response(JSONResponse(busy, 503, headers={"Retry-After": "1"}))
-        return
+    match sockets.refused_entry(websocket, key_comes_later=True):
+        case "origin":
+            stranger = {"detail": {"status": "origin_not_allowed", "message": "pages of this origin may not connect"}}
+            await websocket.send_denial_response(JSONResponse(stranger, 403))
+            return
+        case "full":
+            busy = {"detail": {"status": "system_busy", "message": FULL}}
+            await websocket.send_denial_response(JSONResponse(busy, 503, headers={"Retry-After": "1"}))
+            return
     await websocket.accept()
     with service.client():
         await kind(websocket, service).run()
 
 
-class Connection(ABC):
+class ElevenLabsConnection(ABC):
     """The two tasks of a client; how messages are obeyed is up to the protocol."""
 
     paced: bool
@@ -57,7 +58,7 @@ class Connection(ABC):
     def __init__(self, websocket: WebSocket, service: Service) -> None:
         self._websocket = websocket
         self._service = service
-        self._live: LiveSession = service.connect(paced=self.paced)
+        self._live: AsyncSession = service.connect(paced=self.paced)
         self._query = messages.Query()
         self._voice = ""
         self._format = AudioFormat()
@@ -78,18 +79,20 @@ class Connection(ABC):
                 return
             case None:
                 refusal = None
-            case Refusal():
+            case ElevenLabsRefusal():
                 refusal = failure
             case TimeoutError():
-                refusal = Refusal("slow_consumer", "the audio was not read in time")
+                refusal = ElevenLabsRefusal("slow_consumer", "the audio was not read in time")
             case _:
                 log.error("session %s failed", self._live.id, exc_info=failure)
-                refusal = Refusal("internal_error", "the service failed; reconnect", close_code=closing.INTERNAL)
+                refusal = ElevenLabsRefusal(
+                    "internal_error", "the service failed; reconnect", close_code=sockets.INTERNAL
+                )
         if refusal is None:
-            await closing.close(self._websocket, closing.NORMAL if self._leaving else closing.GOING_AWAY)
+            await sockets.close(self._websocket, sockets.NORMAL if self._leaving else sockets.GOING_AWAY)
         else:
             told = messages.error_message(refusal, {})
-            await closing.close(self._websocket, refusal.close_code, str(refusal), last_message=told)
+            await sockets.close(self._websocket, refusal.close_code, str(refusal), last_message=told)
 
     async def _watch_drain(self) -> None:
         """Comes back when the service ends and nothing is open; with something open the writer does, or time is up."""
@@ -106,7 +109,7 @@ class Connection(ABC):
         if not authorized(self._websocket) and not any(
             known_token(self._service.config, key) for key in first.credentials
         ):
-            raise Refusal("invalid_api_key", "Invalid API key")
+            raise ElevenLabsRefusal("invalid_api_key", "Invalid API key")
         self._query = messages.decode_query(self._websocket.query_params)
         self._format = messages.audio_format(self._query.output_format)
         voices = self._service.engine.voices
@@ -126,7 +129,7 @@ class Connection(ABC):
                 self._expire()
                 continue
             if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", closing.NORMAL))
+                raise WebSocketDisconnect(message.get("code", sockets.NORMAL))
             self._touched_at = self._now
             return messages.decode_message(message)
 
@@ -156,7 +159,7 @@ class Connection(ABC):
         context.touched_at = self._now
         if text and not await context.write(text, self._service.config.text_wait_s):
             full = TextBufferFull.of(self._service.config.limits.max_text_buffer, len(text))
-            told = messages.error_message(Refusal(full.code, str(full)), context.names)
+            told = messages.error_message(ElevenLabsRefusal(full.code, str(full)), context.names)
             await self._websocket.send_text(told)
 
     # Speech out.
@@ -203,8 +206,8 @@ class Connection(ABC):
         del self._contexts[context.utterance]
 
 
-def refusal_of(error: events.Error) -> Refusal:
+def refusal_of(error: events.Error) -> ElevenLabsRefusal:
     """What ends an utterance, in the vendor's words."""
     if error.code == "no_capacity":
-        return Refusal("too_many_concurrent_requests", error.message)
-    return Refusal("internal_error", error.message, close_code=closing.INTERNAL)
+        return ElevenLabsRefusal("too_many_concurrent_requests", error.message)
+    return ElevenLabsRefusal("internal_error", error.message, close_code=sockets.INTERNAL)

@@ -16,7 +16,7 @@ from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.protocol import commands, events
-from voiceagent.session.async_session import LiveSession
+from voiceagent.session.async_session import AsyncSession
 
 if TYPE_CHECKING:
     from voiceagent.adapters.elevenlabs.messages import ClientMessage
@@ -34,7 +34,7 @@ class Context:
     """
 
     def __init__(
-        self, live: LiveSession, name: str | None, start: commands.Start, *, auto_mode: bool, now: float
+        self, live: AsyncSession, name: str | None, start: commands.Start, *, auto_mode: bool, now: float
     ) -> None:
         self.name = name
         self.utterance = start.id
@@ -57,7 +57,7 @@ class Context:
         self._flushes: deque[bool] = deque()
         """Flushes not answered yet: True where the client asked for it, False where auto mode did."""
         self._cut_after: int | None = None
-        live.feed(start)
+        live.handle(start)
 
     @property
     def names(self) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Context:
         """Speaks what is left; the context is over when that is done."""
         self.closing = True
         self._separate()
-        self._live.feed(commands.End(self.utterance))
+        self._live.handle(commands.End(self.utterance))
 
     def close(self) -> None:
         """The client closes it: see the head of this module."""
@@ -114,11 +114,11 @@ class Context:
 
     def _stop(self) -> None:
         self.stopped = True
-        self._live.feed(commands.Cancel(self.utterance))
+        self._live.handle(commands.Cancel(self.utterance))
 
     def _flush(self, *, asked: bool) -> None:
         self._separate()
-        self._live.feed(commands.Flush(self.utterance))
+        self._live.handle(commands.Flush(self.utterance))
         self._flushes.append(asked)
         self._unflushed = False
 
@@ -131,7 +131,7 @@ class Context:
     def _feed(self, text: str) -> None:
         self._times.add_text(text)
         self._ends_in_space = text[-1].isspace()
-        self._live.feed(commands.Text(self.utterance, text))
+        self._live.handle(commands.Text(self.utterance, text))
 
     # Speech out.
 

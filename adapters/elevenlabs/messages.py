@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from voiceagent.adapters.elevenlabs.alignment import Alignment
-from voiceagent.adapters.http import closing
+from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
@@ -49,7 +49,7 @@ _OFFERED = {
 }
 
 
-class Refusal(Exception):
+class ElevenLabsRefusal(Exception):
     """A request that is not obeyed.
 
     Args:
@@ -59,7 +59,7 @@ class Refusal(Exception):
         close_code: of a WebSocket.
     """
 
-    def __init__(self, reason: str, message: str, *, status: int = 400, close_code: int = closing.POLICY) -> None:
+    def __init__(self, reason: str, message: str, *, status: int = 400, close_code: int = sockets.POLICY) -> None:
         super().__init__(message)
         self.reason = reason
         self.status = status
@@ -144,44 +144,46 @@ def decode_query(values: Mapping[str, str]) -> Query:
     """Reads the parameters of an address.
 
     Raises:
-        Refusal: a value is not of its kind.
+        ElevenLabsRefusal: a value is not of its kind.
     """
     try:
         return msgspec.convert(dict(values), Query, strict=False)
     except ValueError as error:
-        raise Refusal("invalid_parameters", f"query: {error}", status=422) from error
+        raise ElevenLabsRefusal("invalid_parameters", f"query: {error}", status=422) from error
 
 
 def decode_message(message: Mapping[str, Any]) -> ClientMessage:
     """Reads a WebSocket message, as ASGI hands it over.
 
     Raises:
-        Refusal: it is not JSON, or not of the protocol's shape.
+        ElevenLabsRefusal: it is not JSON, or not of the protocol's shape.
     """
     try:
         # The standard parser takes lone surrogates: a client may cut its tokens inside a character.
         return msgspec.convert(json.loads(message.get("text") or message.get("bytes") or ""), ClientMessage)
     except (ValueError, RecursionError) as error:
         schema = "Could not parse input message, make sure it is a json and follows the schema outlined in protocol"
-        raise Refusal("invalid_input_message", f"{schema}: {error}") from error
+        raise ElevenLabsRefusal("invalid_input_message", f"{schema}: {error}") from error
 
 
 def audio_format(name: str, *, wav: bool = False) -> AudioFormat:
     """The format of an `output_format`, as "mp3_44100_128" or "pcm_24000"; `wav` where HTTP offers it too.
 
     Raises:
-        Refusal: there is no such format, or this installation cannot make it.
+        ElevenLabsRefusal: there is no such format, or this installation cannot make it.
     """
     offered = {codec: names for codec, names in _OFFERED.items() if wav or codec != "wav"}
     match = _FORMAT.fullmatch(name)
     if match is None or match["codec"] not in offered or (match["kbps"] is None) == (match["codec"] in ("mp3", "opus")):
-        raise Refusal("invalid_output_format", f"output_format {name!r} is not one of {', '.join(offered.values())}")
+        raise ElevenLabsRefusal(
+            "invalid_output_format", f"output_format {name!r} is not one of {', '.join(offered.values())}"
+        )
     bit_rate = int(match["kbps"]) * 1000 if match["kbps"] else None
     try:
         chosen = AudioFormat(_ENCODINGS[match["codec"]], int(match["rate"]), bit_rate)
         require(chosen)
     except (ValueError, InputError) as error:
-        raise Refusal("invalid_output_format", f"output_format {name!r}: {error}") from error
+        raise ElevenLabsRefusal("invalid_output_format", f"output_format {name!r}: {error}") from error
     return chosen
 
 
@@ -189,7 +191,7 @@ def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
     """The voice of ours that answers to an id: its own name, "default", or one of `KNOWN_VOICES`.
 
     Raises:
-        Refusal: none does.
+        ElevenLabsRefusal: none does.
     """
     if voice_id in voices:
         return voice_id
@@ -198,7 +200,7 @@ def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
         return wanted if wanted in voices else voices[0]
     here = ", ".join(voices)
     message = f"A voice with voice_id {voice_id[:80]} does not exist. Voices here: {here}."
-    raise Refusal(reason, message, status=404)
+    raise ElevenLabsRefusal(reason, message, status=404)
 
 
 def start(
@@ -212,7 +214,7 @@ def start(
     """The command that opens an utterance as a client wants it.
 
     Raises:
-        Refusal: a setting is out of range.
+        ElevenLabsRefusal: a setting is out of range.
     """
     settings = request.voice_settings or VoiceSettings()
     language, seed = query.language_code, query.seed
@@ -229,7 +231,7 @@ def start(
             max_ahead_ms=max_ahead_ms,
         )
     except ValueError as error:
-        raise Refusal("invalid_settings", str(error)) from error
+        raise ElevenLabsRefusal("invalid_settings", str(error)) from error
 
 
 def audio_message(payload: bytes, alignment: Alignment | None, names: dict[str, str], *, from_start: bool) -> str:
@@ -260,7 +262,7 @@ def final_message(names: dict[str, str]) -> str:
     return _to_json({**last, **names})
 
 
-def error_message(refusal: Refusal, names: dict[str, str]) -> str:
+def error_message(refusal: ElevenLabsRefusal, names: dict[str, str]) -> str:
     """What is said before a connection or a context is given up."""
     return _to_json({"message": str(refusal), "error": refusal.reason, "code": refusal.close_code, **names})
 

@@ -28,10 +28,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voiceagent.adapters.elevenlabs import messages
 from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
-from voiceagent.adapters.elevenlabs.messages import Refusal, SpeechRequest
+from voiceagent.adapters.elevenlabs.messages import ElevenLabsRefusal, SpeechRequest
 from voiceagent.adapters.elevenlabs.socket import multi_stream_input, stream_input
 from voiceagent.adapters.http.auth import authorized
-from voiceagent.adapters.http.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
+from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
 from voiceagent.audio.encoders import StreamEncoder, media_type
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import InputError
@@ -49,9 +49,9 @@ def _refusing(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             if not authorized(request):
-                raise Refusal("invalid_api_key", "Invalid API key", status=401)
+                raise ElevenLabsRefusal("invalid_api_key", "Invalid API key", status=401)
             return await handler(request)
-        except Refusal as refusal:
+        except ElevenLabsRefusal as refusal:
             kind = {401: "authentication_error", 404: "not_found", 429: "rate_limit_error"}.get(refusal.status)
             detail = {"type": kind or "invalid_request", "code": refusal.reason, "status": refusal.reason}
             return JSONResponse({"detail": {**detail, "message": str(refusal)}}, refusal.status)
@@ -154,7 +154,7 @@ def models_answer() -> list[dict[str, Any]]:
 class _Spoken:
     """Speech that has begun, and when its characters are spoken."""
 
-    speech: Speech
+    speech: SpokenResponse
     times: CharacterTimes
     format: AudioFormat
     chars: int
@@ -182,7 +182,7 @@ async def _begun(request: Request) -> _Spoken:
     """Reads a request for speech and waits for its first sound.
 
     Raises:
-        Refusal: it cannot be met.
+        ElevenLabsRefusal: it cannot be met.
         InputError: the body is not JSON.
         msgspec.ValidationError: the body is not of the protocol's shape.
     """
@@ -192,22 +192,22 @@ async def _begun(request: Request) -> _Spoken:
     name = messages.our_voice(request.path_params["voice_id"], service.engine.voices, reason="voice_not_found")
     asked = msgspec.convert(await read_json(request, service.config.max_message_bytes), SpeechRequest)
     if not asked.text.strip():
-        raise Refusal("input_text_empty", "text is empty")
+        raise ElevenLabsRefusal("input_text_empty", "text is empty")
     limit = service.config.limits.max_text_buffer
     if len(asked.text) > limit:
         message = f"text has {len(asked.text)} characters; a request may have {limit}"
-        raise Refusal("max_character_limit_exceeded", message)
+        raise ElevenLabsRefusal("max_character_limit_exceeded", message)
     if service.full:
-        raise Refusal("system_busy", FULL, status=429)
+        raise ElevenLabsRefusal("system_busy", FULL, status=429)
     start = messages.start("speech", name, audio_format, query, asked)
     times = CharacterTimes()
     times.add_text(asked.text)
     try:
-        spoken = await Speech.begun(service, start, asked.text, lambda words: times.add_words(words.words))
+        spoken = await SpokenResponse.begun(service, start, asked.text, lambda words: times.add_words(words.words))
     except SpeechRefused as error:
         busy = error.code == "no_capacity"
         reason = "too_many_concurrent_requests" if busy else "internal_error"
-        raise Refusal(reason, str(error), status=429 if busy else 500) from error
+        raise ElevenLabsRefusal(reason, str(error), status=429 if busy else 500) from error
     return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s)
 
 

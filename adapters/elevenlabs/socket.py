@@ -8,9 +8,9 @@ from __future__ import annotations
 from starlette.websockets import WebSocket
 
 from voiceagent.adapters.elevenlabs import messages
-from voiceagent.adapters.elevenlabs.connection import Connection, connect, refusal_of
+from voiceagent.adapters.elevenlabs.connection import ElevenLabsConnection, connect, refusal_of
 from voiceagent.adapters.elevenlabs.context import Context
-from voiceagent.adapters.elevenlabs.messages import ClientMessage, Refusal
+from voiceagent.adapters.elevenlabs.messages import ClientMessage, ElevenLabsRefusal
 from voiceagent.errors import TextBufferFull
 from voiceagent.protocol import events
 
@@ -25,7 +25,7 @@ async def multi_stream_input(websocket: WebSocket) -> None:
     await connect(websocket, _ManyContexts)
 
 
-class _OneText(Connection):
+class _OneText(ElevenLabsConnection):
     """`stream-input`: the connection is the text. An empty text ends it."""
 
     paced = False  # who reads it may be writing a file
@@ -51,14 +51,14 @@ class _OneText(Connection):
         idle_at = self._idle_at()
         if idle_at is None or idle_at > self._now:
             return  # audio has been sent in the meantime
-        raise Refusal(
+        raise ElevenLabsRefusal(
             "input_timeout_exceeded",
             f"Have not received a new text input within the timeout of {self._query.inactivity_s:g} seconds. Streaming"
             ' input terminated. Send text in time, or the end of input text (empty string "") when done.',
         )
 
 
-class _ManyContexts(Connection):
+class _ManyContexts(ElevenLabsConnection):
     """`multi-stream-input`: an agent's turns, each in a context that is closed at its end or when it is interrupted."""
 
     paced = True
@@ -96,20 +96,20 @@ class _ManyContexts(Connection):
         if message.flush:
             context.flush()
 
-    def _no_place(self) -> Refusal | None:
+    def _no_place(self) -> ElevenLabsRefusal | None:
         """Why no context can be opened now, if so."""
         if self._service.draining.is_set():
-            return Refusal("system_busy", "the service is about to end; connect again")
+            return ElevenLabsRefusal("system_busy", "the service is about to end; connect again")
         limit = self._service.config.limits.max_open
         if len(self._active()) < limit:
             return None
-        return Refusal(
+        return ElevenLabsRefusal(
             "max_active_conversations",
             f"Maximum simultaneous contexts per WebSocket connection exceeded ({limit}). "
             "Please close an existing context before opening a new one.",
         )
 
-    async def _refuse_context(self, name: str | None, refusal: Refusal) -> None:
+    async def _refuse_context(self, name: str | None, refusal: ElevenLabsRefusal) -> None:
         """Those that are speaking go on: only the new one is refused."""
         names = {} if name is None else {"contextId": name, "context_id": name}
         await self._websocket.send_text(messages.error_message(refusal, names))
@@ -119,7 +119,9 @@ class _ManyContexts(Connection):
         """A new context of a name whose last one is still being spoken waits for its turn."""
         waiting = sum(len(later.text or "") + 1 for later in context.later)
         if waiting + len(message.text or "") > self._service.config.limits.max_text_buffer:
-            raise Refusal(TextBufferFull.code, "too much text for a context whose predecessor is still being spoken")
+            raise ElevenLabsRefusal(
+                TextBufferFull.code, "too much text for a context whose predecessor is still being spoken"
+            )
         if message.text or context.later:
             context.later.append(message)
 

@@ -1,6 +1,6 @@
 """One text in, its speech out in the body of an HTTP answer while it is being made: shared by several doors.
 
-    speech = await Speech.begun(service, start, text)      # what fails before the first sound still gets a status
+    speech = await SpokenResponse.begun(service, start, text)      # what fails before the first sound still gets a status
     return SpeechResponse(speech, payloads(speech), media_type="audio/wav", stall_s=10)
 
 A client that goes away, or leaves its audio unread, stops its speech.
@@ -54,7 +54,7 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
         raise InputError(str(error)) from error
 
 
-class Speech:
+class SpokenResponse:
     """The speech of one text. It has begun when it is made; `close` stops it, and whoever makes it sees to that.
 
     Args:
@@ -71,12 +71,12 @@ class Speech:
         self._counted = contextlib.ExitStack()
         self._counted.enter_context(service.client())
         for command in (start, commands.Text(start.id, text), commands.End(start.id)):
-            self._live.feed(command)
+            self._live.handle(command)
 
     @classmethod
     async def begun(
         cls, service: Service, start: commands.Start, text: str, hear: Callable[[events.Words], None] | None = None
-    ) -> Speech:
+    ) -> SpokenResponse:
         """Waits for the first sound, so that what fails before it is answered with a status.
 
         Raises:
@@ -130,7 +130,7 @@ class SpeechResponse(StreamingResponse):
 
     def __init__(
         self,
-        speech: Speech,
+        speech: SpokenResponse,
         body: AsyncGenerator[bytes],
         *,
         media_type: str,

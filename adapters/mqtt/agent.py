@@ -29,7 +29,7 @@ from voiceagent.adapters.mqtt.messages import (
     site_topic,
 )
 from voiceagent.adapters.mqtt.sites import Sites, agent_of
-from voiceagent.adapters.mqtt.speech import Speech
+from voiceagent.adapters.mqtt.speech import SiteUtterance
 from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, TextBufferFull, VoiceAgentError
 from voiceagent.protocol import commands, events
 from voiceagent.service.service import Service
@@ -189,7 +189,7 @@ class Agent:
             "command_topic": command_topic,
             "audio_topic": request.reply.audio_topic(generation),
         }
-        speech = Speech(
+        speech = SiteUtterance(
             self._service,
             self._settings,
             self._link,
@@ -221,7 +221,7 @@ class Agent:
         except aiomqtt.MqttError:
             self._refuse(reply, utterance, NoCapacity("the broker was lost with this request; ask again"))
 
-    async def _speak(self, speech: Speech) -> None:
+    async def _speak(self, speech: SiteUtterance) -> None:
         try:
             await speech.run()
         except Exception:

@@ -138,12 +138,12 @@ class Hermes:
         live = self._service.connect(paced=False)
         encoder, audio = StreamEncoder(self._format), bytearray()
         try:
-            live.feed(_start_of(say, self._format))
+            live.handle(_start_of(say, self._format))
             text = commands.Text("say", say.text)
             if not live.has_room(text):
                 raise ProtocolError(f"a text has at most {self._service.config.limits.max_text_buffer} characters")
-            live.feed(text)
-            live.feed(commands.End("say"))
+            live.handle(text)
+            live.handle(commands.End("say"))
             while (event := await live.next_event()) is not None:
                 self._service.metrics.observe(event)
                 match event:

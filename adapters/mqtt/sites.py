@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from voiceagent.adapters.mqtt.speech import Speech
+from voiceagent.adapters.mqtt.speech import SiteUtterance
 from voiceagent.errors import NoCapacity, ProtocolError
 from voiceagent.options import SpeakOptions
 
@@ -20,8 +20,8 @@ class Sites:
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._open: dict[tuple[str, str], Speech] = {}
-        self._queues: dict[str, list[Speech]] = {}
+        self._open: dict[tuple[str, str], SiteUtterance] = {}
+        self._queues: dict[str, list[SiteUtterance]] = {}
         self._defaults: dict[str, dict[str, Any]] = {}
 
     def check(self, site: str, utterance_id: str, *, at_site: bool) -> None:
@@ -36,7 +36,7 @@ class Sites:
         if at_site and len(self._queues.get(site, ())) > self._max_waiting:
             raise NoCapacity(f"{self._max_waiting} utterances wait for their turn at {site!r} already; ask again later")
 
-    def enter(self, speech: Speech) -> None:
+    def enter(self, speech: SiteUtterance) -> None:
         """Opens it; it has its turn when those before it have been heard."""
         reply = speech.request.reply
         self._open[reply.site, speech.id] = speech
@@ -47,7 +47,7 @@ class Sites:
         queue.append(speech)
         queue[0].grant_turn()
 
-    def leave(self, speech: Speech) -> None:
+    def leave(self, speech: SiteUtterance) -> None:
         """It is over: the next one has its turn."""
         site = speech.request.reply.site
         self._open.pop((site, speech.id), None)
@@ -59,7 +59,7 @@ class Sites:
             else:
                 del self._queues[site]
 
-    def find(self, site: str, utterance_id: str) -> Speech:
+    def find(self, site: str, utterance_id: str) -> SiteUtterance:
         """The open utterance of this id.
 
         Raises:
@@ -71,11 +71,11 @@ class Sites:
             raise ProtocolError(message, utterance=utterance_id)
         return speech
 
-    def at(self, site: str) -> list[Speech]:
+    def at(self, site: str) -> list[SiteUtterance]:
         """What is open at a site."""
         return [speech for (where, _), speech in self._open.items() if where == site]
 
-    def __iter__(self) -> Iterator[Speech]:
+    def __iter__(self) -> Iterator[SiteUtterance]:
         return iter(list(self._open.values()))
 
     # What a request means that does not say.

@@ -24,11 +24,11 @@ from voiceagent.adapters.mqtt.messages import (
 from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull
 from voiceagent.protocol import commands, events
 from voiceagent.service.service import Service
-from voiceagent.session.async_session import LiveSession
+from voiceagent.session.async_session import AsyncSession
 from voiceagent.settings.serve import MqttConfig
 
 
-class Speech:
+class SiteUtterance:
     """An utterance and the session that speaks it.
 
     Args:
@@ -60,7 +60,7 @@ class Speech:
         self._link = link
         self._stream = stream
         self._extra = extra
-        self._live: LiveSession = service.connect(paced=True)
+        self._live: AsyncSession = service.connect(paced=True)
         self._turn = asyncio.Event()
         self._pieces = 0
         self._found_no_room = False
@@ -78,7 +78,7 @@ class Speech:
     def cancel(self, reason: str, played_ms: int | None = None) -> None:
         """Stops it; `cancelled` follows, and after that nothing."""
         self._reason = self._reason or reason
-        self._live.feed(commands.Cancel(self.id, played_ms))
+        self._live.handle(commands.Cancel(self.id, played_ms))
         self._turn.set()
 
     def obey(self, piece: Piece) -> None:
@@ -111,7 +111,7 @@ class Speech:
         if piece.number is not None:
             self._pieces += 1
             self._found_no_room = False
-        self._live.feed(command)
+        self._live.handle(command)
         self._ended = self._ended or isinstance(command, commands.End)
         self._watch()
 
@@ -128,19 +128,19 @@ class Speech:
         self._ended = True
         message = f"no text for {self._settings.idle_s:g} s: the utterance is ended"
         self._live.refuse(self.id, ProtocolError(message, utterance=self.id, code="idle"))
-        self._live.feed(commands.End(self.id))
+        self._live.handle(commands.End(self.id))
 
     # Events out.
 
     async def run(self) -> None:
         """Speaks it. Ends when the listener has heard it, or nothing more of it will be heard."""
-        self._live.feed(self.request.start)
+        self._live.handle(self.request.start)
         self._ended = self.request.end
         feeder: asyncio.Task[None] | None = None
         if self.request.end:
             feeder = asyncio.create_task(self._feed(), name=f"mqtt[{self.generation}].feed")
         else:  # there is room for it: at once, so that no command comes before it or into it
-            self._live.feed(commands.Text(self.id, self.request.text))
+            self._live.handle(commands.Text(self.id, self.request.text))
         try:
             self._watch()
             if await self._open() and await self._wait_for_turn():
@@ -156,7 +156,7 @@ class Speech:
     async def _feed(self) -> None:
         """A whole text, as there is room for it."""
         await self._live.write(self.id, self.request.text)
-        self._live.feed(commands.End(self.id))
+        self._live.handle(commands.End(self.id))
 
     async def _open(self) -> bool:
         """Says `started`; False where there is nothing to start."""

@@ -24,7 +24,7 @@ from voiceagent.service.service import Service
 LETTING_GO_S = 0.1
 
 
-class Conversation:
+class ResumableSession:
     """A session and the messages it becomes; one connection at a time carries them."""
 
     def __init__(self, service: Service) -> None:
@@ -42,13 +42,13 @@ class Conversation:
         self._caught_up = asyncio.Event()
         self._encoders: dict[str, StreamEncoder] = {}
 
-    def feed(self, command: commands.Command) -> None:
+    def handle(self, command: commands.Command) -> None:
         """Obeys a command."""
         self.fresh = False
         if isinstance(command, commands.Cancel) or (isinstance(command, commands.Start) and command.preempt):
             # Whoever wants silence does not want to hear again what was missed.
             self._again = deque(message for message in self._again if isinstance(message, str))
-        self.live.feed(command)
+        self.live.handle(command)
 
     def close(self) -> None:
         """Cancels everything; what was heard of it can still be taken."""
@@ -89,7 +89,7 @@ class Conversation:
                 message = f"what followed frame {have.get(utterance, -1)} is no longer kept: start the utterance again"
                 self.live.refuse(utterance, ProtocolError(message, code="resume_gap"))
                 if self._is_open(utterance):
-                    self.live.feed(commands.Cancel(utterance))
+                    self.live.handle(commands.Cancel(utterance))
         resumed = wire.encode_event(events.Resumed(self.live.id, self.live.received))
         self._again.extend([resumed, *again])
 
@@ -126,12 +126,12 @@ class Conversation:
         return any(one.id == utterance for one in self.live.received)
 
 
-class Conversations:
+class ResumableSessions:
     """The conversations of a service, with a connection or waiting for theirs to come back."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._all: dict[str, Conversation] = {}
+        self._all: dict[str, ResumableSession] = {}
         self._waiting: OrderedDict[str, asyncio.TimerHandle] = OrderedDict()
 
     @property
@@ -139,13 +139,13 @@ class Conversations:
         """Conversations without a connection."""
         return len(self._waiting)
 
-    def open(self) -> Conversation:
+    def open(self) -> ResumableSession:
         """A new one."""
-        conversation = Conversation(self._service)
+        conversation = ResumableSession(self._service)
         self._all[conversation.live.id] = conversation
         return conversation
 
-    def park(self, conversation: Conversation) -> None:
+    def park(self, conversation: ResumableSession) -> None:
         """Lets one wait for its client to come back; the one that has waited longest makes room."""
         window_s = self._service.config.resume_window_s
         if not window_s or self._service.draining.is_set() or conversation.live.closed:
@@ -156,7 +156,7 @@ class Conversations:
         if len(self._waiting) > self._service.config.max_connections:
             self.end(self._all[next(iter(self._waiting))])
 
-    def end(self, conversation: Conversation) -> None:
+    def end(self, conversation: ResumableSession) -> None:
         """Cancels everything in it and forgets it."""
         self._all.pop(conversation.live.id, None)
         self._unpark(conversation)
@@ -164,7 +164,7 @@ class Conversations:
 
     async def make_room(self) -> None:
         """Ends those that have waited longest, while they have what a client who is here could use."""
-        while self._waiting and self._service.open_utterances >= self._service.config.max_streams:
+        while self._waiting and self._service.open_utterances >= self._service.config.engine.max_streams:
             self.end(self._all[next(iter(self._waiting))])
             await asyncio.sleep(LETTING_GO_S)
 
@@ -173,7 +173,7 @@ class Conversations:
         for session in list(self._waiting):
             self.end(self._all[session])
 
-    def resume(self, session: str, token: str) -> Conversation | None:
+    def resume(self, session: str, token: str) -> ResumableSession | None:
         """The conversation of this session, taken from the connection that still has it, or None: there is none."""
         conversation = self._all.get(session)
         if conversation is None or conversation.live.closed:
@@ -186,7 +186,7 @@ class Conversations:
             conversation.leave = None
         return conversation
 
-    def _unpark(self, conversation: Conversation) -> None:
+    def _unpark(self, conversation: ResumableSession) -> None:
         timer = self._waiting.pop(conversation.live.id, None)
         if timer is not None:
             timer.cancel()

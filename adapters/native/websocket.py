@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from voiceagent.adapters.http import closing
-from voiceagent.adapters.http.auth import answered_subprotocol, authorized, origin_allowed, unauthorized
-from voiceagent.adapters.native.resumption import Conversation, Conversations
+from voiceagent.adapters.http import sockets
+from voiceagent.adapters.http.auth import answered_subprotocol, unauthorized
+from voiceagent.adapters.native.resumption import ResumableSession, ResumableSessions
 from voiceagent.audio.encoders import require
 from voiceagent.errors import ProtocolError, VoiceAgentError
 from voiceagent.protocol import commands, events, wire
@@ -29,7 +29,7 @@ CLOSE_RESUMED_ELSEWHERE = 4001
 CLOSE_SLOW_CONSUMER = 4008
 CLOSE_IDLE = 4009
 # A client that says one of these does not come back: it has closed the socket, or its page was left.
-GOODBYES = (closing.NORMAL, closing.GOING_AWAY, closing.NO_CODE)
+GOODBYES = (sockets.NORMAL, sockets.GOING_AWAY, sockets.NO_CODE)
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +37,23 @@ log = logging.getLogger(__name__)
 async def stream(websocket: WebSocket) -> None:
     """One connection, from the handshake to its end."""
     service: Service = websocket.app.state.service
-    if not origin_allowed(websocket):
-        await websocket.send_denial_response(PlainTextResponse("origin not allowed\n", 403))
-        return
-    if not authorized(websocket):
-        await _refuse_entry(websocket)
-        return
-    if service.full:
-        busy = PlainTextResponse(f"{FULL}\n", 503, headers={"Retry-After": "1"})
-        await websocket.send_denial_response(busy)
-        return
+    match sockets.refused_entry(websocket):
+        case "origin":
+            await websocket.send_denial_response(PlainTextResponse("origin not allowed\n", 403))
+            return
+        case "key":
+            await _refuse_key(websocket)
+            return
+        case "full":
+            busy = PlainTextResponse(f"{FULL}\n", 503, headers={"Retry-After": "1"})
+            await websocket.send_denial_response(busy)
+            return
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
     with service.client():
-        await _Connection(websocket).run()
+        await NativeConnection(websocket).run()
 
 
-async def _refuse_entry(websocket: WebSocket) -> None:
+async def _refuse_key(websocket: WebSocket) -> None:
     """Says that the token is missing or wrong where the client can read it."""
     if "origin" not in websocket.headers:
         await websocket.send_denial_response(unauthorized())
@@ -61,7 +62,7 @@ async def _refuse_entry(websocket: WebSocket) -> None:
     await websocket.accept(subprotocol=answered_subprotocol(websocket, wire.SUBPROTOCOL))
     message = "a valid token is needed: ?token=..., or the subprotocols token, <token>"
     told = wire.encode_event(events.Error(None, "unauthorized", message, fatal=True))
-    await closing.close(websocket, closing.POLICY, "unauthorized", last_message=told)
+    await sockets.close(websocket, sockets.POLICY, "unauthorized", last_message=told)
 
 
 @dataclass(eq=False)
@@ -77,13 +78,13 @@ class _Ending(Exception):
     """The client is there to hear what was heard of the utterances that end with it."""
 
 
-class _Connection:
+class NativeConnection:
     """The tasks of a client, and the conversation that it carries on."""
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self._service: Service = websocket.app.state.service
-        self._conversations: Conversations = websocket.app.state.conversations
+        self._conversations: ResumableSessions = websocket.app.state.conversations
         self._tasks: list[asyncio.Task[None]] = []
         self._active_at = asyncio.get_running_loop().time()
         self._conversation = self._carry(self._conversations.open())
@@ -96,7 +97,7 @@ class _Connection:
 
         reader, writer = task("read", self._read()), task("write", self._write())
         self._tasks = [reader, writer, task("idle", self._watch_idle()), task("drain", self._watch_drain())]
-        ending = _Ending(closing.INTERNAL, "the service failed; reconnect")
+        ending = _Ending(sockets.INTERNAL, "the service failed; reconnect")
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             if writer.done():
@@ -114,7 +115,7 @@ class _Connection:
             _ = [each.exception() for each in self._tasks if not each.cancelled()]  # known by now, or of no matter
         await self._close(ending)
 
-    def _carry(self, conversation: Conversation) -> Conversation:
+    def _carry(self, conversation: ResumableSession) -> ResumableSession:
         conversation.leave = self._leave
         return conversation
 
@@ -141,20 +142,20 @@ class _Connection:
             return endings[0]
         for failure in failures:
             if isinstance(failure, WebSocketDisconnect):
-                return _Ending(closing.ABNORMAL, comes_back=True)
+                return _Ending(sockets.ABNORMAL, comes_back=True)
             if isinstance(failure, TimeoutError):
                 return _Ending(CLOSE_SLOW_CONSUMER, comes_back=True)
             if failure is not None:
                 log.error("session %s failed", self._conversation.live.id, exc_info=failure)
-                return _Ending(closing.INTERNAL, "the service failed; reconnect")
-        return _Ending(closing.NORMAL, last_words=True)  # the client said close
+                return _Ending(sockets.INTERNAL, "the service failed; reconnect")
+        return _Ending(sockets.NORMAL, last_words=True)  # the client said close
 
     async def _close(self, ending: _Ending) -> None:
         last_message = None
         if ending.error is not None:
-            code = "internal" if ending.code == closing.INTERNAL else "idle_timeout"
+            code = "internal" if ending.code == sockets.INTERNAL else "idle_timeout"
             last_message = wire.encode_event(events.Error(None, code, ending.error, retryable=True, fatal=True))
-        await closing.close(self._websocket, ending.code, last_message=last_message)
+        await sockets.close(self._websocket, ending.code, last_message=last_message)
 
     # Commands in.
 
@@ -164,7 +165,7 @@ class _Connection:
             message = await self._websocket.receive()
             self._touch()
             if message["type"] == "websocket.disconnect":
-                code = message.get("code", closing.ABNORMAL)
+                code = message.get("code", sockets.ABNORMAL)
                 # uvicorn says 1005 for a connection that broke too, but then it has no reason to tell.
                 raise _Ending(code, comes_back=code not in GOODBYES or "reason" not in message)
             try:
@@ -190,7 +191,7 @@ class _Connection:
                 await self._conversation.live.wait_for_room(command, self._service.config.text_wait_s)
             case _:
                 pass
-        self._conversation.feed(command)
+        self._conversation.handle(command)
 
     async def _check(self, start: commands.Start) -> None:
         require(start.format)
@@ -249,4 +250,4 @@ class _Connection:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._service.config.drain_s):
                 await self._conversation.wait_until_said()
-        raise _Ending(closing.GOING_AWAY, last_words=True)
+        raise _Ending(sockets.GOING_AWAY, last_words=True)

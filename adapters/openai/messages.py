@@ -47,7 +47,7 @@ CHARACTERS_A_TOKEN = 4  # of text, by OpenAI's own rule of thumb
 _PARAMETER = re.compile(r".*`\$\.(\w+)|.*field `(\w+)`")
 
 
-class Refusal(Exception):
+class OpenAIRefusal(Exception):
     """A request that is answered with an error."""
 
     def __init__(
@@ -93,18 +93,18 @@ class SpeechRequest:
         """How this is spoken.
 
         Raises:
-            Refusal: it cannot be.
+            OpenAIRefusal: it cannot be.
         """
         if not self.input.strip():
-            raise Refusal("input is empty: give it the text to speak", param="input", code="empty_string")
+            raise OpenAIRefusal("input is empty: give it the text to speak", param="input", code="empty_string")
         if len(self.input) > chars_max:
             message = f"input has {len(self.input)} characters; a request may have {chars_max}: send several"
-            raise Refusal(message, param="input", code="string_above_max_length")
+            raise OpenAIRefusal(message, param="input", code="string_above_max_length")
         if self.stream_format not in STREAM_FORMATS:
             raise _no_choice("stream_format", self.stream_format, STREAM_FORMATS)
         if not THEIR_SPEED_MIN <= self.speed <= THEIR_SPEED_MAX:
             message = f"speed {self.speed} is not within {THEIR_SPEED_MIN} and {THEIR_SPEED_MAX}"
-            raise Refusal(message, param="speed", code="invalid_value")
+            raise OpenAIRefusal(message, param="speed", code="invalid_value")
         speed = min(max(self.speed, SPEED_MIN), SPEED_MAX)  # as slow and as fast as our voices can speak
         voice = our_voice(self.voice if isinstance(self.voice, str) else self.voice.id, voices)
         return Start(UTTERANCE, voice, self._format(), speed=speed, timestamps="none")
@@ -118,7 +118,7 @@ class SpeechRequest:
             require(audio_format)
         except InputError as error:
             message = f"{error}; without it, response_format can be wav or pcm"
-            raise Refusal(message, param="response_format", code="unsupported_value") from error
+            raise OpenAIRefusal(message, param="response_format", code="unsupported_value") from error
         return audio_format
 
 
@@ -126,7 +126,7 @@ def decode_request(fields: dict[str, Any]) -> SpeechRequest:
     """Reads the body of a request.
 
     Raises:
-        Refusal: a field is missing or of another type.
+        OpenAIRefusal: a field is missing or of another type.
     """
     given = {name: value for name, value in fields.items() if value is not None}
     try:
@@ -135,21 +135,21 @@ def decode_request(fields: dict[str, Any]) -> SpeechRequest:
         found = _PARAMETER.match(str(error))
         param = (found[1] or found[2]) if found else None
         code = "missing_required_parameter" if "missing" in str(error) else "invalid_type"
-        raise Refusal(str(error), param=param, code=code) from error
+        raise OpenAIRefusal(str(error), param=param, code=code) from error
 
 
 def our_voice(name: str, voices: Sequence[str]) -> str:
     """Our voice of that name, or the one that stands for theirs.
 
     Raises:
-        Refusal: no voice is called that, here or there.
+        OpenAIRefusal: no voice is called that, here or there.
     """
     if name in voices:
         return name
     alias = VOICES.get(name.lower())
     if alias is None:
         known = ", ".join([*voices, *VOICES])
-        raise Refusal(f"unknown voice {name[:80]!r}; voices here: {known}", param="voice", code="invalid_value")
+        raise OpenAIRefusal(f"unknown voice {name[:80]!r}; voices here: {known}", param="voice", code="invalid_value")
     return alias if alias in voices else voices[0]  # other weights have other voices
 
 
@@ -181,7 +181,7 @@ def done_event(text: str, audio_ms: int) -> bytes:
     return _event({"type": "speech.audio.done", "usage": usage})
 
 
-def error_event(refusal: Refusal) -> bytes:
+def error_event(refusal: OpenAIRefusal) -> bytes:
     """What went wrong after the answer had begun."""
     return _event({"error": refusal.error})
 
@@ -190,6 +190,6 @@ def _event(fields: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(fields)}\n\n".encode()
 
 
-def _no_choice(param: str, value: str, choices: Sequence[str] | dict[str, str]) -> Refusal:
+def _no_choice(param: str, value: str, choices: Sequence[str] | dict[str, str]) -> OpenAIRefusal:
     message = f"unknown {param} {value[:80]!r}; choices: {', '.join(choices)}"
-    return Refusal(message, param=param, code="invalid_value")
+    return OpenAIRefusal(message, param=param, code="invalid_value")

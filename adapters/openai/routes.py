@@ -18,9 +18,9 @@ from starlette.routing import BaseRoute, Route
 
 from voiceagent.adapters.elevenlabs import routes as elevenlabs
 from voiceagent.adapters.http.auth import authorized
-from voiceagent.adapters.http.speech_response import Speech, SpeechRefused, SpeechResponse, read_json
+from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
 from voiceagent.adapters.openai import messages
-from voiceagent.adapters.openai.messages import Refusal
+from voiceagent.adapters.openai.messages import OpenAIRefusal
 from voiceagent.audio.encoders import StreamEncoder, media_type
 from voiceagent.errors import InputError
 from voiceagent.protocol import events
@@ -36,12 +36,12 @@ def _refusing(handler: Handler) -> Handler:
         try:
             if not authorized(request):
                 message = "Incorrect API key provided: give the client one of the tokens of this server as its api_key"
-                raise Refusal(message, code="invalid_api_key", status=401)
+                raise OpenAIRefusal(message, code="invalid_api_key", status=401)
             return await handler(request)
-        except Refusal as refusal:
+        except OpenAIRefusal as refusal:
             return refusal.response()
         except InputError as error:
-            return Refusal(str(error)).response()
+            return OpenAIRefusal(str(error)).response()
         except SpeechRefused as refused:
             return _refusal_of(refused).response()
 
@@ -55,9 +55,9 @@ async def create_speech(request: Request) -> Response:
     asked = messages.decode_request(await read_json(request, service.config.max_message_bytes))
     start = asked.start(service.engine.voices, service.config.limits.max_text_buffer)
     if service.full:
-        raise Refusal(FULL, code="rate_limit_exceeded", status=429)
+        raise OpenAIRefusal(FULL, code="rate_limit_exceeded", status=429)
     encoder = StreamEncoder(start.format)
-    speech = await Speech.begun(service, start, asked.input)
+    speech = await SpokenResponse.begun(service, start, asked.input)
     return SpeechResponse(
         speech,
         _sse(speech, encoder, asked.input) if asked.sse else _audio(speech, encoder),
@@ -88,19 +88,19 @@ async def model(request: Request) -> Response:
     name = request.path_params["model"]
     if name not in messages.MODELS:
         known = ", ".join(messages.MODELS)
-        raise Refusal(
+        raise OpenAIRefusal(
             f"unknown model {name!r}; models here: {known}", param="model", code="model_not_found", status=404
         )
     return JSONResponse(messages.model_card(name))
 
 
-async def _audio(speech: Speech, encoder: StreamEncoder) -> AsyncGenerator[bytes]:
+async def _audio(speech: SpokenResponse, encoder: StreamEncoder) -> AsyncGenerator[bytes]:
     async for event in speech.parts():
         if isinstance(event, events.Audio) and (payload := encoder.encode(event.samples, last=event.last)):
             yield payload
 
 
-async def _sse(speech: Speech, encoder: StreamEncoder, text: str) -> AsyncGenerator[bytes]:
+async def _sse(speech: SpokenResponse, encoder: StreamEncoder, text: str) -> AsyncGenerator[bytes]:
     try:
         async for event in speech.parts():
             if isinstance(event, events.Done):
@@ -111,10 +111,10 @@ async def _sse(speech: Speech, encoder: StreamEncoder, text: str) -> AsyncGenera
         yield messages.error_event(_refusal_of(refused))
 
 
-def _refusal_of(refused: SpeechRefused) -> Refusal:
+def _refusal_of(refused: SpeechRefused) -> OpenAIRefusal:
     if refused.code == "no_capacity":
-        return Refusal(str(refused), code="rate_limit_exceeded", status=429, kind="requests")
-    return Refusal(str(refused), code=refused.code, status=500, kind="server_error")
+        return OpenAIRefusal(str(refused), code="rate_limit_exceeded", status=429, kind="requests")
+    return OpenAIRefusal(str(refused), code=refused.code, status=500, kind="server_error")
 
 
 ROUTES: Sequence[BaseRoute] = (

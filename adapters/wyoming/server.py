@@ -19,7 +19,7 @@ import errno
 import logging
 from collections.abc import Callable
 
-from voiceagent.adapters.http.client_tasks import until_one_ends
+from voiceagent.adapters.http.sockets import until_one_ends
 from voiceagent.adapters.wyoming.mdns import announced
 from voiceagent.adapters.wyoming.messages import describe, read_event, read_request, start_of
 from voiceagent.audio.encoders import StreamEncoder
@@ -154,7 +154,7 @@ class _Client:
                     whole = read_request(Synthesize, event)
                     await self._open(whole, streaming=False)
                     await self._live.write(str(self._count), whole.text)
-                    self._live.feed(commands.End(str(self._count)))
+                    self._live.handle(commands.End(str(self._count)))
             elif SynthesizeStart.is_type(event.type):
                 if self._streaming:
                     raise ProtocolError("synthesize-start before the synthesize-stop of the text before it")
@@ -165,7 +165,7 @@ class _Client:
             elif SynthesizeStop.is_type(event.type):
                 self._require_start(event)
                 self._streaming = False
-                self._live.feed(commands.End(str(self._count)))
+                self._live.handle(commands.End(str(self._count)))
             # What is not known is dropped, as the protocol asks.
 
     def _require_start(self, event: Event) -> None:
@@ -178,7 +178,7 @@ class _Client:
         self._count += 1
         self._spoken.clear()
         self._streaming = self._stopped_owed = streaming
-        self._live.feed(start)
+        self._live.handle(start)
 
     # Events of the session.
 

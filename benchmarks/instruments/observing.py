@@ -10,14 +10,14 @@ from voiceagent.options import SpeakOptions
 from voiceagent.protocol import outputs
 
 if TYPE_CHECKING:
-    from voiceagent.agent import Engine
+    from voiceagent.agent import AgentEngine
     from voiceagent.text.chunk import Chunk
 
 
 class ObservedEngine:
     """Passes everything on to the engine inside. Meant for one utterance at a time."""
 
-    def __init__(self, inner: Engine) -> None:
+    def __init__(self, inner: AgentEngine) -> None:
         self._inner = inner
         self._lengths: list[int] = []
         self.sample_rate = inner.sample_rate

@@ -8,7 +8,7 @@ import numpy as np
 
 from voiceagent.agent import Clip
 from voiceagent.protocol.outputs import WordTime
-from voiceagent.training.teachers import BOUNDARY, SAMPLE_RATE_HZ, Heart, Joe, Teacher, Utterance
+from voiceagent.training.teachers import BOUNDARY, SAMPLE_RATE_HZ, Heart, Joe, TaughtUtterance, Teacher
 
 TEACHER_OF = {"heart": "hibari", "joe": "joe-us-piper"}
 
@@ -33,7 +33,7 @@ class TeacherVoice:
         return Clip(np.concatenate(samples), tuple(words))
 
 
-def word_times(utterance: Utterance, start_s: float) -> Iterator[WordTime]:
+def word_times(utterance: TaughtUtterance, start_s: float) -> Iterator[WordTime]:
     """Words of a teacher's sentence that begins at `start_s`; spaces and the silence around it belong to none."""
     ends_s = start_s + np.cumsum(utterance.durations_s)
     word, begin_s, last_s = "", start_s, start_s

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voiceagent.engine.synthesizer import Manner, Speaker, SpeakerState
+from voiceagent.engine.synthesizer import SynthesisState, Synthesizer
 from voiceagent.model.codec.codec import TOKEN_RATE_HZ
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode.interface import BlockDecoder, OpenBlock
 from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Speech
 from voiceagent.settings.policy import SpeechPolicy
 from voiceagent.text.chunker import Chunker
@@ -95,8 +96,8 @@ class SpokenStream:
     """A stream from text to samples."""
 
     chunks: Iterator[Chunk]
-    manner: Manner
-    state: SpeakerState = field(default_factory=SpeakerState)
+    options: SpeakOptions
+    state: SynthesisState = field(default_factory=SynthesisState)
     speaking: bool = False
     block: OpenBlock | None = None
     digits: list[Tensor] = field(default_factory=list)
@@ -106,7 +107,7 @@ class SpokenStream:
 class SpeakingRig:
     """Streams that speak text with a voice."""
 
-    def __init__(self, speaker: Speaker, phonemize: Phonemizer) -> None:
+    def __init__(self, speaker: Synthesizer, phonemize: Phonemizer) -> None:
         self.speaker, self.decoder, self.model = speaker, speaker.decoder, speaker.model
         self.clock = Clock(speaker.model.device)
         self.work = Work()
@@ -115,7 +116,7 @@ class SpeakingRig:
 
     def stream(self, chunks: Iterator[Chunk], voice: str, seed: int = 0) -> SpokenStream:
         """A stream that has not begun."""
-        return SpokenStream(chunks, Manner(voice, seed=seed))
+        return SpokenStream(chunks, SpeakOptions(voice, seed=seed))
 
     def tick(self, streams: Sequence[SpokenStream]) -> None:
         """Move every stream that is not over a step on."""
@@ -132,9 +133,9 @@ class SpeakingRig:
                     stream.block = block
             done = [stream for stream in live if stream.block is None or stream.block.done]
             self.work.blocks += sum(stream.block is not None for stream in done)
-            said = [self.speaker.close(stream.state, stream.manner, stream.block) for stream in done]
+            said = [self.speaker.close_block(stream.state, stream.options, stream.block) for stream in done]
         with self.clock.part("codec"):
-            sounds = self.speaker.sound(said)
+            sounds = self.speaker.render(said)
         for stream, one, (samples, state) in zip(done, said, sounds, strict=True):
             self._hear(stream, one.digits, samples, state)
 
@@ -145,20 +146,20 @@ class SpeakingRig:
                 said = self._phonemize(chunk)
             with self.clock.part("plan"):
                 words = [word.phonemes for word in said.words]
-                stream.state = self.speaker.plan(
-                    stream.state, stream.manner, words, said.lookahead, final=chunk.final, rate=chunk.rate, pause_s=chunk.pause_s
+                stream.state = self.speaker.plan_chunk(
+                    stream.state, stream.options, words, said.lookahead, final=chunk.final, rate=chunk.rate, pause_s=chunk.pause_s
                 )  # fmt: skip
             stream.speaking = True
         if stream.block is None:
             with self.clock.part("plan"):
-                stream.block = self.speaker.open(stream.state, stream.manner)
+                stream.block = self.speaker.open_block(stream.state, stream.options)
 
     def _hear(
         self,
         stream: SpokenStream,
         digits: Tensor,
         samples: np.ndarray[tuple[int], np.dtype[np.float32]],
-        state: SpeakerState,
+        state: SynthesisState,
     ) -> None:
         with self.clock.part("delivery"):
             self._out.put(Speech(np.ascontiguousarray(samples)))

@@ -14,12 +14,13 @@ from reproduction.decoding import PLAIN, table
 from reproduction.layouts import Aligned, Chunk, Layout, Prefix, whole
 from reproduction.results import Row, Table, mean_and_error
 from reproduction.stand import Sentence, Stand
-from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK, Manner, Speaker, SpeakerState, leading_silence
+from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK, SynthesisState, Synthesizer, leading_silence
 from voiceagent.model.codec.codec import StreamPart
-from voiceagent.model.lm import planning as stretch
+from voiceagent.model.lm import planning
 from voiceagent.model.lm.language_model import SpeechLanguageModel
 from voiceagent.model.lm.planning import Script, spell
 from voiceagent.model.weights import load
+from voiceagent.options import SpeakOptions
 
 ALL_WORDS = 10_000  # more than any text has
 WHOLLY = replace(PLAIN, steps=16)
@@ -28,7 +29,7 @@ WHOLLY = replace(PLAIN, steps=16)
 def streaming(stand: Stand) -> Table:
     """Chunks of so many words with so many words of look-ahead."""
     layout, options, model = stand.layout, stand.voices.decoding[stand.voice], stand.voices.model
-    speaker = Speaker(load(stand.options.weights))
+    speaker = Synthesizer(load(stand.options.weights))
 
     def row(label: str, words: int, ahead: int) -> Row:
         made = stand.speak(
@@ -88,30 +89,30 @@ def in_chunks(
         stop = at + words
         said, known, final = spoken[at:stop], spoken[stop : stop + ahead], stop >= len(spoken)
         symbols, _, behind = spell(said, known, opened=state.sentence_open, final=final)
-        planned, state = stretch.plan(model, state, said, known, voice, final=final)
+        planned, state = planning.plan_chunk(model, state, said, known, voice, final=final)
         yield Chunk(tuple(symbols), tuple(behind), planned.conditioning)
 
 
-def first_sound_s(stand: Stand, speaker: Speaker, sentence: Sentence, words: int, ahead: int) -> float:
+def first_sound_s(stand: Stand, speaker: Synthesizer, sentence: Sentence, words: int, ahead: int) -> float:
     """Processor seconds from a chunk that is complete to its first block as samples, and the silence that these begin with."""
     layout, voice, spelled = stand.layout, stand.voice, sentence.words
     begin_s = time.thread_time()
     with torch.inference_mode():
         if isinstance(layout, Prefix):
             chunk = next(in_chunks(speaker.voices.model, stand.row, spelled, words, ahead))
-            digits = layout.opening(chunk, speaker.options(Manner(voice)))
+            digits = layout.opening(chunk, speaker.decoding_options(SpeakOptions(voice)))
             final = len(digits) == len(chunk.heard) and words >= len(spelled)
             ((heard, _),) = speaker.voices.codec.decode_streams([StreamPart(digits, voice, None, final)])
             samples = heard.numpy()[leading_silence(heard.numpy()) :]
         else:
-            state = speaker.plan(
-                SpeakerState(),
-                Manner(voice),
+            state = speaker.plan_chunk(
+                SynthesisState(),
+                SpeakOptions(voice),
                 spelled[:words],
                 spelled[words : words + ahead],
                 final=words >= len(spelled),
             )
-            samples, _ = speaker.step(state, Manner(voice))
+            samples, _ = speaker.step(state, SpeakOptions(voice))
     spent_s = time.thread_time() - begin_s
     silence_s = first_audible_s(samples)
     return spent_s + (len(samples) / SAMPLE_RATE_HZ if silence_s is None else silence_s)

@@ -33,7 +33,7 @@ PROGRAM = textwrap.dedent("""
     import sys
     sys.path.insert(0, sys.argv.pop(1))
     import voiceagent.agent
-    from fakes import FakeEngine
+    from support.fakes import FakeEngine
     voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
     from voiceagent.cli.commands import main
     main()

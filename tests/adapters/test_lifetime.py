@@ -107,11 +107,11 @@ async def test_sessions_of_every_door_are_waited_for() -> None:
     idle, live = service.connect(paced=False), service.connect(paced=False)
     assert isinstance(await idle.next_event(), events.Ready)
     for command in (commands.Start("u"), commands.Text("u", "One two three."), commands.End("u")):
-        live.feed(command)
+        live.handle(command)
     assert service.open_utterances == 1
     drain = asyncio.create_task(service.drain())
     await asyncio.sleep(0)
-    live.feed(commands.Start("late"))
+    live.handle(commands.Start("late"))
     taken: list[events.Event] = []
     while not (taken and isinstance(taken[-1], events.Done)):
         assert not drain.done()
@@ -128,7 +128,7 @@ async def test_a_session_made_while_the_service_ends_opens_nothing() -> None:
     service = Service(engine, ServeConfig(), make_chunker=FakeChunker)
     await service.drain()
     live = service.connect()
-    live.feed(commands.Start("late"))
+    live.handle(commands.Start("late"))
     assert isinstance(await live.next_event(), events.Ready)
     error = await live.next_event()
     assert isinstance(error, events.Error)

@@ -16,7 +16,7 @@ import gpu
 from instruments import floors, launches, parent, ticking
 from support.tiny_voice import tiny_model, tiny_voices
 
-from voiceagent.engine.synthesizer import Speaker
+from voiceagent.engine.synthesizer import Synthesizer
 from voiceagent.kernels.dispatch import TORCH
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode import reference as decoding
@@ -39,7 +39,7 @@ def fake_phonemizer(chunk: Chunk) -> PhonemeText:
 
 @pytest.fixture
 def rig() -> ticking.SpeakingRig:
-    return ticking.SpeakingRig(Speaker(tiny_voices()), fake_phonemizer)
+    return ticking.SpeakingRig(Synthesizer(tiny_voices()), fake_phonemizer)
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 from voiceagent.training import teachers
 from voiceagent.training.language_model import LanguageModelTraining
 from voiceagent.training.prefix.train import PrefixTraining
-from voiceagent.training.teachers import BOUNDARY, Utterance
+from voiceagent.training.teachers import BOUNDARY, TaughtUtterance
 
 
 class Hummer:
@@ -43,12 +43,12 @@ class Hummer:
     def __init__(self, seed: int = 0) -> None:
         self.each_s = 0.05 * (1 + seed)
 
-    def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance:
+    def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance:
         durations = np.full(len(phonemes) + 2, self.each_s, np.float32)
         clock = np.arange(round(durations.sum() * 24_000)) / 24_000
         samples = (0.3 * np.sin(2 * np.pi * 150 * clock)).astype(np.float32)
         f0 = np.full(len(samples) // 240, 150, np.float32)
-        return Utterance(samples, BOUNDARY + phonemes + BOUNDARY, durations, f0)
+        return TaughtUtterance(samples, BOUNDARY + phonemes + BOUNDARY, durations, f0)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from instruments.one_by_one import ParentDecoder
 from instruments.ticking import SpeakingRig, chunks_of
 from support.tiny_voice import tiny_model, tiny_voices
 
-from voiceagent.engine.synthesizer import Speaker
+from voiceagent.engine.synthesizer import Synthesizer
 from voiceagent.model.decode.packed import PackedModel, Row
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.text.chunk import Chunk, Word
@@ -29,7 +29,7 @@ def fake_phonemizer(chunk: Chunk) -> PhonemeText:
 
 
 def test_it_says_as_much_a_token_at_a_time() -> None:
-    rig, text = SpeakingRig(Speaker(tiny_voices()), fake_phonemizer), "One two three four five."
+    rig, text = SpeakingRig(Synthesizer(tiny_voices()), fake_phonemizer), "One two three four five."
     ours = rig.stream(chunks_of(text), "heart")
     speak_out(rig, [ours], staggered=False)
     rig.decoder = rig.speaker.decoder = ParentDecoder(rig.model)

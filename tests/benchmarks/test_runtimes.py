@@ -14,7 +14,8 @@ from instruments.runtimes import Int8, onnx_runtime
 from instruments.ticking import SpeakingRig, chunks_of
 from support.tiny_voice import tiny_model, tiny_voices
 
-from voiceagent.engine.synthesizer import Said, Samples, Speaker, SpeakerState
+from voiceagent.audio.formats import Samples
+from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.model.decode.packed import PackedModel, Row
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
@@ -68,12 +69,12 @@ def test_tokens_that_differ_are_counted() -> None:
 class Recorded(threads.Listened):
     """Keeps what is heard."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: Synthesizer) -> None:
         super().__init__(speaker)
         self.samples: list[Samples] = []
 
-    def sound(self, said: list[Said]) -> list[tuple[Samples, SpeakerState]]:  # type: ignore[override]
-        made = super().sound(said)
+    def render(self, said: list[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:  # type: ignore[override]
+        made = super().render(said)
         self.samples += [samples for samples, _ in made]
         return made
 
@@ -81,7 +82,7 @@ class Recorded(threads.Listened):
 class RecordedApart(threads.Apart):
     """The same, behind the thread."""
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: Synthesizer) -> None:
         self.samples: list[Samples] = []
         super().__init__(speaker)
 
@@ -102,7 +103,7 @@ def test_a_codec_apart_says_the_same() -> None:
             speaker.stop()
         return np.concatenate(speaker.samples)
 
-    voices = Speaker(tiny_voices())
+    voices = Synthesizer(tiny_voices())
     inline, apart = speak(Recorded(voices)), speak(RecordedApart(voices))
     assert len(inline) > 24_000
     assert np.array_equal(inline, apart)

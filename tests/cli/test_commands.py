@@ -234,7 +234,7 @@ def test_serve_speaks_and_ends_in_order_on_sigterm() -> None:
         import sys
         sys.path.insert(0, sys.argv.pop(1))
         import voiceagent.agent
-        from fakes import FakeEngine
+        from support.fakes import FakeEngine
         voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
         from voiceagent.cli.commands import main
         main()

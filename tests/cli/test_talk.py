@@ -51,8 +51,8 @@ PROGRAM = textwrap.dedent("""
     sys.path.insert(0, sys.argv.pop(1))
     import voiceagent.agent
     import voiceagent.adapters.sound.sound_cards as sound_cards
-    from cards import Paced
-    from fakes import FakeEngine
+    from support.cards import Paced
+    from support.fakes import FakeEngine
     voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
     real = sound_cards.load_sounddevice
     sound_cards.load_sounddevice = lambda: Paced(real())

@@ -107,7 +107,7 @@ def test_serve_says_how_clients_come_to_trust_it(tmp_path: Path) -> None:
         import sys
         sys.path.insert(0, sys.argv.pop(1))
         import voiceagent.agent
-        from fakes import FakeEngine
+        from support.fakes import FakeEngine
         voiceagent.agent.load_engine = lambda *_: FakeEngine(threaded=True)
         from voiceagent.cli.commands import main
         main()

@@ -18,6 +18,7 @@ from voiceagent.errors import NoCapacity, UnknownVoice
 from voiceagent.model.weights import save
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
+from voiceagent.settings.engine import EngineConfig
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 
@@ -44,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def engine(folder: Path) -> Iterator[Engine]:
-    made = Engine(weights=folder, phonemizer=fake_phonemizer, max_streams=3)
+    made = Engine(weights=folder, phonemizer=fake_phonemizer, config=EngineConfig(max_streams=3))
     made.start()
     yield made
     made.close()
@@ -153,7 +154,7 @@ def test_a_listener_who_is_gone_ends_one_stream_only(engine: Engine) -> None:
 def test_a_failure_of_the_codec_ends_one_stream_only(
     engine: Engine, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speaker = engine._speaker
+    speaker = engine._synthesizer
     honest = getattr(speaker, step)
 
     def failing(*arguments: Any) -> Any:

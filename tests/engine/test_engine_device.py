@@ -17,6 +17,7 @@ from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.weights import save
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Output, Speech
+from voiceagent.settings.engine import EngineConfig
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 
@@ -51,22 +52,22 @@ def test_a_device_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=mend):
-        Engine(weights=folder, phonemizer=fake_phonemizer, device=device)
+        Engine(weights=folder, phonemizer=fake_phonemizer, config=EngineConfig(device=device))  # type: ignore[arg-type]
     monkeypatch.setenv("VOICEAGENT_DEVICE", device)
     with pytest.raises(InputError, match=mend):
         Engine(weights=folder, phonemizer=fake_phonemizer)
-    assert Engine(weights=folder, phonemizer=fake_phonemizer, device="cpu").voices
+    assert Engine(weights=folder, phonemizer=fake_phonemizer, config=EngineConfig()).voices
 
 
 def test_rings_of_streams_that_end_in_any_way_come_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory on the device, here in ordinary memory: spoken to the end, cancelled, failed; then as many again."""
 
-    def on_device(model: PackedModel, *, streams: int, longest: int) -> DeviceDecoder:
+    def on_device(model: PackedModel, *, streams: int, longest: int, kernels: str) -> DeviceDecoder:
         return DeviceDecoder(model, streams=streams, longest=longest)
 
     monkeypatch.setattr(speaker, "decoder_for", on_device)
-    made = Engine(weights=folder, phonemizer=fake_phonemizer, max_streams=3, precision="float32")
-    decoder = made._speaker.decoder
+    made = Engine(weights=folder, phonemizer=fake_phonemizer, config=EngineConfig(max_streams=3, precision="float32"))
+    decoder = made._synthesizer.decoder
     assert isinstance(decoder, DeviceDecoder)
     made.start()
     for _ in range(2):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support.tiny_voice import tiny_voices
 
-from voiceagent.engine.synthesizer import BLOCK, LEAD, TRIM, Manner, Speaker, leading_silence
+from voiceagent.engine.synthesizer import BLOCK, LEAD, TRIM, Synthesizer, leading_silence
+from voiceagent.options import SpeakOptions
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,15 @@ def test_nothing_has_no_silence() -> None:
 
 
 def test_a_short_block_takes_fewer_steps_of_as_many_tokens() -> None:
-    speaker = Speaker(tiny_voices())
-    four = Manner("heart", steps=4)
-    assert [speaker.options(four, tokens).steps for tokens in (1, 4, 8, 9, BLOCK, BLOCK + 2)] == [1, 1, 2, 3, 4, 4]
-    assert speaker.options(Manner("heart", steps=1), 3).steps == 1
-    assert speaker.options(Manner("heart")).steps == tiny_voices().decoding["heart"].steps
+    speaker = Synthesizer(tiny_voices())
+    four = SpeakOptions("heart", steps=4)
+    assert [speaker.decoding_options(four, tokens).steps for tokens in (1, 4, 8, 9, BLOCK, BLOCK + 2)] == [
+        1,
+        1,
+        2,
+        3,
+        4,
+        4,
+    ]
+    assert speaker.decoding_options(SpeakOptions("heart", steps=1), 3).steps == 1
+    assert speaker.decoding_options(SpeakOptions("heart")).steps == tiny_voices().decoding["heart"].steps

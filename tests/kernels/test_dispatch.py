@@ -29,7 +29,6 @@ def _forget() -> Iterator[None]:
 
 
 def test_references_run_on_a_cpu_and_kernels_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VOICEAGENT_KERNELS", raising=False)
     assert choose(CPU) is TORCH
     assert choose(torch.device("cuda")) is TRITON
     choose.cache_clear()
@@ -38,22 +37,19 @@ def test_references_run_on_a_cpu_and_kernels_on_a_gpu(monkeypatch: pytest.Monkey
 
 
 def test_the_choice_can_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOICEAGENT_KERNELS", "torch")
-    assert choose(torch.device("cuda")) is TORCH
-    monkeypatch.setenv("VOICEAGENT_KERNELS", "triton")
+    assert choose(torch.device("cuda"), "torch") is TORCH
     choose.cache_clear()
     monkeypatch.setattr(compiler, "INTERPRETED", True)
-    assert choose(CPU) is TRITON
+    assert choose(CPU, "triton") is TRITON
     choose.cache_clear()
     monkeypatch.setattr(compiler, "INTERPRETED", False)
     with pytest.raises(RuntimeError, match="not for cpu"):
-        choose(CPU)
+        choose(CPU, "triton")
     monkeypatch.setattr(compiler, "INSTALLED", False)
     with pytest.raises(RuntimeError, match="pip install"):
-        choose(CPU)
-    monkeypatch.setenv("VOICEAGENT_KERNELS", "cuda")
+        choose(CPU, "triton")
     with pytest.raises(ValueError, match="triton or torch"):
-        choose(CPU)
+        choose(CPU, "cuda")
 
 
 def test_a_kernel_without_triton_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

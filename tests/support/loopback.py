@@ -17,7 +17,7 @@ from voiceagent.session.session import MakeChunker
 from voiceagent.settings.serve import ServeConfig
 
 if TYPE_CHECKING:
-    from voiceagent.agent import Engine
+    from voiceagent.agent import AgentEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Server:
 
 @contextmanager
 def running(
-    engine: Engine, config: ServeConfig | None = None, *, make_chunker: MakeChunker = FakeChunker
+    engine: AgentEngine, config: ServeConfig | None = None, *, make_chunker: MakeChunker = FakeChunker
 ) -> Iterator[Server]:
     """A server with this engine, which is gone afterwards."""
     config = config or ServeConfig()
@@ -65,7 +65,7 @@ def running(
 
 
 @contextmanager
-def serving(engine: Engine) -> Iterator[str]:
+def serving(engine: AgentEngine) -> Iterator[str]:
     """Host and port of a server with this engine."""
     with running(engine) as server:
         yield server.address

@@ -71,7 +71,7 @@ class Client:
 
 
 @asynccontextmanager
-async def server_of(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[str, Service, Server]]:
+async def server_of(engine: FakeEngine, /, **settings: Any) -> AsyncIterator[tuple[str, Service, Server]]:
     """A server in this loop: where it is, what its doors share, and itself, to be told to end."""
     config = ServeConfig(port=0, **settings)
     service = Service(engine, config, make_chunker=FakeChunker)
@@ -89,7 +89,7 @@ async def server_of(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[
 
 
 @asynccontextmanager
-async def serving(engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[str, Service]]:
+async def serving(engine: FakeEngine, /, **settings: Any) -> AsyncIterator[tuple[str, Service]]:
     async with server_of(engine, **settings) as (address, service, _):
         yield address, service
 

@@ -28,7 +28,7 @@ class Client:
 
     def feed(self, *commands: commands.Command) -> None:
         for command in commands:
-            self.session.feed(command, self.now)
+            self.session.handle(command, self.now)
 
     def take(self) -> list[events.Event]:
         """Everything that comes out at this time."""

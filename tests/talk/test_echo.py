@@ -44,7 +44,7 @@ def cleaned(played: Samples, heard: Samples) -> Samples:
 def interruptions(samples: Samples) -> list[float]:
     """Seconds at which speech long enough to interrupt is found."""
     detector = TurnDetector(silero())
-    events = [detector.feed(window, detector.settings.barge_in_ms) for window in Windows().cut(samples)]
+    events = [detector.hear(window, detector.settings.barge_in_ms) for window in Windows().cut(samples)]
     return [at * WINDOW / HEARING_RATE_HZ for at, event in enumerate(events) if isinstance(event, Begun)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from voiceagent.talk.dialogue import Dialogue, Message
-from voiceagent.talk.floor import DEAF_AFTER_MS, Action, Ask, Conversation, Recognise, StopAnswer
+from voiceagent.talk.floor import DEAF_AFTER_MS, Action, Ask, Floor, Recognise, StopAnswer
 from voiceagent.talk.turns import WINDOW, WINDOW_MS, HearingSettings, TurnDetector
 
 SETTINGS = HearingSettings(start_ms=64, barge_in_ms=160, end_ms=64)
@@ -19,7 +19,7 @@ class Room:
     def __init__(self, **settings: Any) -> None:
         self.loud = False
         detector = TurnDetector(lambda _: 0.9 if self.loud else 0.1, SETTINGS)
-        self.conversation = Conversation(Dialogue("Be brief."), detector, **settings)
+        self.conversation = Floor(Dialogue("Be brief."), detector, **settings)
         self.sounding = False
 
     def hear(self, script: str) -> list[Action]:

@@ -20,7 +20,7 @@ from voiceagent import AudioDeviceError, LanguageModelError, VoiceAgent, VoiceAg
 from voiceagent.adapters.llm.chat_completions import ChatServer
 from voiceagent.adapters.sound.local_audio import Loudspeaker, Microphone
 from voiceagent.talk.dialogue import Dialogue
-from voiceagent.talk.floor import Conversation
+from voiceagent.talk.floor import Floor
 from voiceagent.talk.recognition import Recogniser, make_recogniser
 from voiceagent.talk.talk import Parts, Talk
 from voiceagent.talk.turns import WINDOW, TurnDetector, silero
@@ -99,7 +99,7 @@ class Place:
 @asynccontextmanager
 async def place(sounddevice: Any, llm: FakeLlm, recogniser: Recogniser, *, duplex: bool = True) -> AsyncIterator[Place]:
     card, seen, dialogue = Paced(sounddevice), Seen(), Dialogue("Be brief.")
-    conversation = Conversation(dialogue, TurnDetector(silero()), duplex=duplex)
+    conversation = Floor(dialogue, TurnDetector(silero()), duplex=duplex)
     engine = FakeEngine(word_s=WORD_S, threaded=True)
     async with (
         llm_server(llm),

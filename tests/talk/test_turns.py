@@ -26,7 +26,7 @@ def turns(script: str, settings: HearingSettings = SETTINGS) -> list[tuple[int, 
     detector = TurnDetector(lambda window: chances[script[int(window[0])]], settings)
     found = []
     for at in range(len(script)):
-        event = detector.feed(np.full(WINDOW, at, np.float32), settings.start_ms)
+        event = detector.hear(np.full(WINDOW, at, np.float32), settings.start_ms)
         if event is not None:
             found.append((at, event))
     return found
@@ -69,10 +69,10 @@ def test_a_turn_without_end_is_cut() -> None:
 def test_resetting_forgets_a_turn() -> None:
     detector = TurnDetector(lambda _: 0.9, SETTINGS)
     window = np.zeros(WINDOW, np.float32)
-    assert [detector.feed(window, 96) for _ in range(3)][-1] == Begun()
+    assert [detector.hear(window, 96) for _ in range(3)][-1] == Begun()
     detector.reset()
     assert not detector.in_turn
-    assert detector.feed(window, 96) is None
+    assert detector.hear(window, 96) is None
 
 
 @pytest.mark.parametrize("size", [1, 160, 511, 512, 513, 5000])
@@ -101,7 +101,7 @@ def test_what_is_said_into_a_room_is_found_and_understood(lines: dict[str, Sampl
     found = [
         event.samples
         for window in Windows().cut(room)
-        if isinstance(event := detector.feed(window, detector.settings.start_ms), Over)
+        if isinstance(event := detector.hear(window, detector.settings.start_ms), Over)
     ]
     recognise = make_recogniser()
     assert [recognise(turn) for turn in found] == ["what time is it", "please stop now"]

@@ -28,7 +28,7 @@ from voiceagent.training.language_model import (
 from voiceagent.training.masking import block_causal
 from voiceagent.training.pitch import track
 from voiceagent.training.sentences import sentences, split_of
-from voiceagent.training.teachers import Utterance
+from voiceagent.training.teachers import TaughtUtterance
 from voiceagent.training.tokens import TokenSource, tokenise
 
 TINY = CodecConfig(encoder_frame_width=16, encoder_width=24, token_width=24, frame_width=16)
@@ -42,12 +42,12 @@ class Hummer:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance:
+    def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance:
         durations = np.full(len(phonemes) + 2, 0.08, np.float32)
         clock = np.arange(round(durations.sum() * 24_000)) / 24_000
         samples = (0.3 * np.sin(2 * np.pi * 150 * clock)).astype(np.float32)
         f0 = np.full(len(samples) // 240, 150, np.float32)
-        return Utterance(samples, "_" + phonemes + "_", durations, f0)
+        return TaughtUtterance(samples, "_" + phonemes + "_", durations, f0)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_trimming_takes_silence_only() -> None:
     samples = np.zeros(24_000, np.float32)
     samples[9_600:14_400] = 0.5
     durations = np.asarray([0.35, 0.25, 0.1, 0.3], np.float32)
-    trimmed = corpus.trim(Utterance(samples, "_ab_", durations, np.zeros(100, np.float32)))
+    trimmed = corpus.trim(TaughtUtterance(samples, "_ab_", durations, np.zeros(100, np.float32)))
     assert np.count_nonzero(trimmed.samples) == 4_800
     assert trimmed.durations_s.sum() == pytest.approx(len(trimmed.samples) / 24_000, abs=1e-4)
     assert trimmed.durations_s[1] == pytest.approx(0.25)

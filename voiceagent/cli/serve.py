@@ -54,7 +54,7 @@ def serve(
     make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
     with bind(settings.host, settings.port) as listener:
         with notes.status("loading the voices"):
-            engine = load_engine(Path(settings.weights) if settings.weights else None, settings.max_streams)
+            engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)
             engine.start()
         try:
             service = Service(engine, settings, make_chunker)

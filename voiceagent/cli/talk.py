@@ -120,7 +120,7 @@ def talk(
     from voiceagent.adapters.sound import local_audio
     from voiceagent.talk.dialogue import Dialogue
     from voiceagent.talk.echo import EchoCanceller
-    from voiceagent.talk.floor import Conversation
+    from voiceagent.talk.floor import Floor
     from voiceagent.talk.recognition import make_recogniser
     from voiceagent.talk.screens import TalkScreen
     from voiceagent.talk.talk import Parts, Talk
@@ -143,7 +143,7 @@ def talk(
             loudspeaker,
             ears,
         ):
-            conversation = Conversation(Dialogue(system), detector, duplex=duplex is not Duplex.half)
+            conversation = Floor(Dialogue(system), detector, duplex=duplex is not Duplex.half)
             screen = TalkScreen(Console(highlight=False))
             clean = canceller.clean if canceller else None
             notes.print("listening; Ctrl-C leaves")

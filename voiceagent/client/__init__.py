@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from typing import Literal, TypedDict, Unpack
 
 from voiceagent.audio.formats import AudioFormat
-from voiceagent.client.connection import Connection
+from voiceagent.client.connection import ServerConnection
 from voiceagent.client.dial import address_of
 from voiceagent.client.frame import Frame
 from voiceagent.client.utterance import Utterance
@@ -71,7 +71,7 @@ async def connect(
         InputError: the address or an option cannot be used.
     """
     _start("x", options)
-    connection = Connection(address_of(url), token, reconnect=reconnect)
+    connection = ServerConnection(address_of(url), token, reconnect=reconnect)
     await connection.open()
     try:
         yield Client(connection, options)
@@ -82,7 +82,7 @@ async def connect(
 class Client:
     """A connection to a server; `connect` makes it."""
 
-    def __init__(self, connection: Connection, options: Options) -> None:
+    def __init__(self, connection: ServerConnection, options: Options) -> None:
         self._connection = connection
         self._options = options
 

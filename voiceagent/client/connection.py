@@ -29,7 +29,7 @@ CLOSE_RESUMED_ELSEWHERE = 4001
 log = logging.getLogger(__name__)
 
 
-class Connection:
+class ServerConnection:
     """A WebSocket with the utterances that are open on it, and its successors.
 
     Args:

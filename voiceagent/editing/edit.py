@@ -41,7 +41,7 @@ OPTIONS = DecodingOptions(steps=12, alpha=0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class EditSpan:
     """A stretch of the new recording that was made anew, and what it replaces, in seconds of each."""
 
     start_s: float
@@ -56,7 +56,7 @@ class Edited:
 
     samples: Samples  # (n,) at 24 kHz
     kept: tuple[Kept, ...]  # samples that came through bit for bit
-    spans: tuple[Span, ...]
+    spans: tuple[EditSpan, ...]
 
     @property
     def unchanged(self) -> float:
@@ -202,7 +202,7 @@ def _masked(tokens: Tensor, stretches: list[_Stretch]) -> tuple[Tensor, Tensor]:
     return made.clamp_min(0), masked
 
 
-def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[Span]]:
+def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[EditSpan]]:
     """Where each stretch may be entered and left: inside its margins, where old and new say the same at the same time."""
     size, half, moved = SAMPLES_PER_TOKEN, SAMPLES_PER_TOKEN // 2, 0
     patches, spans = [], []
@@ -211,7 +211,7 @@ def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[S
         right = (s.end * size + half, s.stop * size + half)
         patches.append(Patch(left, right, moved * size, (moved + s.grown) * size))
         edges = (s.first + moved, s.stop + moved + s.grown, s.first, min(s.stop, length / size))
-        spans.append(Span(*(edge / TOKEN_RATE_HZ for edge in edges)))
+        spans.append(EditSpan(*(edge / TOKEN_RATE_HZ for edge in edges)))
         moved += s.grown
     return patches, spans
 

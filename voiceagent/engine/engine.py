@@ -1,6 +1,7 @@
 """The engine: one thread owns the device and speaks for all streams at once.
 
-    pick streams -> plan chunks, open blocks -> one forward pass for all -> blocks that are done become sound -> deliver
+    pick streams -> prepare (plan chunks, open blocks) -> advance (one forward pass for all)
+                 -> finish (tokens of blocks that are done) -> render (samples) -> deliver
 
 Every stream is at its own step of its own block. Callers hand over chunks and return at once; outputs are delivered on the device
 thread. It does not know transports, sessions or wall-clock pacing.
@@ -9,7 +10,6 @@ thread. It does not know transports, sessions or wall-clock pacing.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import deque
@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
 from voiceagent.engine.scheduler import Scheduler
-from voiceagent.engine.synthesizer import Manner, Said, Samples, Speaker, SpeakerState
-from voiceagent.errors import InputError, NoCapacity
+from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
+from voiceagent.errors import NoCapacity
 from voiceagent.model.decode.interface import OpenBlock
 from voiceagent.model.weights import load, voice_index
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
+from voiceagent.settings.engine import EngineConfig
 
 if TYPE_CHECKING:
     from voiceagent.text.chunk import Chunk, Word
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
 class Stream:
     """One utterance on its way."""
 
-    manner: Manner
+    options: SpeakOptions
     deliver: Callable[[Output], None]
     chunks: deque[Chunk] = field(default_factory=deque)
-    state: SpeakerState = field(default_factory=SpeakerState)
+    state: SynthesisState = field(default_factory=SynthesisState)
     speaking: bool = False  # a chunk is being spoken
     block: OpenBlock | None = None  # under way
+    decoded: DecodedBlock | None = None  # done, not yet samples
+    samples: Samples = field(default_factory=lambda: np.zeros(0, np.float32))  # (n,) of the last block
     words: deque[WordTime] = field(default_factory=deque)  # of the chunk, not yet delivered
     samples_sent: int = 0
     cancelled: bool = False
@@ -55,14 +59,11 @@ class Engine:
     Args:
         weights: folder of voices; by default those that ship.
         phonemizer: turns chunks into phonemes; by default the front end that the voices were trained with.
-        max_streams: streams that may be open at once.
-        threads: threads of the tensor library; by default one, which is faster than two for these sizes.
-        precision: "float32", "bfloat16", or None for the faster one on this machine.
-        device: "cpu" or "cuda"; by default what VOICEAGENT_DEVICE says, else the processor.
+        config: where it computes and for how many streams; the environment overrides it.
 
     Raises:
         ModelError: the weights cannot be read.
-        InputError: no such precision, or no such device here.
+        InputError: no such device here, or a value in the environment that is not valid.
     """
 
     def __init__(
@@ -70,21 +71,20 @@ class Engine:
         *,
         weights: Path | None = None,
         phonemizer: Phonemizer | None = None,
-        max_streams: int = 16,
-        threads: int | None = None,
-        precision: str | None = None,
-        device: str | None = None,
+        config: EngineConfig | None = None,
     ) -> None:
         from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
-        voices = load(weights, device=device or os.environ.get("VOICEAGENT_DEVICE") or "cpu")
-        dtype = _dtype(precision or os.environ.get("VOICEAGENT_PRECISION"))
-        self._speaker = Speaker(voices, dtype, streams=max_streams + 1)  # one for the warm-up
+        self._config = config = (config or EngineConfig()).overridden()
+        dtype = None if config.precision == "auto" else getattr(torch, config.precision)
+        streams = config.max_streams + 1  # one for the warm-up
+        self._synthesizer = Synthesizer(
+            load(weights, device=config.device), dtype, streams=streams, kernels=config.kernels
+        )
         self._phonemize: Phonemizer = phonemizer or MisakiPhonemizer()
-        self._threads = threads or int(os.environ.get("VOICEAGENT_THREADS", "1"))
-        self.sample_rate = 24_000
-        self.voices = self._speaker.voices.names
-        self._scheduler = Scheduler(max_streams)
+        self.sample_rate = SAMPLE_RATE_HZ
+        self.voices = self._synthesizer.voices.names
+        self._scheduler = Scheduler(config.max_streams)
         self._streams: dict[int, Stream] = {}
         self._opened = 0
         self._wake = threading.Condition()
@@ -112,15 +112,14 @@ class Engine:
             UnknownVoice: no voice of that name.
             NoCapacity: all streams are taken.
         """
-        voice_index(self._speaker.voices, options.voice)
+        voice_index(self._synthesizer.voices, options.voice)
         with self._wake:
             if self._scheduler.full:
                 raise NoCapacity(
                     f"all {self._scheduler.max_streams} streams are taken: try again later, or raise max_streams"
                 )
             self._opened += 1
-            manner = Manner(options.voice, options.speed, options.seed, options.steps)
-            self._streams[self._opened] = Stream(manner, deliver)
+            self._streams[self._opened] = Stream(options, deliver)
             self._scheduler.admit(self._opened, owner)
             return self._opened
 
@@ -139,7 +138,7 @@ class Engine:
                 self._wake.notify()
 
     def _run(self) -> None:
-        torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._config.threads)
         self._warm_up()
         while turn := self._schedule():
             self._tick(turn)
@@ -150,11 +149,11 @@ class Engine:
         """Speak a word to nobody, so that the first listener does not pay for first calls."""
         if warm := getattr(self._phonemize, "warm", None):
             warm()
-        self._speaker.decoder.warm_up()
-        manner = Manner(self.voices[0])
-        state = self._speaker.plan(SpeakerState(), manner, ("həlˈO,", "wˈɜɹld."), final=True)
-        while self._speaker.remaining(state):
-            _, state = self._speaker.step(state, manner)
+        self._synthesizer.decoder.warm_up()
+        options = SpeakOptions(self.voices[0])
+        state = self._synthesizer.plan_chunk(SynthesisState(), options, ("həlˈO,", "wˈɜɹld."), final=True)
+        while self._synthesizer.remaining(state):
+            _, state = self._synthesizer.step(state, options)
 
     def _schedule(self) -> list[int]:
         """Wait for work; the streams whose turn it is, or none when the engine closes."""
@@ -176,32 +175,33 @@ class Engine:
             stream.deliver(finished)
 
     def _tick(self, turn: list[int]) -> None:
-        """Move every stream of the turn a step on, and let those whose block is done be heard."""
-        ready = self._each(turn, self._prepare)
-        self._together([n for n in ready if self._streams[n].block is not None], self._advance)
-        done = [n for n in ready if n in self._streams and ((b := self._streams[n].block) is None or b.done)]
-        first = [n for n in done if not self._scheduler.sounded(n)]  # does not wait until others have become sound
-        for numbers in filter(None, (first, [n for n in done if n not in first])):
-            self._sound(numbers)
+        """One step for every stream of the turn: prepare, advance together, and what is finished is delivered."""
+        rows = [number for number in turn if self._guarded(number, self._prepare)]
+        self._together([number for number in rows if self._streams[number].block is not None], self._advance)
+        for finished in self._finished(rows):
+            decoded = [number for number in finished if self._guarded(number, self._finish)]
+            self._together(decoded, self._render)
+            for number in decoded:
+                self._guarded(number, self._deliver)
+
+    def _guarded(self, number: int, work: Callable[[int, Stream], None]) -> bool:
+        """Work on one stream; one that fails is retired and the engine lives. Whether the stream goes on."""
+        if stream := self._streams.get(number):
+            try:
+                work(number, stream)
+            except Exception as error:
+                self._retire(number, Finished(error=f"{type(error).__name__}: {error}"))
+        return number in self._streams
 
     def _together(self, numbers: list[int], work: Callable[[list[int]], None]) -> None:
-        """Do something for all streams at once; if that fails, one by one: who is at fault dies, the others go on."""
+        """Work on all streams at once; if that fails, one by one: who is at fault dies, the others go on."""
+        if not numbers:
+            return
         try:
             work(numbers)
         except Exception:
-            self._each(numbers, lambda number, _: work([number]))
-
-    def _each(self, numbers: list[int], work: Callable[[int, Stream], None]) -> list[int]:
-        """Do something for each stream; one that fails or is over is retired. The others are returned."""
-        left = []
-        for number in numbers:
-            try:
-                work(number, self._streams[number])
-            except Exception as error:  # the stream dies, the engine lives
-                self._retire(number, Finished(error=f"{type(error).__name__}: {error}"))
-            if number in self._streams:
-                left.append(number)
-        return left
+            for number in numbers:
+                self._guarded(number, lambda number, _: work([number]))
 
     def _prepare(self, number: int, stream: Stream) -> None:
         """Plan the next chunk if the stream is between two, and open a block if none is under way."""
@@ -211,33 +211,35 @@ class Engine:
         if not stream.speaking:
             self._plan(stream, stream.chunks.popleft())
         if stream.block is None:
-            stream.block = self._speaker.open(stream.state, stream.manner)
+            stream.block = self._synthesizer.open_block(stream.state, stream.options)
 
     def _advance(self, numbers: list[int]) -> None:
         """One forward pass for the blocks of these streams."""
-        if numbers:
-            blocks = [block for number in numbers if (block := self._streams[number].block) is not None]
-            for number, block in zip(numbers, self._speaker.decoder.tick(blocks), strict=True):
-                self._streams[number].block = block
+        blocks = [block for number in numbers if (block := self._streams[number].block) is not None]
+        for number, block in zip(numbers, self._synthesizer.decoder.tick(blocks), strict=True):
+            self._streams[number].block = block
 
-    def _sound(self, numbers: list[int]) -> None:
-        """The blocks of these streams, which are done, become sound and are delivered."""
-        said: dict[int, Said] = {}
-        sounds: dict[int, tuple[Samples, SpeakerState]] = {}
+    def _finished(self, rows: list[int]) -> list[list[int]]:
+        """The streams whose block is done; those that nobody has heard yet do not wait until others have become sound."""
+        done = [n for n in rows if n in self._streams and ((b := self._streams[n].block) is None or b.done)]
+        first = [number for number in done if not self._scheduler.sounded(number)]
+        return [first, [number for number in done if number not in first]]
 
-        def close(number: int, stream: Stream) -> None:
-            said[number] = self._speaker.close(stream.state, stream.manner, stream.block)
+    def _finish(self, _: int, stream: Stream) -> None:
+        """The tokens of a block that is done."""
+        stream.decoded = self._synthesizer.close_block(stream.state, stream.options, stream.block)
 
-        def decode(numbers: list[int]) -> None:
-            sounds.update(zip(numbers, self._speaker.sound([said[number] for number in numbers]), strict=True))
+    def _render(self, numbers: list[int]) -> None:
+        """The tokens of these streams become samples, in one pass of the codec."""
+        decoded = [block for number in numbers if (block := self._streams[number].decoded) is not None]
+        for number, (samples, state) in zip(numbers, self._synthesizer.render(decoded), strict=True):
+            stream = self._streams[number]
+            stream.samples, stream.state, stream.block, stream.decoded = samples, state, None, None
 
-        self._together(self._each(numbers, close), decode)
-        self._each(list(sounds), lambda number, stream: self._hear(number, stream, *sounds[number]))
-
-    def _hear(self, number: int, stream: Stream, samples: Samples, state: SpeakerState) -> None:
-        """Deliver what a block has become."""
-        stream.state, stream.block = state, None
-        done = self._speaker.remaining(state) == 0
+    def _deliver(self, number: int, stream: Stream) -> None:
+        """Hand over the samples of a block, and the words that begin in them."""
+        samples, state = stream.samples, stream.state
+        done = self._synthesizer.remaining(state) == 0
         stream.speaking = not done
         stream.samples_sent += len(samples)
         if stream.cancelled:
@@ -258,9 +260,9 @@ class Engine:
         for warning in said.warnings:
             if warning not in chunk.warnings:  # those the session has passed on already
                 stream.deliver(Notice(warning))
-        stream.state = self._speaker.plan(
+        stream.state = self._synthesizer.plan_chunk(
             stream.state,
-            stream.manner,
+            stream.options,
             [word.phonemes for word in said.words],
             said.lookahead,
             final=chunk.final,
@@ -268,14 +270,8 @@ class Engine:
             pause_s=chunk.pause_s,
         )
         stream.speaking = True
-        if stream.state.stretch is not None:
-            stream.words.extend(_times(said.words, stream.state.stretch.word_times_s))
-
-
-def _dtype(precision: str | None) -> torch.dtype | None:
-    if precision in (None, "float32", "bfloat16"):
-        return None if precision is None else getattr(torch, precision)
-    raise InputError(f"unknown precision {precision!r}: choose float32 or bfloat16, or leave it out")
+        if stream.state.plan is not None:
+            stream.words.extend(_times(said.words, stream.state.plan.word_times_s))
 
 
 def _earlier(word: WordTime, by_s: float) -> WordTime:

@@ -12,20 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from voiceagent.audio.formats import Samples
 from voiceagent.model.codec.codec import Decoder, DecoderState, StreamPart
 from voiceagent.model.decode.interface import OpenBlock, decoder_for
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.projection import Projection, RowProjection, prepare
 from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm import planning as stretch
-from voiceagent.model.lm.planning import Script, Stretch
+from voiceagent.model.lm import planning
+from voiceagent.model.lm.planning import ChunkPlan, Script
 from voiceagent.model.weights import Voices, voice_index
-
-Samples = npt.NDArray[np.float32]
+from voiceagent.options import SpeakOptions
 
 FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
 BLOCK = 16
@@ -36,25 +35,15 @@ CRUMBS = 3  # so few tokens at the end of a stretch join the block before
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a stream speaks."""
-
-    voice: str
-    speed: float = 1.0
-    seed: int = 0
-    steps: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakerState:
+class SynthesisState:
     """Everything that a stream carries from block to block."""
 
     script: Script = field(default_factory=Script)
     speech: Any = None  # the decoder's own, None before the first token
     decoder: DecoderState | None = None
     tokens: int = 0  # spoken so far
-    stretch: Stretch | None = None  # being spoken
-    offset: int = 0  # tokens of the stretch that are done
+    plan: ChunkPlan | None = None  # of the chunk that is being spoken
+    offset: int = 0  # tokens of the chunk that are done
     final: bool = False  # nothing follows the stretch
     trimmed: int = 0  # samples of silence left out at the beginning
 
@@ -78,96 +67,102 @@ def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DecodedBlock:
     """Tokens of a stream that are decided and not yet sound."""
 
-    state: SpeakerState
-    manner: Manner
+    state: SynthesisState
+    options: SpeakOptions
     digits: Tensor  # (n, 6)
 
 
-class Speaker:
-    """The voices and the operations on a `SpeakerState`; it takes the voices over and makes them fast (projection.py).
+class Synthesizer:
+    """The voices and the operations on a `SynthesisState`; it takes the voices over and makes them fast (projection.py).
 
     Everything is where the voices are. On a GPU there is room for `streams` streams at once.
     """
 
-    def __init__(self, voices: Voices, dtype: torch.dtype | None = None, *, streams: int = 1) -> None:
+    def __init__(
+        self, voices: Voices, dtype: torch.dtype | None = None, *, streams: int = 1, kernels: str = "auto"
+    ) -> None:
         self.voices = voices
-        self.decoder = decoder_for(PackedModel(voices.model, dtype), streams=streams, longest=BLOCK + CRUMBS - 1)
+        self.decoder = decoder_for(
+            PackedModel(voices.model, dtype), streams=streams, longest=BLOCK + CRUMBS - 1, kernels=kernels
+        )
         self.model = self.decoder.model
         prepare_decoder(voices.codec.decoder, self.model.dtype)
         prepare(voices.model.text, self.model.dtype)
         del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
 
-    def options(self, manner: Manner, tokens: int = BLOCK) -> DecodingOptions:
+    def decoding_options(self, options: SpeakOptions, tokens: int = BLOCK) -> DecodingOptions:
         """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner done."""
-        options = self.voices.decoding[manner.voice]
-        steps = options.steps if manner.steps is None else manner.steps
-        return replace(options, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
+        decoding = self.voices.decoding[options.voice]
+        steps = decoding.steps if options.steps is None else options.steps
+        return replace(decoding, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
 
-    def plan(
+    def plan_chunk(
         self,
-        state: SpeakerState,
-        manner: Manner,
+        state: SynthesisState,
+        options: SpeakOptions,
         words: Sequence[str],
         lookahead: Sequence[str] = (),
         *,
         final: bool,
         rate: float = 1.0,
         pause_s: float = 0.0,
-    ) -> SpeakerState:
+    ) -> SynthesisState:
         """The next chunk as phoneme strings, one a word. The stretch before must be done."""
         if not words and pause_s <= 0 and state.script.tokens == 0:
-            return replace(state, stretch=None, offset=0, final=final)
+            return replace(state, plan=None, offset=0, final=final)
         if not words and pause_s <= 0 and not final:
-            return replace(state, stretch=None, offset=0)
-        voice = torch.tensor([voice_index(self.voices, manner.voice)], device=self.model.device)
-        planned, script = stretch.plan(
+            return replace(state, plan=None, offset=0)
+        voice = torch.tensor([voice_index(self.voices, options.voice)], device=self.model.device)
+        planned, script = planning.plan_chunk(
             self.voices.model,
             state.script,
             words,
             lookahead,
             voice,
             final=final,
-            speed=manner.speed * rate,
+            speed=options.speed * rate,
             pause_s=pause_s,
         )
-        return replace(state, script=script, stretch=planned, offset=0, final=final)
+        return replace(state, script=script, plan=planned, offset=0, final=final)
 
-    def remaining(self, state: SpeakerState) -> int:
+    def remaining(self, state: SynthesisState) -> int:
         """Tokens of the stretch that are still to be spoken."""
-        return 0 if state.stretch is None else len(state.stretch.conditioning) - state.offset
+        return 0 if state.plan is None else len(state.plan.conditioning) - state.offset
 
-    def open(self, state: SpeakerState, manner: Manner) -> OpenBlock | None:
+    def open_block(self, state: SynthesisState, options: SpeakOptions) -> OpenBlock | None:
         """The next block to decode, or None: what is left needs no tokens."""
         left = self.remaining(state)
         count = min(left, BLOCK if state.tokens else FIRST_BLOCK)
         if 0 < left - count < CRUMBS:
             count = left
-        if not count or state.stretch is None:
+        if not count or state.plan is None:
             return None
-        conditioning = state.stretch.conditioning[state.offset : state.offset + count]
+        conditioning = state.plan.conditioning[state.offset : state.offset + count]
         speech = state.speech or self.decoder.begin()
-        opened: OpenBlock = self.decoder.open(speech, conditioning, self.options(manner, count), seed=manner.seed)
+        opened: OpenBlock = self.decoder.open(
+            speech, conditioning, self.decoding_options(options, count), seed=options.seed
+        )
         return opened
 
-    def close(self, state: SpeakerState, manner: Manner, block: OpenBlock | None) -> Said:
+    def close_block(self, state: SynthesisState, options: SpeakOptions, block: OpenBlock | None) -> DecodedBlock:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
         if block is None:
-            return Said(state, manner, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
+            return DecodedBlock(state, options, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
         digits, speech = self.decoder.close(block)
         count = len(digits)
         state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
-        return Said(state, manner, digits)
+        return DecodedBlock(state, options, digits)
 
     @torch.inference_mode()
-    def sound(self, said: Sequence[Said]) -> list[tuple[Samples, SpeakerState]]:
+    def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
         """Tokens of many streams -> samples (m,) in [-1, 1] that are ready, and the next state of each."""
         speaking = [(index, one) for index, one in enumerate(said) if one.state.tokens]
         parts = [
             StreamPart(
-                one.digits, one.manner.voice, one.state.decoder, one.state.final and not self.remaining(one.state)
+                one.digits, one.options.voice, one.state.decoder, one.state.final and not self.remaining(one.state)
             )
             for _, one in speaking
         ]
@@ -181,9 +176,9 @@ class Speaker:
             )
         return results
 
-    def step(self, state: SpeakerState, manner: Manner) -> tuple[Samples, SpeakerState]:
+    def step(self, state: SynthesisState, options: SpeakOptions) -> tuple[Samples, SynthesisState]:
         """One block, alone, from text to samples (m,), and the next state."""
-        block = self.open(state, manner)
+        block = self.open_block(state, options)
         while block is not None and not block.done:
             (block,) = self.decoder.tick([block])
-        return self.sound([self.close(state, manner, block)])[0]
+        return self.render([self.close_block(state, options, block)])[0]

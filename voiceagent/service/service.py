@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from voiceagent.service.metrics import Metrics
-from voiceagent.session.async_session import LiveSession, default_chunker
+from voiceagent.session.async_session import AsyncSession, default_chunker
 from voiceagent.session.session import MakeChunker, SpeechEngine
 from voiceagent.settings.serve import ServeConfig
 
@@ -31,7 +31,7 @@ class Service:
     """Clients connected now."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """The service has been told to end: what is open may finish, nothing new is taken."""
-    _sessions: WeakSet[LiveSession] = field(default_factory=WeakSet)
+    _sessions: WeakSet[AsyncSession] = field(default_factory=WeakSet)
 
     @property
     def full(self) -> bool:
@@ -54,13 +54,13 @@ class Service:
             self.connections -= 1
             self.metrics.connections.dec()
 
-    def connect(self, *, paced: bool = True) -> LiveSession:
+    def connect(self, *, paced: bool = True) -> AsyncSession:
         """A session for a client, which opens nothing once the service is to end; inside a running event loop.
 
         Args:
             paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
         """
-        session = LiveSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
+        session = AsyncSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
         if self.draining.is_set():
             session.take_nothing_new()
         self._sessions.add(session)

@@ -46,7 +46,7 @@ def warm_up(make_chunker: MakeChunker) -> None:
     chunker.end()
 
 
-class LiveSession:
+class AsyncSession:
     """A `Session` whose events can be awaited; make it inside a running event loop.
 
     One task may take events; any task of the loop may feed commands.
@@ -89,9 +89,9 @@ class LiveSession:
         """Whether something of this utterance is still to come."""
         return self._session.knows(utterance_id)
 
-    def feed(self, command: commands.Command) -> None:
+    def handle(self, command: commands.Command) -> None:
         """Obeys a command; whatever is wrong with it becomes an `Error` event."""
-        self._session.feed(command, self._loop.time())
+        self._session.handle(command, self._loop.time())
         self._wake()
 
     def refuse(self, utterance_id: str | None, error: VoiceAgentError) -> None:
@@ -127,7 +127,7 @@ class LiveSession:
         for piece in pieces(text, self._session.limits.max_text_buffer):
             command = commands.Text(utterance, piece)
             await self.wait_for_room(command)
-            self.feed(command)
+            self.handle(command)
             await asyncio.sleep(0)  # others get their turn
 
     async def wait_for_calm(self) -> None:

@@ -101,7 +101,7 @@ class Session:
 
     # Commands in.
 
-    def feed(self, command: commands.Command, now: float) -> None:
+    def handle(self, command: commands.Command, now: float) -> None:
         """Obeys a command; whatever is wrong with it becomes an `Error` event."""
         match command:
             case commands.Start():
@@ -203,7 +203,7 @@ class Session:
         try:
             match command:
                 case commands.Text(text=text):
-                    utterance.feed(text, now)
+                    utterance.add_text(text, now)
                 case commands.Flush():
                     utterance.flush(now)
                 case commands.End():

@@ -38,7 +38,7 @@ class Chunker(Protocol):
         ...
 
 
-class Reader:
+class TextQueue:
     """Text in, chunks out.
 
     Args:
@@ -80,7 +80,7 @@ class Reader:
         """`work` has something to do."""
         return bool(self._steps)
 
-    def feed(self, text: str, now: float) -> None:
+    def push(self, text: str, now: float) -> None:
         """Takes more text, a character at least."""
         self._parts.append(text)
         self.chars += len(text)

@@ -15,7 +15,7 @@ from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
 from voiceagent.errors import NoCapacity, TextBufferFull
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.pacing import Pacer
-from voiceagent.session.text_queue import Chunker, Reader
+from voiceagent.session.text_queue import Chunker, TextQueue
 from voiceagent.session.word_times import heard_chars, with_characters
 from voiceagent.settings.serve import Limits
 
@@ -48,7 +48,7 @@ class Utterance:
         self.ended = False
         """No more text will come."""
         self._limits = limits
-        self._reader = Reader(chunker, start, lambda warning: self._warn("text", warning))
+        self._reader = TextQueue(chunker, start, lambda warning: self._warn("text", warning))
         self._pacer = Pacer(start.max_ahead_ms / 1000 if paced else None)
         self._first_text_at: float | None = None
         self._chunks_handed = 0
@@ -72,7 +72,7 @@ class Utterance:
         """Whether it can take this many characters more."""
         return self._reader.buffered_chars + chars <= self._limits.max_text_buffer
 
-    def feed(self, text: str, now: float) -> None:
+    def add_text(self, text: str, now: float) -> None:
         """Takes more text.
 
         Raises:
@@ -84,7 +84,7 @@ class Utterance:
             return
         if self._first_text_at is None:
             self._first_text_at = now
-        self._reader.feed(text, now)
+        self._reader.push(text, now)
 
     def flush(self, now: float) -> None:
         """Closes what waits and promises a `Flushed` when all of it has been spoken.

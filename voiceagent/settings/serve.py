@@ -14,6 +14,7 @@ import msgspec
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import ConfigError
+from voiceagent.settings.engine import EngineConfig
 from voiceagent.settings.policy import SpeechPolicy
 from voiceagent.settings.toml import read_toml
 
@@ -141,8 +142,6 @@ class ServeConfig:
     lexicon: str | None = None
     """TOML file that says how words are spoken; None is none."""
     max_connections: int = 64
-    max_streams: int = 16
-    """Utterances that the engine speaks at once, over all clients."""
     max_message_bytes: int = 262_144
     text_wait_s: float = 10.0
     """How long reading pauses for a client whose text buffer is full, before its text is refused."""
@@ -164,6 +163,7 @@ class ServeConfig:
     """PEM certificate, with its chain; None is plain http and ws."""
     tls_key: str | None = None
     """PEM key of the certificate."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
     limits: Limits = field(default_factory=Limits)
     speech: SpeechPolicy = field(default_factory=SpeechPolicy)
     """What is spoken of markup; a client may change it for an utterance."""
@@ -173,7 +173,6 @@ class ServeConfig:
     def __post_init__(self) -> None:
         _within("port", self.port, 0, 65_535)
         _within("max_connections", self.max_connections, 1, 100_000)
-        _within("max_streams", self.max_streams, 1, 10_000)
         _within("max_message_bytes", self.max_message_bytes, 1_024, 64 * 1024 * 1024)
         _within("text_wait_s", self.text_wait_s, 0, 3_600)
         _within("send_stall_s", self.send_stall_s, 0.01, 3_600)
@@ -184,10 +183,16 @@ class ServeConfig:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together: a certificate and its key")
         if not all(token and token == token.strip() for token in self.auth_tokens):
-            raise ValueError("auth_tokens has an empty token, or one with a space at its begin or end")
+            raise ValueError("auth_tokens has an empty token, or one with a leading or trailing space")
 
 
-SECTIONS = {"limits": Limits, "speech": SpeechPolicy, "wyoming": WyomingConfig, "mqtt": MqttConfig}
+SECTIONS = {
+    "engine": EngineConfig,
+    "limits": Limits,
+    "speech": SpeechPolicy,
+    "wyoming": WyomingConfig,
+    "mqtt": MqttConfig,
+}
 
 
 def load_serve_config(path: Path) -> ServeConfig:

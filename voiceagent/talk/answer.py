@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from voiceagent.talk.dialogue import LanguageModel, Message
 
 
-class Speaker(Protocol):
+class AudioOutput(Protocol):
     """A loudspeaker that knows how far it is."""
 
     @property
@@ -48,7 +48,7 @@ class Speaker(Protocol):
 class Answering:
     """Asks, speaks, and knows what was heard."""
 
-    def __init__(self, model: LanguageModel, session: AgentSession, speaker: Speaker) -> None:
+    def __init__(self, model: LanguageModel, session: AgentSession, speaker: AudioOutput) -> None:
         self.text = ""
         """What the model has written."""
         self.complete = False

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.errors import AudioDeviceError, VoiceAgentError
-from voiceagent.talk.answer import Answering, Speaker
+from voiceagent.talk.answer import Answering, AudioOutput
 
 if TYPE_CHECKING:
     from voiceagent.agent_session import AgentSession
@@ -51,7 +51,7 @@ class Chat:
     """A typed conversation with spoken answers."""
 
     def __init__(
-        self, dialogue: Dialogue, model: LanguageModel, session: AgentSession, speaker: Speaker, screen: Screen
+        self, dialogue: Dialogue, model: LanguageModel, session: AgentSession, speaker: AudioOutput, screen: Screen
     ) -> None:
         self._dialogue = dialogue
         self._model = model

@@ -46,7 +46,7 @@ class Ask:
 Action: TypeAlias = StopAnswer | Recognise | Ask
 
 
-class Conversation:
+class Floor:
     """State of one conversation.
 
     Args:
@@ -74,7 +74,7 @@ class Conversation:
         if not self._duplex and self._deaf(sounding):
             return []
         settings = self._detector.settings
-        match self._detector.feed(window, settings.barge_in_ms if sounding else settings.start_ms):
+        match self._detector.hear(window, settings.barge_in_ms if sounding else settings.start_ms):
             case Begun() if self.answering:
                 return [StopAnswer()]
             case Over(samples=samples):

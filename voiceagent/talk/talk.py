@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.errors import AudioDeviceError, VoiceAgentError, first_of
-from voiceagent.talk.answer import Answering, Speaker
-from voiceagent.talk.floor import Action, Ask, Conversation, Recognise, StopAnswer
+from voiceagent.talk.answer import Answering, AudioOutput
+from voiceagent.talk.floor import Action, Ask, Floor, Recognise, StopAnswer
 from voiceagent.talk.turns import Windows
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class Show(Protocol):
 class Parts:
     """What a talk is made of. The recogniser is called on a thread, one turn at a time."""
 
-    conversation: Conversation
+    conversation: Floor
     recogniser: Recogniser
     model: LanguageModel
     session: AgentSession
-    speaker: Speaker
+    speaker: AudioOutput
     show: Show
     clean: Callable[[Samples], Samples] | None = None
     """Takes the echo out of a block of the microphone."""

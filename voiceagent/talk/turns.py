@@ -88,7 +88,7 @@ class TurnDetector:
         """Somebody speaks."""
         return self._turn is not None
 
-    def feed(self, window: Samples, start_ms: int) -> Begun | Over | None:
+    def hear(self, window: Samples, start_ms: int) -> Begun | Over | None:
         """Takes the next window.
 
         Args:

@@ -54,7 +54,7 @@ class Chunker:
         if self._ended:
             raise ValueError("the utterance has ended")
         self._text += text
-        for item in self._scanner.feed(text):
+        for item in self._scanner.scan(text):
             if item.visible and item.pieces is None:  # nearly all of them: words without marks
                 self._take_word(item)
             else:

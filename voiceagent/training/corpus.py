@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceagent.training.sentences import Split, sentences, split_of
-from voiceagent.training.teachers import F0_RATE_HZ, SAMPLE_RATE_HZ, TEACHERS, Teacher, Utterance
+from voiceagent.training.teachers import F0_RATE_HZ, SAMPLE_RATE_HZ, TEACHERS, TaughtUtterance, Teacher
 
 SHARD_TEXTS = 400
 LEAD_S, TAIL_S = 0.06, 0.24  # silence kept around a sentence; the teachers leave up to 0.35 s
@@ -36,7 +36,7 @@ class Record:
     f0_hz: npt.NDArray[np.float16]  # (frames,) at 100 Hz
 
 
-def trim(utterance: Utterance) -> Utterance:
+def trim(utterance: TaughtUtterance) -> TaughtUtterance:
     """Shorten the silence at both ends, durations and F0 with it."""
     durations = utterance.durations_s.copy()
     audible = np.flatnonzero(np.abs(utterance.samples) > 0.004) / SAMPLE_RATE_HZ
@@ -52,10 +52,10 @@ def trim(utterance: Utterance) -> Utterance:
     durations[-2] -= tail - from_last
     start, stop = round(lead * SAMPLE_RATE_HZ), round((total_s - tail) * SAMPLE_RATE_HZ)
     f0 = utterance.f0_hz[round(lead / hop) : round((total_s - tail) / hop)]
-    return Utterance(utterance.samples[start:stop], utterance.phonemes, durations, f0)
+    return TaughtUtterance(utterance.samples[start:stop], utterance.phonemes, durations, f0)
 
 
-def _speak(teacher: Teacher, texts: list[str], rng: np.random.Generator) -> Iterator[tuple[str, Utterance]]:
+def _speak(teacher: Teacher, texts: list[str], rng: np.random.Generator) -> Iterator[tuple[str, TaughtUtterance]]:
     from hibari import Hibari
 
     front_end = Hibari()

@@ -33,7 +33,7 @@ _ESPEAK = {
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class TaughtUtterance:
     """One spoken sentence. `phonemes` and `durations_s` run in parallel, with a BOUNDARY at both ends."""
 
     samples: FloatArray  # (n,) at 24 kHz
@@ -49,7 +49,7 @@ class Teacher(Protocol):
 
     def __init__(self, seed: int = 0) -> None: ...
 
-    def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance: ...
+    def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance: ...
 
 
 def _session(path: Path, extra_outputs: tuple[str, ...]) -> Any:
@@ -86,7 +86,7 @@ class Heart:
 
         return _session(Path(voice_path("heart")), ("/Clip_output_0",))
 
-    def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance:
+    def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance:
         from hibari import dsp
 
         vocab = self._hibari.vocab
@@ -102,7 +102,7 @@ class Heart:
         durations *= len(samples) / SAMPLE_RATE_HZ / durations.sum()
         late_s = min(HEART_LATE_S, float(durations[0]) - 1 / F0_RATE_HZ)
         durations[[0, -1]] += np.asarray((-late_s, late_s), np.float32)
-        return Utterance(samples, BOUNDARY + phonemes + BOUNDARY, durations, f0_100.astype(np.float32))
+        return TaughtUtterance(samples, BOUNDARY + phonemes + BOUNDARY, durations, f0_100.astype(np.float32))
 
 
 class Joe:
@@ -146,7 +146,7 @@ class Joe:
                     owners += [index, index]
         return [*ids, self._ids["$"]], [*owners, len(phonemes) + 1]
 
-    def __call__(self, phonemes: str, *, speed: float = 1.0) -> Utterance:
+    def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance:
         import soxr
 
         ids, owners = self._spell(phonemes)
@@ -160,7 +160,7 @@ class Joe:
         durations = np.bincount(owners, weights=frames.reshape(-1), minlength=len(phonemes) + 2)
         durations *= len(samples) / SAMPLE_RATE_HZ / durations.sum()
         f0 = track(samples, floor_hz=60.0, ceiling_hz=250.0)
-        return Utterance(samples, BOUNDARY + phonemes + BOUNDARY, durations.astype(np.float32), f0)
+        return TaughtUtterance(samples, BOUNDARY + phonemes + BOUNDARY, durations.astype(np.float32), f0)
 
 
 TEACHERS: dict[str, type[Teacher]] = {"heart": Heart, "joe": Joe}

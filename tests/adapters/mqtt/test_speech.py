@@ -14,7 +14,7 @@ from support.waiting import eventually
 
 from voiceagent.adapters.mqtt.link import Link
 from voiceagent.adapters.mqtt.messages import Outgoing, Piece, Reply, Request
-from voiceagent.adapters.mqtt.speech import Speech
+from voiceagent.adapters.mqtt.speech import SiteUtterance
 from voiceagent.errors import NoCapacity, ProtocolError, TextBufferFull
 from voiceagent.protocol import commands
 from voiceagent.service.service import Service
@@ -38,11 +38,11 @@ class Told(Link):
 
 
 @asynccontextmanager
-async def speaking(text: str, *, end: bool) -> AsyncIterator[tuple[Speech, Told]]:
+async def speaking(text: str, *, end: bool) -> AsyncIterator[tuple[SiteUtterance, Told]]:
     """An utterance that has been started and waits for its turn."""
     service = Service(FakeEngine(), ServeConfig(), FakeChunker)
     link, request = Told(), Request(commands.Start("u"), Reply("kitchen"), text, end)
-    speech = Speech(service, MqttConfig(), link, request, generation="g", stream=1, extra={})
+    speech = SiteUtterance(service, MqttConfig(), link, request, generation="g", stream=1, extra={})
     running = asyncio.create_task(speech.run())
     await eventually(lambda: bool(link.of("started")))
     yield speech, link
@@ -50,7 +50,7 @@ async def speaking(text: str, *, end: bool) -> AsyncIterator[tuple[Speech, Told]
     await running
 
 
-async def written(speech: Speech, link: Told) -> str:
+async def written(speech: SiteUtterance, link: Told) -> str:
     """All of its text, in the order in which it was taken."""
     speech.cancel("enough")
     await speech.over.wait()

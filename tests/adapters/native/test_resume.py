@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from voiceagent.protocol import outputs
 from voiceagent.protocol.wire import decode_audio
 from voiceagent.service.service import Service
+from voiceagent.settings.engine import EngineConfig
 from voiceagent.settings.serve import Limits
 
 TEXT = "One two three four five six seven eight nine ten. " * 4
@@ -331,7 +332,7 @@ async def test_frames_that_are_no_longer_kept_are_told_and_the_utterance_ends() 
 
 async def test_those_who_are_away_make_room_for_those_who_are_here() -> None:
     engine = Singer(threaded=True, max_streams=1)
-    async with serving(engine, max_streams=1) as (address, service):
+    async with serving(engine, engine=EngineConfig(max_streams=1)) as (address, service):
         listener = Listener(address)
         ws = await listener.connect()
         await Client(ws).send({"type": "start", "id": "u"}, {"type": "text", "id": "u", "text": TEXT})

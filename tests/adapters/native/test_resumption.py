@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from support.fakes import FakeChunker, FakeEngine
 
-from voiceagent.adapters.native.resumption import Conversation, Conversations
+from voiceagent.adapters.native.resumption import ResumableSession, ResumableSessions
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.protocol import commands
 from voiceagent.protocol.wire import decode_audio
@@ -56,11 +56,11 @@ class Ear:
 async def listen(audio_format: AudioFormat, losses: list[tuple[int, int]]) -> Ear:
     """Hears both texts; each loss is after how many messages, and how many of them never arrive."""
     service = Service(FakeEngine(word_s=0.25), ServeConfig(), make_chunker=FakeChunker)
-    conversation = Conversation(service)
+    conversation = ResumableSession(service)
     for id_, text in TEXTS.items():
         start = commands.Start(id_, format=audio_format, max_ahead_ms=60_000, timestamps="char")
         for command in (start, commands.Text(id_, text), commands.Flush(id_), commands.End(id_)):
-            conversation.feed(command)
+            conversation.handle(command)
     ear = Ear()
     for messages, lost in losses:
         under_way = [await conversation.next_message() for _ in range(messages) if not ear.over]
@@ -89,10 +89,10 @@ def test_losing_messages_changes_nothing(audio_format: AudioFormat, losses: list
 
 async def test_too_many_who_are_away_are_not_kept() -> None:
     service = Service(FakeEngine(), ServeConfig(max_connections=3), make_chunker=FakeChunker)
-    conversations = Conversations(service)
+    conversations = ResumableSessions(service)
     away = [conversations.open() for _ in range(5)]
     for conversation in away:
-        conversation.feed(commands.Start("u"))
+        conversation.handle(commands.Start("u"))
         conversations.park(conversation)
     assert conversations.waiting == 3
     assert [conversation.live.closed for conversation in away] == [True, True, False, False, False]
@@ -105,8 +105,8 @@ async def test_too_many_who_are_away_are_not_kept() -> None:
 
 
 async def test_one_that_has_said_goodbye_does_not_wait() -> None:
-    conversations = Conversations(Service(FakeEngine(), make_chunker=FakeChunker))
+    conversations = ResumableSessions(Service(FakeEngine(), make_chunker=FakeChunker))
     conversation = conversations.open()
-    conversation.feed(commands.Close())
+    conversation.handle(commands.Close())
     conversations.park(conversation)
     assert conversations.waiting == 0

@@ -29,11 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from support.tiny_voice import tiny_voices
 
 from voiceagent.engine import synthesizer as speaking
-from voiceagent.engine.synthesizer import Manner, Speaker, SpeakerState
+from voiceagent.engine.synthesizer import SynthesisState, Synthesizer
 from voiceagent.kernels.dispatch import TRITON
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.cuda.tick_inputs import TickInputs
 from voiceagent.model.decode.packed import PackedModel
+from voiceagent.options import SpeakOptions
 
 NAME = "pretend"
 COUNTS: Counter[str] = Counter()
@@ -115,22 +116,22 @@ def speak(device: torch.device) -> None:
     for whole in (voices.codec, voices.model):
         move(whole, device)
     with patch.object(speaking, "decoder_for", on_device):
-        speaker = Speaker(voices, torch.bfloat16, streams=3)
-    manner = Manner("joe")
-    states = [SpeakerState() for _ in range(3)]
+        speaker = Synthesizer(voices, torch.bfloat16, streams=3)
+    manner = SpeakOptions("joe")
+    states = [SynthesisState() for _ in range(3)]
     for final in (False, True):
         for index, state in enumerate(states):
-            states[index] = speaker.plan(state, manner, ("wʌn", "tu"), ("θɹi",), final=final, pause_s=0.2)
+            states[index] = speaker.plan_chunk(state, manner, ("wʌn", "tu"), ("θɹi",), final=final, pause_s=0.2)
         while any(speaker.remaining(state) for state in states):
-            blocks: list[Any] = [speaker.open(state, manner) for state in states]
+            blocks: list[Any] = [speaker.open_block(state, manner) for state in states]
             before = COUNTS["waits"]
             while not blocks[0].done:
                 blocks = speaker.decoder.tick(blocks)
                 COUNTS["ticks"] += 1
-            said = [speaker.close(state, manner, block) for state, block in zip(states, blocks, strict=True)]
+            said = [speaker.close_block(state, manner, block) for state, block in zip(states, blocks, strict=True)]
             assert COUNTS["waits"] == before, "a tick waits"
             assert {one.digits.device.type for one in said} == {NAME}
-            for index, (samples, state) in enumerate(speaker.sound(said)):
+            for index, (samples, state) in enumerate(speaker.render(said)):
                 states[index] = state
                 COUNTS["samples"] += len(samples)
             COUNTS["blocks"] += 3

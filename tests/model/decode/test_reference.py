@@ -8,8 +8,8 @@ from support.tiny_voice import tiny_model
 
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.reference import (
-    Block,
     DecodingOptions,
+    MaskedBlock,
     begin,
     close_block,
     commit_counts,
@@ -109,7 +109,7 @@ def test_a_row_does_not_depend_on_its_company(dtype: torch.dtype) -> None:
     def together() -> list[torch.Tensor]:
         states, said = [begin(fast) for _ in scripts], [list[torch.Tensor]() for _ in scripts]
         waiting = [list(script) for script in scripts]
-        blocks: dict[int, Block] = {}
+        blocks: dict[int, MaskedBlock] = {}
         while True:
             for row, script in enumerate(waiting):  # rows start one after the other: each is at a step of its own
                 if row not in blocks and script and (row == 0 or said[row - 1] or row - 1 in blocks):

@@ -9,7 +9,7 @@ import torch
 from support.tiny_voice import tiny_model
 
 from voiceagent.model.lm.language_model import align
-from voiceagent.model.lm.planning import Script, plan
+from voiceagent.model.lm.planning import Script, plan_chunk
 
 VOICE = torch.tensor([0])
 
@@ -25,7 +25,7 @@ def test_fractions_are_carried_over() -> None:
     torch.manual_seed(0)
     model, script, total = tiny_model(), Script(), 0
     for index in range(12):
-        stretch, script = plan(model, script, ["ˈæpᵊl", "tɹˈi"], [], VOICE, final=index == 11)
+        stretch, script = plan_chunk(model, script, ["ˈæpᵊl", "tɹˈi"], [], VOICE, final=index == 11)
         total += len(stretch.conditioning)
     assert total == script.tokens
     assert abs(total - script.clock_s * 25) < 1
@@ -35,22 +35,22 @@ def test_speed_scales_length() -> None:
     torch.manual_seed(0)
     model = tiny_model()
     words = ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ", "fˈIv."]
-    slow, _ = plan(model, Script(), words, [], VOICE, final=True, speed=0.5)
-    fast, _ = plan(model, Script(), words, [], VOICE, final=True, speed=2.0)
+    slow, _ = plan_chunk(model, Script(), words, [], VOICE, final=True, speed=0.5)
+    fast, _ = plan_chunk(model, Script(), words, [], VOICE, final=True, speed=2.0)
     assert len(slow.conditioning) == pytest.approx(4 * len(fast.conditioning), abs=4)
 
 
 def test_pause_is_silence_of_that_length() -> None:
     torch.manual_seed(0)
     model = tiny_model()
-    plain, _ = plan(model, Script(), ["wˈʌn."], [], VOICE, final=True)
-    paused, _ = plan(model, Script(), ["wˈʌn."], [], VOICE, final=True, pause_s=0.4)
+    plain, _ = plan_chunk(model, Script(), ["wˈʌn."], [], VOICE, final=True)
+    paused, _ = plan_chunk(model, Script(), ["wˈʌn."], [], VOICE, final=True, pause_s=0.4)
     assert len(paused.conditioning) - len(plain.conditioning) == pytest.approx(10, abs=1)
 
 
 def test_words_follow_each_other_in_time() -> None:
     torch.manual_seed(0)
-    stretch, script = plan(tiny_model(), Script(), ["wˈʌn,", "tˈu.", "—", "θɹˈi"], ["fˈɔɹ"], VOICE, final=False)
+    stretch, script = plan_chunk(tiny_model(), Script(), ["wˈʌn,", "tˈu.", "—", "θɹˈi"], ["fˈɔɹ"], VOICE, final=False)
     times = stretch.word_times_s
     assert len(times) == 4
     assert all(start <= end for start, end in times)
@@ -61,6 +61,6 @@ def test_words_follow_each_other_in_time() -> None:
 def test_what_was_said_before_moves_nothing_that_is_planned() -> None:
     torch.manual_seed(0)
     model = tiny_model()
-    first, script = plan(model, Script(), ["wˈʌn"], [], VOICE, final=False)
-    second, _ = plan(model, script, ["tˈu"], [], VOICE, final=True)
+    first, script = plan_chunk(model, Script(), ["wˈʌn"], [], VOICE, final=False)
+    second, _ = plan_chunk(model, script, ["tˈu"], [], VOICE, final=True)
     assert second.word_times_s[0][0] >= first.word_times_s[0][1]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from voiceagent.model.decode import reference as decoding
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import Block, DecodingOptions, SpeechState
+from voiceagent.model.decode.reference import DecodingOptions, MaskedBlock, SpeechState
 
 
 class OpenBlock(Protocol):
@@ -74,23 +74,24 @@ class PackedDecoder:
     def begin(self) -> SpeechState:
         return decoding.begin(self.model)
 
-    def open(self, state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> Block:
+    def open(self, state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> MaskedBlock:
         return decoding.open_block(state, conditioning, options, seed=seed)
 
-    def tick(self, blocks: Sequence[Block]) -> list[Block]:
+    def tick(self, blocks: Sequence[MaskedBlock]) -> list[MaskedBlock]:
         return decoding.tick(self.model, blocks)
 
-    def close(self, block: Block) -> tuple[Tensor, SpeechState]:
+    def close(self, block: MaskedBlock) -> tuple[Tensor, SpeechState]:
         return decoding.close_block(self.model, block)
 
     def warm_up(self) -> None:
         """Nothing is kept between calls."""
 
 
-def decoder_for(model: PackedModel, *, streams: int, longest: int) -> BlockDecoder[Any, Any]:
+def decoder_for(model: PackedModel, *, streams: int, longest: int, kernels: str = "auto") -> BlockDecoder[Any, Any]:
     """What decodes blocks of up to `longest` tokens where the model is: on a GPU with all memory there, else the reference."""
     if model.device.type != "cuda":
         return PackedDecoder(model)
+    from voiceagent.kernels.dispatch import choose
     from voiceagent.model.cuda.decoder import DeviceDecoder  # brings Triton, for which a processor has no use
 
-    return DeviceDecoder(model, streams=streams, longest=longest)
+    return DeviceDecoder(model, streams=streams, longest=longest, kernels=choose(model.device, kernels))

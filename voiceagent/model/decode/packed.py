@@ -16,7 +16,7 @@ from torch import Tensor
 
 from voiceagent.model.decode.projection import Projection, fastest_dtype, normalize
 from voiceagent.model.lm.language_model import TokenModel
-from voiceagent.model.lm.transformer import Block, KeysValues, rotary
+from voiceagent.model.lm.transformer import KeysValues, Layer, rotary
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Layer:
     down: Projection
 
 
-def _fuse(block: Block, dtype: torch.dtype) -> _Layer:
+def _fuse(block: Layer, dtype: torch.dtype) -> _Layer:
     projections = (block.q_proj, block.k_proj, block.v_proj)
     before, after = block.input_layernorm.weight, block.post_attention_layernorm.weight
     gate_up = torch.cat((block.gate_proj.weight, block.up_proj.weight))

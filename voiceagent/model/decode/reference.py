@@ -47,7 +47,7 @@ class SpeechState:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class MaskedBlock:
     """A block under way; a value."""
 
     state: SpeechState
@@ -91,7 +91,7 @@ def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return -torch.log(-torch.log(uniform))
 
 
-def _gumbel(shape: tuple[int, ...], block: Block, purpose: int) -> Tensor:
+def _gumbel(shape: tuple[int, ...], block: MaskedBlock, purpose: int) -> Tensor:
     """Gumbel noise that depends on the seed, the position and the step alone: a stream sounds the same in any company."""
     number = ((block.seed * 1_000_003 + block.state.position) * 64 + block.step) * 2 + purpose
     return gumbel(shape, torch.Generator(block.tokens.device).manual_seed(number % 2**63))
@@ -111,7 +111,7 @@ def propose(logits: Tensor, log_prior: Tensor, levels: Sequence[int], prior_weig
     return torch.stack(digits, dim=-1), confidence
 
 
-def _perturbed(logits: Tensor, blocks: Sequence[Block]) -> Tensor:
+def _perturbed(logits: Tensor, blocks: Sequence[MaskedBlock]) -> Tensor:
     """Logits with each block's Gumbel noise times its temperature: their maximum is then a sample."""
     noise = [
         b.options.temperature * _gumbel((len(b.tokens), logits.shape[1]), b, 0) if b.options.temperature > 0
@@ -126,15 +126,15 @@ def begin(model: PackedModel) -> SpeechState:
     return SpeechState(model.empty_cache())
 
 
-def open_block(state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> Block:
+def open_block(state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> MaskedBlock:
     """A block of n masked tokens whose slots are conditioned on (n, C)."""
     count = len(conditioning)
     tokens = torch.zeros(count, 6, dtype=torch.long, device=conditioning.device)
     masked = torch.ones(count, dtype=torch.bool, device=conditioning.device)
-    return Block(state, conditioning, options, seed, tuple(commit_counts(count, options)), tokens, masked)
+    return MaskedBlock(state, conditioning, options, seed, tuple(commit_counts(count, options)), tokens, masked)
 
 
-def _slots(model: PackedModel, blocks: Sequence[Block]) -> Tensor:
+def _slots(model: PackedModel, blocks: Sequence[MaskedBlock]) -> Tensor:
     """Inputs of the blocks' slots (N, C), one block after the other."""
     held, masked = [], []
     for block in blocks:
@@ -151,7 +151,7 @@ def _slots(model: PackedModel, blocks: Sequence[Block]) -> Tensor:
 
 
 @torch.inference_mode()
-def tick(model: PackedModel, blocks: Sequence[Block]) -> list[Block]:
+def tick(model: PackedModel, blocks: Sequence[MaskedBlock]) -> list[MaskedBlock]:
     """One forward pass for all blocks, none of which is done, each at its own step -> the blocks a step further."""
     counts = [len(block.tokens) for block in blocks]
     inputs, rows, opened = [], [], []
@@ -169,7 +169,7 @@ def tick(model: PackedModel, blocks: Sequence[Block]) -> list[Block]:
     return _commit(model, after, logits, counts)
 
 
-def _starts(blocks: Sequence[Block], rows: Sequence[Row]) -> list[tuple[Block, Row, int]]:
+def _starts(blocks: Sequence[MaskedBlock], rows: Sequence[Row]) -> list[tuple[MaskedBlock, Row, int]]:
     """Blocks and rows with the index of the row's first slot."""
     found, start = [], 0
     for block, row in zip(blocks, rows, strict=True):
@@ -178,7 +178,7 @@ def _starts(blocks: Sequence[Block], rows: Sequence[Row]) -> list[tuple[Block, R
     return found
 
 
-def _stored(model: PackedModel, block: Block, row: Row, keys: Tensor, values: Tensor, start: int) -> Block:
+def _stored(model: PackedModel, block: MaskedBlock, row: Row, keys: Tensor, values: Tensor, start: int) -> MaskedBlock:
     """The block with its pending slots in the cache."""
     if not row.pending:
         return block
@@ -187,7 +187,7 @@ def _stored(model: PackedModel, block: Block, row: Row, keys: Tensor, values: Te
     return replace(block, state=replace(block.state, cache=cache, pending=None))
 
 
-def _commit(model: PackedModel, blocks: Sequence[Block], logits: Tensor, counts: list[int]) -> list[Block]:
+def _commit(model: PackedModel, blocks: Sequence[MaskedBlock], logits: Tensor, counts: list[int]) -> list[MaskedBlock]:
     """Commit the surest open tokens of each block."""
     if any(block.options.temperature > 0 for block in blocks):
         logits = _perturbed(logits, blocks)
@@ -210,7 +210,7 @@ def _commit(model: PackedModel, blocks: Sequence[Block], logits: Tensor, counts:
 
 
 @torch.inference_mode()
-def close_block(model: PackedModel, block: Block) -> tuple[Tensor, SpeechState]:
+def close_block(model: PackedModel, block: MaskedBlock) -> tuple[Tensor, SpeechState]:
     """A block that is done -> its tokens (n, 6) and the state for the next."""
     position = block.state.position + len(block.tokens)
     state = replace(block.state, position=position, last=block.tokens[-1], pending=_slots(model, [block]))

@@ -33,7 +33,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ChunkPlan:
     """A planned stretch: what its slots hear of the text, and when each word sounds (seconds of the utterance)."""
 
     conditioning: Tensor  # (T, C)
@@ -70,7 +70,7 @@ def _spelled(words: Sequence[str], before: str) -> tuple[list[int], list[int], b
 
 
 @torch.no_grad()
-def plan(
+def plan_chunk(
     model: SpeechLanguageModel,
     script: Script,
     words: Sequence[str],
@@ -80,7 +80,7 @@ def plan(
     final: bool,
     speed: float = 1.0,
     pause_s: float = 0.0,
-) -> tuple[Stretch, Script]:
+) -> tuple[ChunkPlan, Script]:
     """Predict durations of the next words (phoneme strings) and lay them on the token grid.
 
     The fraction of a token at the end is carried over to the next stretch; the last stretch is rounded up. `speed` scales all
@@ -109,7 +109,7 @@ def plan(
     times = word_times(symbols, owners, starts_s, ends.tolist(), len(words))
     closes = bool(symbols) and symbols[-1] == SYMBOLS.index(BOUNDARY)
     after = Script((*context, *symbols), ends_s, last, sentence_open=not closes)
-    return Stretch(conditioning, times), after
+    return ChunkPlan(conditioning, times), after
 
 
 def lay_out(

@@ -82,7 +82,7 @@ def attention_weights(query: Tensor, keys: Tensor, mask: Tensor | None) -> Tenso
     return weights
 
 
-class Block(nn.Module):
+class Layer(nn.Module):
     """Pre-norm attention and SwiGLU."""
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -131,7 +131,7 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
 
     def forward(

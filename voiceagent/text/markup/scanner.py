@@ -54,7 +54,7 @@ class Scanner:
         self._table_end = -2  # offset behind the last row of a table that was skipped
         self._overlong = False  # inside a run that is too long to be a word
 
-    def feed(self, text: str) -> list[Item]:
+    def scan(self, text: str) -> list[Item]:
         """Items that have become certain."""
         return self._scan(text, complete=False)
 
