@@ -150,7 +150,7 @@ def test_a_listener_who_is_gone_ends_one_stream_only(engine: Engine) -> None:
         engine.cancel(engine.open(SpeakOptions(), deliver_good))
 
 
-@pytest.mark.parametrize("step", ["close", "sound"])
+@pytest.mark.parametrize("step", ["close_block", "render"])
 def test_a_failure_of_the_codec_ends_one_stream_only(
     engine: Engine, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,8 +158,8 @@ def test_a_failure_of_the_codec_ends_one_stream_only(
     honest = getattr(speaker, step)
 
     def failing(*arguments: Any) -> Any:
-        said = arguments[0] if step == "sound" else [SimpleNamespace(manner=arguments[1])]
-        if any(one.manner.voice == "joe" for one in said):
+        said = arguments[0] if step == "render" else [SimpleNamespace(options=arguments[1])]
+        if any(one.options.voice == "joe" for one in said):
             raise RuntimeError("broken")
         return honest(*arguments)
 

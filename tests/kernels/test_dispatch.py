@@ -58,7 +58,7 @@ def test_a_kernel_without_triton_says_what_to_install(monkeypatch: pytest.Monkey
     @compiler.jit
     def some_kernel() -> None: ...
 
-    with pytest.raises(RuntimeError, match=r"some_kernel needs Triton: pip install"):
+    with pytest.raises(RuntimeError, match=r"some_kernel needs Triton, the extra gpu"):
         some_kernel[(1,)]()
 
 

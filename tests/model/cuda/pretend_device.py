@@ -109,7 +109,7 @@ def move(whole: torch.nn.Module, device: torch.device) -> None:
 def speak(device: torch.device) -> None:
     """Three streams of two chunks each, in the same ticks, as the engine would."""
 
-    def on_device(model: PackedModel, *, streams: int, longest: int) -> DeviceDecoder:
+    def on_device(model: PackedModel, *, streams: int, longest: int, kernels: str) -> DeviceDecoder:
         return DeviceDecoder(model, streams=streams, longest=longest, kernels=TRITON)
 
     voices = tiny_voices()
@@ -117,18 +117,18 @@ def speak(device: torch.device) -> None:
         move(whole, device)
     with patch.object(speaking, "decoder_for", on_device):
         speaker = Synthesizer(voices, torch.bfloat16, streams=3)
-    manner = SpeakOptions("joe")
+    options = SpeakOptions("joe")
     states = [SynthesisState() for _ in range(3)]
     for final in (False, True):
         for index, state in enumerate(states):
-            states[index] = speaker.plan_chunk(state, manner, ("wʌn", "tu"), ("θɹi",), final=final, pause_s=0.2)
+            states[index] = speaker.plan_chunk(state, options, ("wʌn", "tu"), ("θɹi",), final=final, pause_s=0.2)
         while any(speaker.remaining(state) for state in states):
-            blocks: list[Any] = [speaker.open_block(state, manner) for state in states]
+            blocks: list[Any] = [speaker.open_block(state, options) for state in states]
             before = COUNTS["waits"]
             while not blocks[0].done:
                 blocks = speaker.decoder.tick(blocks)
                 COUNTS["ticks"] += 1
-            said = [speaker.close_block(state, manner, block) for state, block in zip(states, blocks, strict=True)]
+            said = [speaker.close_block(state, options, block) for state, block in zip(states, blocks, strict=True)]
             assert COUNTS["waits"] == before, "a tick waits"
             assert {one.digits.device.type for one in said} == {NAME}
             for index, (samples, state) in enumerate(speaker.render(said)):
