@@ -41,8 +41,16 @@ class FakeChunker:
     def poll(self, waited_s: float) -> list[Chunk]:
         return self.flush() if waited_s >= 0.5 else []
 
+    def cut(self, *, stalled: bool = False, least_s: float = 0.0) -> list[Chunk]:
+        return self.flush() if stalled or not least_s else []
+
+    @property
+    def waiting_s(self) -> float:
+        return 0.0
+
     def _close(self, *, final: bool = False) -> Chunk:
-        chunk = Chunk(self.waiting, self.closed, self.waiting.strip(), lookahead="", final=final)
+        spoken = self.waiting.strip()
+        chunk = Chunk(self.waiting, self.closed, spoken, lookahead="", final=final, sound_s=len(spoken.split()))
         self.closed += len(self.waiting)
         self.waiting = ""
         return chunk

@@ -26,6 +26,7 @@ from voiceagent.client.utterance import Utterance
 from voiceagent.errors import InputError
 from voiceagent.protocol import commands
 from voiceagent.protocol.writing import writing
+from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.policy import Setting
 
 __all__ = ["Client", "Frame", "Options", "Utterance", "connect"]
@@ -41,7 +42,7 @@ class Options(TypedDict, total=False):
     seed: int
     steps: int | None
     timestamps: Literal["none", "word", "char"]
-    buffering: Literal["auto", "sentence", "none"]
+    buffering: BufferingName | None
     max_buffer_ms: int | None
     max_ahead_ms: int
     preempt: bool

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.options import DEFAULT_VOICE, LANGUAGES, SpeakOptions
+from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.policy import Setting, SpeechPolicy
 
 
@@ -28,7 +29,8 @@ class Start:
     seed: int = 0
     steps: int | None = None
     timestamps: Literal["none", "word", "char"] = "word"
-    buffering: Literal["auto", "sentence", "none"] = "auto"
+    buffering: BufferingName | None = None
+    """What text waits for before it is spoken; None is the service's own choice."""
     max_buffer_ms: int | None = None
     """How long text may wait for the rest of its sentence; None is the chunker's own choice."""
     max_ahead_ms: int = 3_000

@@ -87,6 +87,10 @@ class Pacer:
         """Whether, by the clock, something that was sent is still to be played."""
         return self._playhead.advance(now) < self.sent_s
 
+    def played_s(self, now: float) -> float:
+        """Seconds that have been played, by the clock or by the listener's word, whichever says more."""
+        return self._playhead.advance(now)
+
     def heard_s(self, now: float) -> float:
         """Seconds that the listener has heard: its own word if it gave one, else as far as a clock would have played."""
         if self._acknowledged_s is not None:

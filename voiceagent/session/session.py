@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol import commands, events, outputs
+from voiceagent.session.buffering import Latency
 from voiceagent.session.text_queue import Chunker
 from voiceagent.session.utterance import Utterance
 from voiceagent.settings.policy import Setting
@@ -90,6 +91,7 @@ class Session:
         self._make_chunker = make_chunker
         self.limits = limits or Limits()
         self._paced = paced
+        self._latency = Latency()
         self._last_stream = 0
         self._open: OrderedDict[str, Utterance] = OrderedDict()
         self._engine_streams: dict[int, int] = {}
@@ -181,7 +183,7 @@ class Session:
         self._engine_streams[stream] = engine_stream
         self._ignored.pop(start.id, None)
         self._over.pop(start.id, None)
-        self._open[start.id] = Utterance(start, stream, chunker, self.limits, paced=self._paced)
+        self._open[start.id] = Utterance(start, stream, chunker, self.limits, paced=self._paced, latency=self._latency)
         self._control.append(events.Started(start.id, stream, start.format))
 
     def _next_stream(self) -> int:

@@ -37,6 +37,15 @@ class Chunker(Protocol):
         """Closes what has waited too long."""
         ...
 
+    def cut(self, *, stalled: bool = False, least_s: float = 0.0) -> list[Chunk]:
+        """Closes before its time what will sound for so long at least; where the text has stalled, what can be said by itself."""
+        ...
+
+    @property
+    def waiting_s(self) -> float:
+        """About how long the whole words that wait will sound."""
+        ...
+
 
 class TextQueue:
     """Text in, chunks out.
@@ -64,6 +73,18 @@ class TextQueue:
         self._closed_chars = 0
         self._handed_chars = 0
         self._chunks_made = 0
+        self._chunks_handed = 0
+        self._chunks_asked_for = 0
+
+    @property
+    def asked_for(self) -> bool:
+        """The next chunk has been flushed, or the text is over: it waits for nothing."""
+        return self._chunks_handed < self._chunks_asked_for
+
+    @property
+    def known_s(self) -> float:
+        """About how long what the engine has not been given will sound, as far as whole words have come."""
+        return sum(chunk.sound_s for chunk in self.chunks) + self._chunker.waiting_s
 
     @property
     def text(self) -> str:
@@ -100,20 +121,18 @@ class TextQueue:
         if self._steps:
             self._steps.popleft()(now)
 
-    def close_late(self, now: float) -> None:
-        """Closes text that has waited too long."""
-        if self.waiting_since is None:
-            return
-        waited_s = now - self.waiting_since
-        limit_ms = self._start.max_buffer_ms
-        if limit_ms is None:
-            self._close(self._chunker.poll(waited_s), now)
-        elif waited_s * 1000 >= limit_ms:
-            self._close(self._chunker.poll(float("inf")), now)
+    def cut(self, now: float, *, stalled: bool = False, least_s: float = 0.0) -> bool:
+        """Closes what can be said already, although more of its sentence may come; whether there was any."""
+        return self._close(self._chunker.cut(stalled=stalled, least_s=least_s), now)
+
+    def close_late(self, now: float) -> bool:
+        """Closes all whole words, whatever follows; whether there were any."""
+        return self._close(self._chunker.poll(float("inf")), now)
 
     def next_chunk(self) -> Chunk:
         """The next of the chunks, for the engine."""
         chunk = self.chunks.popleft()
+        self._chunks_handed += 1
         self._handed_chars = max(self._handed_chars, chunk.start + len(chunk.text))
         return chunk
 
@@ -135,19 +154,22 @@ class TextQueue:
         self._close(self._chunker.feed(piece), now)
         if whole and self._start.buffering == "none":  # where a text ends may be spoken, not where it was cut
             self._close(self._chunker.flush(), now)
+            self._chunks_asked_for = self._chunks_made
 
     def _flush(self, now: float) -> None:
         self._close(self._chunker.flush(), now)
         self.waiting_since = None
+        self._chunks_asked_for = self._chunks_made
         self.flushes.append(self._chunks_made)
 
     def _end(self, now: float) -> None:
         self._close(self._chunker.end(), now)
+        self._chunks_asked_for = self._chunks_made
         self.waiting_since = None
 
-    def _close(self, chunks: list[Chunk], now: float) -> None:
+    def _close(self, chunks: list[Chunk], now: float) -> bool:
         if not chunks:
-            return
+            return False
         for chunk in chunks:
             for warning in chunk.warnings:
                 self._warn(warning)
@@ -155,3 +177,4 @@ class TextQueue:
         self._chunks_made += len(chunks)
         self._closed_chars = max(self._closed_chars, chunks[-1].start + len(chunks[-1].text))
         self.waiting_since = now if self._closed_chars < self._cut_chars else None
+        return True

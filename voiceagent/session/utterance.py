@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
 from voiceagent.errors import NoCapacity, TextBufferFull
 from voiceagent.protocol import commands, events, outputs
+from voiceagent.session.buffering import BUFFERINGS, Latency, Lead
 from voiceagent.session.pacing import Pacer
+from voiceagent.session.release import Release
 from voiceagent.session.text_queue import Chunker, TextQueue
 from voiceagent.session.word_times import heard_chars, with_characters
 from voiceagent.settings.serve import Limits
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from voiceagent.text.chunk import Chunk
 
 
-# Where this much audio is still to be heard, text may wait for the rest of its sentence.
-COMFORT_S = 1.0
-POLL_S = 0.05
 # Flushes whose answers may be due at once: a full text buffer has about as many words.
 FLUSHES_MAX = 4_096
 
@@ -37,9 +36,19 @@ class Utterance:
         start: the command that opened it.
         stream: its number on this connection.
         paced: hold frames back to `start.max_ahead_ms`; otherwise they leave as fast as they are taken.
+        latency: of the engine, shared with other utterances.
     """
 
-    def __init__(self, start: commands.Start, stream: int, chunker: Chunker, limits: Limits, *, paced: bool) -> None:
+    def __init__(
+        self,
+        start: commands.Start,
+        stream: int,
+        chunker: Chunker,
+        limits: Limits,
+        *,
+        paced: bool,
+        latency: Latency | None = None,
+    ) -> None:
         self.id = start.id
         self.start = start
         self.stream = stream
@@ -50,6 +59,15 @@ class Utterance:
         self._limits = limits
         self._reader = TextQueue(chunker, start, lambda warning: self._warn("text", warning))
         self._pacer = Pacer(start.max_ahead_ms / 1000 if paced else None)
+        self._lead = Lead(BUFFERINGS[start.buffering or limits.buffering], latency or Latency(), start.speed)
+        self._release = Release(
+            self._reader,
+            self._lead,
+            max_buffer_s=None if start.max_buffer_ms is None else start.max_buffer_ms / 1000,
+            crowded_chars=limits.max_text_buffer // 2,
+        )
+        self._samples_noted = 0
+        self._unheard_at: float | None = None  # since when there is sound to send while the listener hears nothing
         self._first_text_at: float | None = None
         self._chunks_handed = 0
         self._chunks_done = 0
@@ -84,7 +102,9 @@ class Utterance:
             return
         if self._first_text_at is None:
             self._first_text_at = now
+        self._release.came(len(text), now)
         self._reader.push(text, now)
+        self._decide(now)
 
     def flush(self, now: float) -> None:
         """Closes what waits and promises a `Flushed` when all of it has been spoken.
@@ -108,18 +128,30 @@ class Utterance:
         if self._reader.busy:
             self._reader.work(now)
             self._answer_flushes()
-        elif self._late_in_s(now) == 0.0:
-            self._reader.close_late(now)
+        self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        """Lets text go to the engine where it is time."""
+        if self._samples_made > self._samples_noted and self._unheard_at is None:
+            self._unheard_at = now
+        self._lead.made((self._samples_made - self._samples_noted) / SAMPLE_RATE_HZ, now)
+        self._samples_noted = self._samples_made
+        self._release.decide(now, self._pacer.played_s(now), sounds=self._sounds(now))
+
+    def _sounds(self, now: float) -> bool:
+        """The listener has something to hear, or the engine something to say."""
+        return self._chunks_handed > self._chunks_done or self._pacer.is_playing(now) or bool(self._outbox)
 
     def next_chunk(self) -> Chunk | None:
         """The next chunk for the engine, or None: nothing waits, or it has enough to do."""
-        if not self._reader.chunks or self._chunks_handed - self._chunks_done >= self._limits.chunks_ahead:
+        under_way = self._chunks_handed - self._chunks_done
+        if not self._release.ready or under_way >= self._limits.chunks_ahead:
             return None
         backlog_samples = self._samples_made - self._samples_taken
         if backlog_samples * 1000 > self._limits.backlog_ms * SAMPLE_RATE_HZ:
             return None
         self._chunks_handed += 1
-        return self._reader.next_chunk()
+        return self._release.next_chunk(idle=not under_way)
 
     # Speech in.
 
@@ -131,6 +163,8 @@ class Utterance:
             self._add_frames(output)
             if output.chunk_done:
                 self._chunks_done += 1
+                if self._chunks_done == self._chunks_handed:
+                    self._lead.idle()
                 self._answer_flushes()
         elif isinstance(output, outputs.Notice):
             self._warn("notice", output.message)
@@ -199,10 +233,11 @@ class Utterance:
         if not self._outbox:
             return None
         event = self._outbox[0]
-        if isinstance(event, events.Audio | events.Words) and self._pacer.wait_s(now) > 0:
+        if isinstance(event, events.Audio | events.Words) and self._send_in_s(now) > 0:
             return None
         self._outbox.popleft()
         if isinstance(event, events.Audio):
+            self._unheard_at = None
             self._samples_taken += len(event.samples)
             self._pacer.sent(len(event.samples) / SAMPLE_RATE_HZ, now)
             if self._ttfa_ms is None and self._first_text_at is not None and len(event.samples):
@@ -218,20 +253,20 @@ class Utterance:
         if self._reader.busy:
             return 0.0
         waits = []
-        if (late_in_s := self._late_in_s(now)) is not None:
-            waits.append(max(late_in_s, POLL_S))
+        if not (self.ended or self.finished):
+            due_in_s = self._release.due_in_s(now, self._pacer.played_s(now), sounds=self._sounds(now))
+            if due_in_s is not None:
+                waits.append(due_in_s)
         if self._outbox:
-            waits.append(self._pacer.wait_s(now))
+            waits.append(self._send_in_s(now))
         return min(waits, default=None)
 
-    def _late_in_s(self, now: float) -> float | None:
-        """Seconds until the listener would fall silent for want of text that waits; None is never."""
-        if self._reader.waiting_since is None or self.start.buffering != "auto" or self.ended:
-            return None
-        if self._reader.chunks or self._chunks_handed > self._chunks_done:
-            return None  # the engine has work, and its next output wakes us
-        left_s = self._samples_made / SAMPLE_RATE_HZ - self._pacer.heard_s(now)
-        return max(0.0, left_s - COMFORT_S)
+    def _send_in_s(self, now: float) -> float:
+        """Seconds until sound may leave: sending is far enough ahead of playing, or the engine must get ahead first."""
+        wait_s = self._pacer.wait_s(now)
+        if self.finished or self._unheard_at is None or self._pacer.is_playing(now):
+            return wait_s
+        return max(wait_s, self._lead.hold_back_s(self._pacer.played_s(now), self._unheard_at, now))
 
     def is_playing(self, now: float) -> bool:
         """Whether the listener still has some of it to hear."""

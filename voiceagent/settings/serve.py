@@ -14,6 +14,7 @@ import msgspec
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import ConfigError
+from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.engine import EngineConfig
 from voiceagent.settings.policy import SpeechPolicy
 from voiceagent.settings.toml import read_toml
@@ -37,6 +38,8 @@ class Limits:
     """Audio that may wait to be taken before the engine gets no more text."""
     chunks_ahead: int = 3
     """Chunks that the engine may have at once."""
+    buffering: BufferingName = "auto"
+    """What text waits for before it is spoken, where a client does not say."""
 
     def __post_init__(self) -> None:
         _within("max_text_buffer", self.max_text_buffer, 1, 10_000_000)

@@ -64,13 +64,14 @@ class Chunk:
     before: what was spoken just before in the same sentence (a few words): how a word is said depends on it.
     rate: factor on the speaking rate asked for inside the text.
     warnings: what had to be left out, and why.
+    sound_s: about how long it will sound at speed 1; no part of what makes chunks equal.
 
     Args:
         later: works `spoken`, `spans` and `before` out, in place of the values given. Normalising figures takes a
             thousand times as long as finding where a chunk ends, so it happens when the engine's thread first asks.
     """
 
-    __slots__ = ("_said", "final", "lookahead", "pause_s", "rate", "start", "text", "warnings")
+    __slots__ = ("_said", "final", "lookahead", "pause_s", "rate", "sound_s", "start", "text", "warnings")
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Chunk:
         warnings: tuple[str, ...] = (),
         *,
         later: Callable[[], Said] | None = None,
+        sound_s: float = 0.0,
     ) -> None:
         self.text = text
         self.start = start
@@ -94,6 +96,7 @@ class Chunk:
         self.pause_s = pause_s
         self.rate = rate
         self.warnings = warnings
+        self.sound_s = sound_s
         self._said = Said(spoken, spans, before) if later is None else later
 
     @property
@@ -122,7 +125,7 @@ class Chunk:
         said = self._said if isinstance(self._said, Said) else Said("")
         return Chunk(
             self.text + rest, self.start, said.spoken, self.lookahead, True, self.pause_s, said.spans, said.before,
-            self.rate, self.warnings, later=later,
+            self.rate, self.warnings, later=later, sound_s=self.sound_s,
         )  # fmt: skip
 
     def __eq__(self, other: object) -> bool:

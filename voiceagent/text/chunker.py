@@ -6,12 +6,15 @@ punctuation comes. Where chunks close depends on the text alone, never on how it
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
 from voiceagent.text.chunk import Chunk
 from voiceagent.text.limits import ChunkLimits, SpeechPolicy
 from voiceagent.text.markup.items import BLOCK, LINE, Item
 from voiceagent.text.markup.scanner import Scanner
 from voiceagent.text.phonemes.lexicon import Lexicon
+from voiceagent.text.sound_length import sound_length_s
 from voiceagent.text.spoken import Saying, says_something
 
 __all__ = ["Chunker"]
@@ -39,6 +42,7 @@ class Chunker:
         self._seen: list[Item] = []  # items that wait and are seen
         self._words = 0  # spoken words that wait
         self._chars = 0
+        self._sound_s = 0.0
         self._line_chars = 0
         self._unsure = False  # whether something ends after the last word depends on the next
         self._begin(0)
@@ -87,13 +91,51 @@ class Chunker:
         """Close at the last word boundary what has waited `waited_s` seconds for more text, if that is too long."""
         if waited_s < self._limits.deadline_s:
             return []
-        waiting = self._scanner.waiting().rstrip("\"')]}*_")
-        if waiting[-1:] in _ENDS and not waiting[-2:-1].isdigit():
+        if self._ends_waiting():
             return self.flush()
         if self._seen:
             self._close()
             self._begin(0)
         return self._take_out()
+
+    @property
+    def waiting_s(self) -> float:
+        """About how long the whole words that wait will sound."""
+        return self._sound_s
+
+    @property
+    def waiting_words(self) -> int:
+        """Whole words that wait, as written."""
+        return len(self._seen)
+
+    def cut(self, *, stalled: bool = False, least_s: float = 0.0) -> list[Chunk]:
+        """Close before its time what is known, if it will sound for at least `least_s` seconds: the listener waits, or is about to.
+
+        Where more is coming, all whole words but the last are closed, at a good place if there is one nearby. Where the text has
+        `stalled`, they are closed at the last good place, as if before a comma, and what stands behind it waits: what is heard
+        is a pause.
+        """
+        if self._ends_waiting():
+            return self.flush()
+        seen, last = self._seen, len(self._seen) - 1
+        first = next(
+            (n for n, s in enumerate(accumulate(sound_length_s(item.visible) for item in seen), 1) if s >= least_s),
+            last + 1,
+        )
+        places = range(last, first - 1, -1)
+        count = next((n for n in places if breaks_well(seen[n - 1].visible, seen[n].visible)), 0)
+        if not count and not stalled:  # a bad place, but not inside a number
+            count = next((n for n in places if not _has_figure(seen[n - 1 : n + 1])), 0)
+        if count:
+            self._close(count, lookahead=2, pausing=stalled)
+        elif last == 0 and not stalled and not least_s and not _has_figure(seen):
+            self._close()
+        return self._take_out()
+
+    def _ends_waiting(self) -> bool:
+        """Whether the text that is not certain yet looks like the end of a sentence or a clause."""
+        waiting = self._scanner.waiting().rstrip("\"')]}*_")
+        return waiting[-1:] in _ENDS and not waiting[-2:-1].isdigit()
 
     def _begin(self, index: int) -> None:
         """The next chunk is number `index` since speech began or paused."""
@@ -178,6 +220,7 @@ class Chunker:
         seen.append(item)
         size += 1
         self._chars += size
+        self._sound_s += sound_length_s(word)
         self._line_chars += size
         self._words += 1 if word.isalpha() else _spoken_words(word)
         self._unsure = False
@@ -236,6 +279,7 @@ class Chunker:
         block: bool = False,
         sentence: bool = False,
         pause_s: float = 0.0,
+        pausing: bool = False,
     ) -> None:
         """Make a chunk of the first `count` items that wait (None: all), and of the text up to `end` if that is given."""
         seen = self._seen
@@ -245,16 +289,20 @@ class Chunker:
         ahead = rest[:lookahead] if following is None else [following]
         ends = sentence or block
         kept = items if self._marked >= begin else None
-        saying = Saying(text, begin, kept, self._lexicon, self._previous, block=block, ends=ends)
+        saying = Saying(text, begin, kept, self._lexicon, self._previous, block=block, ends=ends, pausing=pausing)
         shown = " ".join([item.visible for item in ahead]) if ahead else ""
         warnings = self._take_warnings(end) if self._warnings else ()
-        self._out.append(Chunk(text, begin, "", shown, False, pause_s, (), "", self._rate, warnings, later=saying))
+        left_s = sum([sound_length_s(item.visible) for item in rest]) if rest else 0.0
+        sound_s = max(0.0, self._sound_s - left_s) / self._rate + pause_s
+        self._out.append(
+            Chunk(text, begin, "", shown, False, pause_s, (), "", self._rate, warnings, later=saying, sound_s=sound_s)
+        )
         self._start = end
         self._previous = None if ends else saying
         left = sum([_spoken_words(item.visible) for item in rest]) if rest else 0
         if self._words > left:
             self._begin(self._index + 1)
-        self._seen, self._words = rest, left
+        self._seen, self._words, self._sound_s = rest, left, left_s
         self._chars = sum([len(item.visible) + 1 for item in rest]) if rest else 0
 
 

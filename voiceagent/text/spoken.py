@@ -30,6 +30,7 @@ class Saying:
     text, start: as sent. items: those of it that are seen; None when that is the text itself, word for word.
     previous: what the chunk before said, when it is of the same sentence.
     block: a paragraph, a heading or a list item ends here, so that it sounds like the end of a sentence.
+    pausing: nothing more is known yet, so that it sounds like a comma.
     ends: nothing that follows belongs to the same sentence.
     """
 
@@ -45,9 +46,10 @@ class Saying:
         *,
         block: bool,
         ends: bool,
+        pausing: bool = False,
     ) -> None:
-        self._todo: tuple[str, int, list[Item] | None, Lexicon | None, Saying | None, bool] | Said
-        self._todo = (text, start, items, lexicon, previous, block)
+        self._todo: tuple[str, int, list[Item] | None, Lexicon | None, Saying | None, str] | Said
+        self._todo = (text, start, items, lexicon, previous, "." if block else "," if pausing else "")
         self._ends = ends
 
     def __call__(self) -> Said:
@@ -67,11 +69,11 @@ class Saying:
     def _work(self) -> Said:
         todo = self._todo
         if not isinstance(todo, Said):
-            text, start, items, lexicon, previous, block = todo
+            text, start, items, lexicon, previous, mark = todo
             if items is None:
-                spoken, spans = _speak_plain(text, start, lexicon, block=block)
+                spoken, spans = _speak_plain(text, start, lexicon, mark)
             else:
-                spoken, spans = _speak(items, lexicon, block=block)
+                spoken, spans = _speak(items, lexicon, mark)
             todo = Said(spoken, spans, previous._after() if previous is not None else "")
             self._todo = todo  # lets go of the items
         return todo
@@ -84,21 +86,21 @@ class Saying:
         return " ".join(f"{said.before} {said.spoken}".split()[-_BEFORE_WORDS:])
 
 
-def _speak_plain(text: str, start: int, lexicon: Lexicon | None, *, block: bool) -> tuple[str, tuple[Span, ...]]:
-    """Words and their origin (no spans: word for word)."""
+def _speak_plain(text: str, start: int, lexicon: Lexicon | None, mark: str) -> tuple[str, tuple[Span, ...]]:
+    """Words and their origin (no spans: word for word); the mark ends them unless another does."""
     shown = " ".join(text.split())
-    stopped = not block or _stops(shown)
+    mark = "" if _stops(shown) else mark
     known = lexicon is not None and lexicon.pattern.search(shown) is not None
-    if not shown or (stopped and not known and not needs_normalizing(shown)):
+    if not shown or (not mark and not known and not needs_normalizing(shown)):
         return shown, ()
     pieces: list[Piece] = []
     for word in _WORD.finditer(text):
         end = start + word.end()
         pieces += (Piece(word.group(), start + word.start(), end), Piece(" ", end, end))
-    return _normalized(pieces, lexicon, stopped=stopped)
+    return _normalized(pieces, lexicon, mark)
 
 
-def _speak(seen: list[Item], lexicon: Lexicon | None, *, block: bool) -> tuple[str, tuple[Span, ...]]:
+def _speak(seen: list[Item], lexicon: Lexicon | None, mark: str) -> tuple[str, tuple[Span, ...]]:
     if not seen:
         return "", ()
     pieces: list[Piece] = []
@@ -111,15 +113,15 @@ def _speak(seen: list[Item], lexicon: Lexicon | None, *, block: bool) -> tuple[s
         if item.comma and item is not seen[-1] and item.visible[-1] not in _ENDS:
             pieces.append(Piece(",", end, end))
         pieces.append(Piece(" ", end, end))
-    return _normalized(pieces, lexicon, stopped=not block or _stops(seen[-1].visible))
+    return _normalized(pieces, lexicon, "" if _stops(seen[-1].visible) else mark)
 
 
 def _stops(text: str) -> bool:
     return text.rstrip("\"')]} ")[-1:] in _ENDS
 
 
-def _normalized(pieces: list[Piece], lexicon: Lexicon | None, *, stopped: bool) -> tuple[str, tuple[Span, ...]]:
-    if not stopped:
-        pieces[-1] = Piece(".", pieces[-1].end, pieces[-1].end)
+def _normalized(pieces: list[Piece], lexicon: Lexicon | None, mark: str) -> tuple[str, tuple[Span, ...]]:
+    if mark:
+        pieces[-1] = Piece(mark, pieces[-1].end, pieces[-1].end)
     spans = normalize(pieces, lexicon)
     return " ".join([span.word for span in spans]), spans
