@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from instruments import arriving
 from instruments.listening import SAMPLE_RATE_HZ, Arrival, first_sound_at
 from instruments.machine import CONSOLE, DATA, announce, finish, show
 from instruments.pretend_llm import TOKENS_PER_S, speak_slowly
@@ -34,6 +35,7 @@ IMPORTS = 5
 CAVEATS = (
     "audible is |x| > 0.01 with 10 ms behind it; the clock starts when the first token, or the whole sentence, is sent",
     "one client at a time, after one sentence of warm-up; client and server share the machine",
+    *arriving.CAVEATS,
 )
 
 
@@ -102,6 +104,10 @@ async def measure_server(texts: Sequence[str], options: argparse.Namespace) -> d
                 tokens.append(await connection.sound_of(text, options.rate))
                 sentences.append(await connection.sound_of(text, None))
         results["memory_after_mb"] = round(server.memory_mb(), 1)
+        if options.arrivals:
+            results["arrivals"] = await arriving.measure(
+                server.address, options.voice, 1, options.arrivals, buffering=options.buffering
+            )
     return results | {
         "first_token_to_sound_ms": percentiles_ms(tokens),
         "whole_sentence_to_sound_ms": percentiles_ms(sentences),
@@ -170,11 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--soak", type=float, default=0.0, metavar="SECONDS", help="stream that long and count underruns"
     )
+    parser.add_argument(
+        "--arrivals", type=int, default=24, help="utterances for each way in which text may come (default 24; 0: none)"
+    )
+    parser.add_argument("--buffering", help="what text waits for in those (default: the server's choice)")
     parser.add_argument("--weights", type=Path, help="folder of other voices")
     options = parser.parse_args(arguments)
     machine = announce(f"latency, voice {options.voice}, {options.rate:g} tokens/s", CAVEATS)
     results = asyncio.run(measure(options))
     show("latency", ["", "p50 or value", "p95"], rows_of(results))
+    if options.arrivals:
+        arriving.show_arrivals("one client, over WebSocket", results["server"]["arrivals"])
     finish("latency", machine, {"voice": options.voice, "rate": options.rate, "hz": SAMPLE_RATE_HZ, **results})
 
 

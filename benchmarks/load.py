@@ -17,9 +17,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from instruments import arriving
 from instruments.calling import Call, Caller, open_loop, poisson, streams, summary
 from instruments.listening import SAMPLE_RATE_HZ, Arrival
 from instruments.machine import CONSOLE, DATA, announce, finish, show
@@ -41,6 +42,7 @@ CAVEATS = (
     "--ahead-ms before it plays, so it cannot fall far below 1 in long calls",
     "±: half of what lies between the lowest and the highest seed; gap: between one frame and the next",
     "parent: the autoregressive network, one token a pass, in the same server, scheduler and codec",
+    *arriving.CAVEATS,
     "Whisper tiny.en judges afterwards; it means something next to the same figure without load (bench quality)",
 )
 PUBLISHED = (
@@ -118,11 +120,18 @@ async def open_loops(
             found.setdefault(f"{name}{rate:g} calls/s", []).append(await open_loop(dues, make))
 
 
-async def measure(options: argparse.Namespace) -> dict[str, list[list[Call]]]:
-    """Ours and the peers: the calls of every run, by a name for the load."""
+Arrivals: TypeAlias = dict[str, dict[str, Any]]
+
+
+async def measure(options: argparse.Namespace) -> tuple[dict[str, list[list[Call]]], dict[int, Arrivals]]:
+    """Ours and the peers: the calls of every run, by a name for the load; and what so many listeners notice as text comes."""
     found: dict[str, list[list[Call]]] = {}
+    arrivals: dict[int, Arrivals] = {}
     async with server_of(options) as url:
         await run_all(url, "", options, found)
+        for clients in (options.streams or [4]) if options.arrivals else []:
+            address = url.removeprefix("ws://")
+            arrivals[clients] = await arriving.measure(address, options.voice, clients, options.arrivals)
     if "parent" in options.peer:
         with tempfile.TemporaryDirectory() as folder:
             save_voices(options.parent, Path(folder))
@@ -130,7 +139,7 @@ async def measure(options: argparse.Namespace) -> dict[str, list[list[Call]]]:
                 await run_all(f"ws://{server.address}", "parent, ", options, found)
     if "hibari" in options.peer:
         await open_loops("hibari-tts, ", await asyncio.to_thread(hibari), options, found)
-    return found
+    return found, arrivals
 
 
 def judge(calls: Sequence[Call], limit: int) -> dict[str, float]:
@@ -215,6 +224,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--streams", type=_numbers(int), default=[], help="listeners at once, a list (default none)")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each run (default 30)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each load (default 3)")
+    parser.add_argument(
+        "--arrivals", type=int, default=24, help="utterances for each way in which text may come (default 24; 0: none)"
+    )
     parser.add_argument("--url", help="a server that is running; default: one is started")
     parser.add_argument(
         "--peer",
@@ -254,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     machine = announce(
         f"load, voice {options.voice}, {options.tokens_per_s:g} tokens/s, {options.seeds} seed(s)", CAVEATS
     )
-    found = asyncio.run(measure(options))
+    found, arrivals = asyncio.run(measure(options))
     results: dict[str, Any] = {}
     for name, runs in found.items():
         results[name] = summary(runs) | judge([call for run in runs for call in run], options.judge)
@@ -262,8 +274,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for key in ("first_sound_ms", "underruns", "audio_seconds_per_second"):
             results[name][f"{key}_by_seed"] = [figures[key] for figures in seeds]
     show_all(results)
+    for clients, each in arrivals.items():
+        arriving.show_arrivals(f"{clients} clients at once", each)
     given = {"voice": options.voice, "tokens_per_s": options.tokens_per_s, "seconds": options.seconds}
-    finish("load", machine, {**given, "seeds": options.seeds, "ahead_ms": options.ahead_ms, "loads": results})
+    finish(
+        "load",
+        machine,
+        {**given, "seeds": options.seeds, "ahead_ms": options.ahead_ms, "loads": results, "arrivals": arrivals},
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from instruments.listening import Arrival, first_sound_at
-from instruments.pretend_llm import speak_slowly
+from instruments.pretend_llm import Schedule, speak_as, steady
 from voiceagent.protocol.wire import FLAG_LAST, HEADER, SUBPROTOCOL
 
 START_TIMEOUT_S = 120.0
@@ -78,9 +79,9 @@ class Server:
 class Connection:
     """A client of `/v1/stream` that speaks one utterance after the other."""
 
-    def __init__(self, address: str, voice: str) -> None:
+    def __init__(self, address: str, voice: str, options: Mapping[str, Any] | None = None) -> None:
         self._url = f"ws://{address}/v1/stream"
-        self._voice = voice
+        self._options = {"voice": voice, **(options or {})}
         self._count = 0
 
     async def __aenter__(self) -> Connection:
@@ -94,11 +95,15 @@ class Connection:
 
     async def speak(self, text: str, rate: float | None) -> tuple[float, list[Arrival]]:
         """Send a text in tokens at a rate, or at once where it is None. Returns when sending began, and what came back."""
+        return await self.speak_as([(0.0, text)] if rate is None else steady(text, tokens_per_s=rate))
+
+    async def speak_as(self, schedule: Schedule) -> tuple[float, list[Arrival]]:
+        """Send the pieces of a text when they are due. Returns when sending began, and what came back."""
         self._count += 1
         utterance = str(self._count)
-        await self._send(type="start", id=utterance, voice=self._voice)
+        await self._send(type="start", id=utterance, **self._options)
         begin_s = time.perf_counter()
-        writer = asyncio.create_task(self._write(utterance, text, rate), name="connection.write")
+        writer = asyncio.create_task(self._write(utterance, schedule), name="connection.write")
         arrivals = []
         while (message := await self._socket.recv()) is not None:
             if isinstance(message, bytes):
@@ -120,12 +125,9 @@ class Connection:
         sound_s = first_sound_at(arrivals)
         return None if sound_s is None else sound_s - begin_s
 
-    async def _write(self, utterance: str, text: str, rate: float | None) -> None:
-        if rate is None:
-            await self._send(type="text", id=utterance, text=text)
-        else:
-            async for token in speak_slowly(text, rate):
-                await self._send(type="text", id=utterance, text=token)
+    async def _write(self, utterance: str, schedule: Schedule) -> None:
+        async for piece in speak_as(schedule):
+            await self._send(type="text", id=utterance, text=piece)
         await self._send(type="end", id=utterance)
 
     async def _send(self, **fields: Any) -> None:

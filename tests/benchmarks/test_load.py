@@ -143,6 +143,8 @@ def test_from_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             "3",
             "--tokens-per-s",
             "0",
+            "--arrivals",
+            "0",
         ]
         load.main([*few, "--peer", "hibari", "--url", f"ws://{address}"])
     made = json.loads(capsys.readouterr().out.splitlines()[-1])["loads"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instruments.pretend_llm import tokens_of
+from instruments.simulation import Heard, Speed, Text, Timed, Turn, simulate
 from support.fakes import FakeEngine
 from support.session_client import of
 
@@ -24,11 +25,6 @@ from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.serve import Limits
 from voiceagent.text.chunker import Chunker
 from voiceagent.text.sound_length import sound_length_s
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # as the benchmarks themselves are run
-
-from instruments.pretend_llm import tokens_of
-from instruments.simulation import Heard, Speed, Text, Timed, Turn, simulate
 
 Schedule = Callable[[str, int], Sequence[tuple[float, str]]]
 # How the voice heart says 24 sentences that no choice was made on: characters and seconds of every word.

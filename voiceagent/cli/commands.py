@@ -43,6 +43,7 @@ FAILED, MISUSED = 1, 2
 BENCHES = (
     "quality",
     "latency",
+    "buffering",
     "codec",
     "underruns",
     "editing",
