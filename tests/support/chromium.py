@@ -122,7 +122,7 @@ async def browser_page(*, before: str = "") -> AsyncIterator[Page]:
     """
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
-        skip_or_fail("Chromium is not installed: apt-get install chromium")
+        skip_or_fail("Chromium is not installed: make system")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             program,

@@ -41,7 +41,7 @@ class Broker:
 
     def start(self) -> None:
         if PROGRAM is None:
-            skip_or_fail("mosquitto is not installed: apt-get install mosquitto")
+            skip_or_fail("mosquitto is not installed: make system")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([PROGRAM, "-c", self._settings], stdout=log, stderr=log)
         deadline = time.monotonic() + 30
