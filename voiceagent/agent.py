@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
-from voiceagent.errors import InputError, UnknownVoice
-from voiceagent.options import DEFAULT_VOICE, SpeakOptions
+from voiceagent.errors import InputError
+from voiceagent.options import DEFAULT_VOICE, SpeakOptions, check_voice
 from voiceagent.protocol import outputs
 from voiceagent.session.async_session import AsyncSession, chunker_with, warm_up
 from voiceagent.session.session import MakeChunker, SpeechEngine
@@ -158,8 +158,7 @@ class VoiceAgent:
         """
         engine = self._running
         options = _checked(voice, speed, seed, steps, speech)
-        if voice not in engine.voices:
-            raise UnknownVoice(voice, engine.voices)
+        check_voice(voice, engine.voices)
         live = AsyncSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
         try:
             yield AgentSession(live, options, speech)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from voiceagent.errors import InputError, UnknownVoice
 
 LANGUAGES = ("en",)
 DEFAULT_VOICE = "heart"
 SPEED_MIN, SPEED_MAX = 0.5, 2.0
 STEPS_MAX = 64
+BLEND_PARTS_MAX = 8
+BLEND_TOLERANCE = 0.02  # how far from 1 the shares of a blend may add up to
+BLEND_EXAMPLE = "write it as 0.6*af_bella + 0.4*bm_george"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +39,46 @@ class SpeakOptions:
             raise ValueError(f"seed {self.seed} is not within 0 and 2**63 - 1")
         if self.steps is not None and not 1 <= self.steps <= STEPS_MAX:
             raise ValueError(f"steps {self.steps} is not within 1 and {STEPS_MAX}")
+
+
+def parse_blend(text: str) -> dict[str, float]:
+    """A name, or shares of names -> shares by name, which add up to 1.
+
+    Raises:
+        InputError: no such expression; the message says what is wrong with which part.
+    """
+    shares: dict[str, float] = {}
+    parts = text.split("+")
+    if len(parts) > BLEND_PARTS_MAX:
+        raise InputError(f"a blend of {len(parts)} voices: at most {BLEND_PARTS_MAX} can be blended")
+    for part in parts:
+        number, star, name = (piece.strip() for piece in part.strip().rpartition("*"))
+        if not name:
+            raise InputError(f"voice {text[:80]!r} lacks a name: {BLEND_EXAMPLE}")
+        try:
+            share = float(number) if star else 1.0
+        except ValueError:
+            raise InputError(f"voice {text[:80]!r}: {number[:20]!r} is not a share: {BLEND_EXAMPLE}") from None
+        if not 0 < share <= 1:
+            raise InputError(
+                f"voice {text[:80]!r}: the share {number[:20]} is not above 0 and at most 1: {BLEND_EXAMPLE}"
+            )
+        shares[name] = shares.get(name, 0.0) + share
+    total = sum(shares.values())
+    if abs(total - 1) > BLEND_TOLERANCE:
+        raise InputError(f"voice {text[:80]!r}: the shares add up to {total:g}, not to 1: {BLEND_EXAMPLE}")
+    return {name: share / total for name, share in shares.items()}
+
+
+def check_voice(voice: str, known: Collection[str]) -> None:
+    """Refuse what is neither a known voice nor a blend of such.
+
+    Raises:
+        UnknownVoice: there is none of that name.
+        InputError: it is no name and no blend.
+    """
+    if voice in known:
+        return
+    for name in parse_blend(voice):
+        if name not in known:
+            raise UnknownVoice(name, known)

@@ -21,7 +21,7 @@ from reproduction.results import Row
 from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
 from voiceagent.model.lm.planning import spell
 from voiceagent.model.symbols import BOUNDARY, encode
-from voiceagent.model.weights import Voices, load, voice_index
+from voiceagent.model.weights import Voices, load
 from voiceagent.text.chunker import Chunker
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 from voiceagent.training import teachers
@@ -63,7 +63,7 @@ class Stand:
         torch.set_num_threads(1)
         self.options, self.voice = options, options.voice
         self.voices: Voices = load(options.weights)
-        self.index = voice_index(self.voices, options.voice)
+        self.index = self.voices.model.config.voices.index(options.voice)
         self.row = torch.tensor([self.index])
 
     @cached_property

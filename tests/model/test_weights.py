@@ -9,7 +9,7 @@ import torch
 from support.tiny_voice import tiny_voices
 
 from voiceagent.errors import ModelError, UnknownVoice
-from voiceagent.model.weights import load, save, voice_index
+from voiceagent.model.weights import load, save, voice_vector
 
 
 def test_there_and_back(tmp_path: Path) -> None:
@@ -58,4 +58,4 @@ def test_weights_of_another_shape(tmp_path: Path) -> None:
 
 def test_unknown_voice_lists_the_known() -> None:
     with pytest.raises(UnknownVoice, match="heart, joe"):
-        voice_index(tiny_voices(), "nobody")
+        voice_vector(tiny_voices(), "nobody")

@@ -9,15 +9,19 @@ from voiceagent.model.codec.layers import ContextBlock
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.lm.transformer import TransformerConfig
+from voiceagent.model.voices import VoiceCard, VoiceTable
 from voiceagent.model.weights import Voices
 from voiceagent.training.prefix.layout import PrefixLanguageModel
 
 SHAPE = TransformerConfig(width=32, layers=2, heads=4, kv_heads=2, ffn=48)
 
 
-def tiny_codec() -> Codec:
+def tiny_codec(style_width: int = 0) -> Codec:
     """A codec whose blocks are not the identity that they start as."""
-    codec = Codec(CodecConfig(encoder_frame_width=16, encoder_width=24, token_width=24, frame_width=16))
+    shape = CodecConfig(
+        encoder_frame_width=16, encoder_width=24, token_width=24, frame_width=16, style_width=style_width
+    )
+    codec = Codec(shape)
     for module in codec.modules():
         if isinstance(module, ContextBlock):
             torch.nn.init.normal_(module.down.weight, std=0.1)
@@ -25,9 +29,10 @@ def tiny_codec() -> Codec:
     return codec.eval().requires_grad_(False)
 
 
-def tiny_model() -> SpeechLanguageModel:
+def tiny_model(style_width: int = 0) -> SpeechLanguageModel:
     """A language model over the full alphabet of tokens."""
-    return SpeechLanguageModel(LanguageModelConfig(speech=SHAPE, text=SHAPE)).eval().requires_grad_(False)
+    shape = LanguageModelConfig(speech=SHAPE, text=SHAPE, style_width=style_width)
+    return SpeechLanguageModel(shape).eval().requires_grad_(False)
 
 
 def tiny_prefix() -> PrefixLanguageModel:
@@ -50,3 +55,15 @@ def tiny_voices(seed: int = 0) -> Voices:
     torch.manual_seed(seed)
     codec, model = tiny_codec(), tiny_model()
     return Voices(codec, model, {voice: DecodingOptions(steps=3) for voice in model.config.voices})
+
+
+def styled_voices(style_width: int = 4) -> Voices:
+    """The same with two voices that are a style each, and networks that hear it."""
+    torch.manual_seed(0)
+    codec, model = tiny_codec(style_width), tiny_model(style_width)
+    for module in (*codec.modules(), *model.modules()):
+        if isinstance(module, VoiceTable) and module.style is not None:
+            torch.nn.init.normal_(module.style)
+    about = {"language": "English (US)", "sex": "female"}
+    cards = tuple(VoiceCard(name, torch.randn(style_width).half().float(), about) for name in ("af_bella", "af_sky"))
+    return Voices(codec, model, {}, cards)

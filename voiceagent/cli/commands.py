@@ -118,6 +118,15 @@ def say(
     _say_text(text, output, device, options, lambda: make_agent(weights, lexicon, policy))
 
 
+@app.command()
+def voices(weights: Weights = None) -> None:
+    """List the voices, a line each that begins with the name. A blend of them is a voice, too: "0.6*heart + 0.4*joe"."""
+    from voiceagent.cli.voices import voice_lines
+
+    for line in voice_lines(weights):
+        typer.echo(line)
+
+
 def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]) -> None:
     from voiceagent.cli.say import lines_to_folder, make_folder, read_lines
 

@@ -16,7 +16,9 @@ from voiceagent.options import SpeakOptions
 if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
 
-Voice = Annotated[str, typer.Option(help="Who speaks.")]
+Voice = Annotated[
+    str, typer.Option(help="Who speaks: a voice that `voiceagent voices` lists, or a blend as '0.6*heart + 0.4*joe'.")
+]
 Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
 Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
 Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]

@@ -28,7 +28,7 @@ from voiceagent.model.lm.aligner import LABEL_S, SILENT, Aligner
 from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
 from voiceagent.model.lm.planning import lay_out
 from voiceagent.model.symbols import PUNCTUATION
-from voiceagent.model.weights import Voices, voice_index
+from voiceagent.model.weights import Voices, voice_vector
 
 Samples = npt.NDArray[np.float32]
 Seconds = npt.NDArray[np.float64]
@@ -245,14 +245,14 @@ def edit(
     codec: Codec = voices.codec
     tokens = codec.encode(torch.from_numpy(samples)[None])[0]
     old = time_words(aligner, codec.quantizer.values(tokens[None]), transcript)
-    row = torch.tensor([voice_index(voices, voice)])
+    row = voice_vector(voices, voice)[None]
     plan = _plan(voices, len(tokens), old, transcript, to, row)
     if not plan.stretches:
         return Edited(samples, (Kept(0, 0, len(samples)),), ())
     made, masked = _masked(tokens, plan.stretches)
     heard = lay_out(voices.model, plan.symbols, torch.from_numpy(plan.durations_s), len(made), row)
     filled = fill(voices.model, made, masked, heard, options)
-    speech = codec.decode(filled[None], voice)[0].clamp(-1, 1).numpy()
+    speech = codec.decode(filled[None], row[0])[0].clamp(-1, 1).numpy()
     patches, spans = _placed(plan.stretches, len(samples))
     result, kept = splice(samples, speech, patches)
     return Edited(result, tuple(kept), tuple(spans))

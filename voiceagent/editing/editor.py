@@ -17,7 +17,7 @@ from voiceagent.editing import edit as editing
 from voiceagent.editing.edit import Edited, Samples
 from voiceagent.editing.transcript import Spoken
 from voiceagent.errors import InputError
-from voiceagent.model.weights import load, load_aligner, voice_index
+from voiceagent.model.weights import load, load_aligner, voice_vector
 from voiceagent.text.chunker import Chunker
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer, Phonemizer
 
@@ -68,7 +68,7 @@ class Editor:
             UnknownVoice: no voice of that name.
             InputError: the transcript does not fit, or the recording is no row of samples of 0.1 s to two minutes.
         """
-        voice_index(self._voices, voice)
+        voice_vector(self._voices, voice)
         samples = _checked(samples)
         if not SAMPLE_RATE_HZ // 10 <= len(samples) <= LONGEST_S * SAMPLE_RATE_HZ:
             raise InputError(

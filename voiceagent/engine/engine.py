@@ -26,7 +26,7 @@ from voiceagent.engine.scheduler import Scheduler
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.errors import NoCapacity
 from voiceagent.model.decode.interface import OpenBlock
-from voiceagent.model.weights import load, voice_index
+from voiceagent.model.weights import load, voice_vector
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
 from voiceagent.settings.engine import EngineConfig
@@ -112,7 +112,7 @@ class Engine:
             UnknownVoice: no voice of that name.
             NoCapacity: all streams are taken.
         """
-        voice_index(self._synthesizer.voices, options.voice)
+        voice_vector(self._synthesizer.voices, options.voice)
         with self._wake:
             if self._scheduler.full:
                 raise NoCapacity(

@@ -23,7 +23,7 @@ from voiceagent.model.decode.projection import Projection, RowProjection, prepar
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.model.lm import planning
 from voiceagent.model.lm.planning import ChunkPlan, Script
-from voiceagent.model.weights import Voices, voice_index
+from voiceagent.model.weights import Voices, voice_vector
 from voiceagent.options import SpeakOptions
 
 FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
@@ -95,9 +95,13 @@ class Synthesizer:
 
     def decoding_options(self, options: SpeakOptions, tokens: int = BLOCK) -> DecodingOptions:
         """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner done."""
-        decoding = self.voices.decoding[options.voice]
+        decoding = self.voices.options(options.voice)
         steps = decoding.steps if options.steps is None else options.steps
         return replace(decoding, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
+
+    def vector(self, voice: str) -> Tensor:
+        """A voice or a blend (V,), where the model is."""
+        return voice_vector(self.voices, voice).to(self.model.device)
 
     def plan_chunk(
         self,
@@ -115,7 +119,7 @@ class Synthesizer:
             return replace(state, plan=None, offset=0, final=final)
         if not words and pause_s <= 0 and not final:
             return replace(state, plan=None, offset=0)
-        voice = torch.tensor([voice_index(self.voices, options.voice)], device=self.model.device)
+        voice = self.vector(options.voice)[None]
         planned, script = planning.plan_chunk(
             self.voices.model,
             state.script,
@@ -162,7 +166,10 @@ class Synthesizer:
         speaking = [(index, one) for index, one in enumerate(said) if one.state.tokens]
         parts = [
             StreamPart(
-                one.digits, one.options.voice, one.state.decoder, one.state.final and not self.remaining(one.state)
+                one.digits,
+                self.vector(one.options.voice),
+                one.state.decoder,
+                one.state.final and not self.remaining(one.state),
             )
             for _, one in speaking
         ]

@@ -1,4 +1,4 @@
-"""Voices on disk: a folder with `voice.toml`, `codec.safetensors` and `language_model.safetensors`.
+"""Voices on disk: a folder with `voice.toml`, `codec.safetensors`, `language_model.safetensors`, and a file a voice in `stock`.
 
 `voice.toml` holds the shapes and the decoding options; the tensors are stored in half precision and computed with in float32.
 """
@@ -6,22 +6,24 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
-from voiceagent.errors import InputError, ModelError, UnknownVoice
+from voiceagent.errors import InputError, ModelError
 from voiceagent.model.codec.codec import Codec, CodecConfig
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.model.lm.aligner import Aligner, AlignerConfig
 from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
 from voiceagent.model.lm.transformer import TransformerConfig
+from voiceagent.model.voices import VoiceCard, VoiceSpace, load_card, save_card
 
 SHIPPED = Path(__file__).resolve().parent.parent / "voices"
+STOCK = "stock"  # the folder of voices that are a style each
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,21 @@ class Voices:
     codec: Codec
     model: SpeechLanguageModel
     decoding: dict[str, DecodingOptions]  # by voice
+    cards: tuple[VoiceCard, ...] = ()  # voices that are a style each
+    space: VoiceSpace = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.model.config
+        object.__setattr__(self, "space", VoiceSpace.of(config.voices, config.style_width, self.cards))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The voices in the file."""
-        return self.model.config.voices
+        """The voices that have a name; blends of them are voices too."""
+        return self.space.names
+
+    def options(self, voice: str) -> DecodingOptions:
+        """How a voice or a blend is decoded."""
+        return self.decoding.get(voice) or DecodingOptions()
 
 
 def _toml(value: object) -> str:
@@ -69,6 +81,8 @@ def save(folder: Path, voices: Voices) -> None:
         *(_table(f"decoding.{voice}", options) for voice, options in voices.decoding.items()),
     ]
     (folder / "voice.toml").write_text("\n".join(tables), encoding="utf-8")
+    for card in voices.cards:
+        save_card(folder / STOCK, card)
 
 
 def save_aligner(folder: Path, aligner: Aligner) -> None:
@@ -126,6 +140,46 @@ def _fill(module: nn.Module, file: Path) -> None:
     module.eval().requires_grad_(False)
 
 
+def _configs(folder: Path) -> tuple[CodecConfig, LanguageModelConfig, dict[str, DecodingOptions]]:
+    """What voice.toml says."""
+    tables = _read(folder)
+    try:
+        codec = CodecConfig(**_known(CodecConfig, tables["codec"]))  # type: ignore[arg-type]
+        lm = dict(tables["language_model"])
+        speech = TransformerConfig(**_known(TransformerConfig, lm.pop("speech")))  # type: ignore[arg-type]
+        text = TransformerConfig(**_known(TransformerConfig, lm.pop("text")))  # type: ignore[arg-type]
+        config = LanguageModelConfig(**_known(LanguageModelConfig, lm), speech=speech, text=text)  # type: ignore[arg-type]
+        decoding = {
+            voice: DecodingOptions(**_known(DecodingOptions, values))  # type: ignore[arg-type]
+            for voice, values in tables.get("decoding", {}).items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / 'voice.toml'} lacks {error}: restore the file, or reinstall voiceagent") from error
+    if (codec.voices, codec.style_width) != (config.voices, config.style_width):
+        raise ModelError(
+            f"{folder / 'voice.toml'}: codec and language_model differ in their voices or style_width: "
+            "both must come from one training run"
+        )
+    return codec, config, decoding
+
+
+def _cards(folder: Path, style_width: int) -> tuple[VoiceCard, ...]:
+    """The voices that are a style each; weights that know no styles have none."""
+    files = sorted((folder / STOCK).glob("*.safetensors")) if style_width else []
+    return tuple(load_card(file, style_width) for file in files)
+
+
+def read_space(folder: Path | None = None) -> VoiceSpace:
+    """Which voices a folder has, without its weights.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    folder = folder or SHIPPED
+    _, config, _ = _configs(folder)
+    return VoiceSpace.of(config.voices, config.style_width, _cards(folder, config.style_width))
+
+
 def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
     """Read the voices of a folder, by default those that ship.
 
@@ -140,32 +194,20 @@ def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
             "device cuda was asked for, but torch finds no GPU: install a driver and a CUDA build of torch, or choose cpu"
         )
     folder = folder or SHIPPED
-    tables = _read(folder)
-    try:
-        codec_config = CodecConfig(**_known(CodecConfig, tables["codec"]))  # type: ignore[arg-type]
-        lm = dict(tables["language_model"])
-        speech = TransformerConfig(**_known(TransformerConfig, lm.pop("speech")))  # type: ignore[arg-type]
-        text = TransformerConfig(**_known(TransformerConfig, lm.pop("text")))  # type: ignore[arg-type]
-        config = LanguageModelConfig(**_known(LanguageModelConfig, lm), speech=speech, text=text)  # type: ignore[arg-type]
-        decoding = {
-            voice: DecodingOptions(**_known(DecodingOptions, values))  # type: ignore[arg-type]
-            for voice, values in tables.get("decoding", {}).items()
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / 'voice.toml'} lacks {error}: restore the file, or reinstall voiceagent") from error
+    codec_config, config, decoding = _configs(folder)
     codec, model = Codec(codec_config), SpeechLanguageModel(config)
     _fill(codec, folder / "codec.safetensors")
     _fill(model, folder / "language_model.safetensors")
     options = {voice: decoding.get(voice, DecodingOptions()) for voice in config.voices}
-    return Voices(codec.to(device), model.to(device), options)
+    cards = _cards(folder, config.style_width)
+    return Voices(codec.to(device), model.to(device), options, cards)
 
 
-def voice_index(voices: Voices, name: str) -> int:
-    """The row of a voice.
+def voice_vector(voices: Voices, voice: str) -> Tensor:
+    """A voice's name, or a blend as "0.6*heart + 0.4*joe" -> its vector (V,).
 
     Raises:
         UnknownVoice: there is none of that name.
+        InputError: it is neither a name nor a blend.
     """
-    if name not in voices.names:
-        raise UnknownVoice(name, voices.names)
-    return voices.names.index(name)
+    return voices.space.vector(voice)

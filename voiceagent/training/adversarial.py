@@ -13,6 +13,8 @@ from torch import Tensor
 from voiceagent.model.codec import vocoder as source
 from voiceagent.model.codec.codec import Codec, CodecConfig
 from voiceagent.model.symbols import INDEX
+from voiceagent.model.voices import VoiceSpace
+from voiceagent.training.codec import ANY_VOICE
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.discriminators import Discriminators, discriminator_loss, generator_losses
@@ -51,7 +53,6 @@ class AdversarialTrainer(Trainer[Crop]):
         self.judges = Discriminators()
         self.opinion = torch.compile(self.judges.forward) if training.compiled else self.judges.forward
         self.spectral = SpectralLoss()
-        self.any_voice = len(config.voices)
         judges = torch.optim.AdamW(self.judges.parameters(), lr=training.judge_lr, betas=(0.8, 0.99), weight_decay=0.0)
         judges.param_groups[0]["base_lr"] = training.judge_lr
         decoder = optimizers([self.codec.decoder], muon_lr=training.muon_lr, adamw_lr=training.adamw_lr)
@@ -70,7 +71,7 @@ class AdversarialTrainer(Trainer[Crop]):
         with autocast():
             with torch.no_grad():
                 values = self.codec.quantizer(self.encode(crop.samples))
-            voice = torch.where(torch.rand(crop.voice.shape) < 0.15, self.any_voice, crop.voice)
+            voice = crop.voice * (torch.rand(len(crop.voice), 1) >= ANY_VOICE)
             filters, pitch, _, _ = self.features(values, voice)
         offset = int(torch.randint(source.NOISE_FRAMES, (), device="cpu"))
         noise = self.codec.decoder.noise[(torch.arange(filters.shape[1]) + offset) % source.NOISE_FRAMES]
@@ -112,5 +113,8 @@ def train_adversarially(
     use_device(training.threads)
     trainer = AdversarialTrainer(config, training)
     trainer.begin(run, start)
-    crops = CropSource(corpus, config.voices, INDEX, hours=training.hours, seed=training.seed + trainer.step)
+    space = VoiceSpace(config.voices, config.style_width)
+    crops = CropSource(
+        corpus, config.voices, INDEX, space=space, hours=training.hours, seed=training.seed + trainer.step
+    )
     spend(training.minutes, trainer, lambda: crops.batch(training.batch, training.tokens), run)

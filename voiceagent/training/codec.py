@@ -21,11 +21,14 @@ from voiceagent.model.codec.codec import Codec, CodecConfig
 from voiceagent.model.codec.layers import ContextBlock
 from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
 from voiceagent.model.symbols import INDEX, SYMBOLS
+from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.crops import Crop, CropSource
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.losses import SpectralLoss, pitch_loss
 from voiceagent.training.optim import optimizers
+
+ANY_VOICE = 0.15  # how often the decoder is not told whose voice it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class CodecTraining:
     seed: int = 0
     threads: int = 1
     compiled: bool = True
+    folders: tuple[str, ...] = ()  # of the corpus; by default one a voice
+    odds: tuple[float, ...] = ()  # how often each folder has its turn
 
 
 class PhonemeProbe(nn.Module):
@@ -69,7 +74,6 @@ class CodecTrainer(Trainer[Crop]):
         self.codec = Codec(config)
         self.probe = PhonemeProbe(len(config.levels), len(SYMBOLS))
         self.spectral = SpectralLoss()
-        self.any_voice = len(config.voices)
         self.features: Callable[..., Any] = self.codec.decoder.features
         self.synthesize: Callable[..., Any] = source.synthesize
         self.encode: Callable[..., Any] = self.codec.encoder.forward
@@ -94,7 +98,7 @@ class CodecTrainer(Trainer[Crop]):
         with autocast():
             latent = self.encode(crop.samples)
             values = self.codec.quantizer(latent)
-            voice = torch.where(torch.rand(crop.voice.shape) < 0.15, self.any_voice, crop.voice)
+            voice = crop.voice * (torch.rand(len(crop.voice), 1) >= ANY_VOICE)
             filters, pitch, _, _ = self.features(values, voice)
             probe = None if self.training.decoder_only else self.probe(values)
         frames = filters.shape[1]
@@ -122,14 +126,29 @@ class CodecTrainer(Trainer[Crop]):
 
 
 def train_codec(
-    corpus: Path, run: Path, config: CodecConfig, training: CodecTraining, *, start: Path | None = None
+    corpus: Path,
+    run: Path,
+    config: CodecConfig,
+    training: CodecTraining,
+    *,
+    start: Path | None = None,
+    space: VoiceSpace | None = None,
 ) -> None:
     """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself.
 
-    `start` is a checkpoint whose averaged weights a new run begins with: so the decoder goes on alone.
+    `start` is a checkpoint whose averaged weights a new run begins with: so the decoder goes on alone. `space` knows the
+    voices that are styles.
     """
     use_device(training.threads)
     trainer = CodecTrainer(config, training)
     trainer.begin(run, start)
-    crops = CropSource(corpus, config.voices, INDEX, hours=training.hours, seed=training.seed + trainer.step)
+    crops = CropSource(
+        corpus,
+        training.folders or config.voices,
+        INDEX,
+        space=space or VoiceSpace(config.voices, config.style_width),
+        hours=training.hours,
+        seed=training.seed + trainer.step,
+        odds=training.odds,
+    )
     spend(training.minutes, trainer, lambda: crops.batch(training.batch, training.tokens), run)

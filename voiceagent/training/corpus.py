@@ -1,8 +1,9 @@
 """Speech for training, made from text by the teachers: `voiceagent train corpus`.
 
 A corpus is a folder of shards a voice: `NNNN.npz` with pcm int16 (n,), f0_hz float16 (frames,) and `NNNN.jsonl`, one line a
-sentence: text, phonemes, durations_s, and where its samples and F0 lie. A shard is written whole or not at all, so an
-interrupted run goes on where it stopped; the same text, shard size and seed give the same speech.
+sentence: text, phonemes, durations_s, where its samples and F0 lie, and its voice if that is not the folder's. A shard is
+written whole or not at all, so an interrupted run goes on where it stopped; the same text, shard size and seed give the
+same speech.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def read_shard(folder: Path, voice: str, number: int) -> list[Record]:
         row = json.loads(line)
         records.append(
             Record(
-                voice=voice,
+                voice=row.get("voice", voice),
                 split=split_of(row["text"]),
                 text=row["text"],
                 phonemes=row["phonemes"],

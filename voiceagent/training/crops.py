@@ -12,12 +12,13 @@ from torch import Tensor
 
 from voiceagent.model.codec.vocoder import HOP
 from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
+from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A batch: samples (B, T * 960), f0_hz (B, T * 4), phonemes (B, T * 2), voice (B,)."""
+    """A batch: samples (B, T * 960), f0_hz (B, T * 4), phonemes (B, T * 2), voice (B, V)."""
 
     samples: Tensor
     f0_hz: Tensor
@@ -36,15 +37,27 @@ def phoneme_labels(record: Record, symbols: dict[str, int], rate_hz: float) -> n
 
 
 class CropSource:
-    """Holds the shards of some voices in memory and cuts batches out of them."""
+    """Holds the shards of some folders of a corpus in memory and cuts batches out of them.
+
+    A folder is a voice's or, where its lines name their voices, a language's; `odds` say how often each has its turn.
+    """
 
     def __init__(
-        self, folder: Path, voices: tuple[str, ...], symbols: dict[str, int], *, hours: float, seed: int
+        self,
+        folder: Path,
+        folders: tuple[str, ...],
+        symbols: dict[str, int],
+        *,
+        space: VoiceSpace,
+        hours: float,
+        seed: int,
+        odds: tuple[float, ...] = (),
     ) -> None:
         self.rng = np.random.default_rng(seed)
-        self.voices, self.symbols = voices, symbols
+        self.folders, self.symbols, self.space = folders, symbols, space
+        self.odds = odds or self._odds()
         self.records: list[list[Record]] = []
-        for voice in voices:
+        for voice in folders:
             records, seconds = [], 0.0
             for number in shard_numbers(folder, voice):
                 for record in read_shard(folder, voice, number):
@@ -54,28 +67,35 @@ class CropSource:
                 if seconds > hours * 3600:
                     break
             self.records.append(records)
+        self.by_voice: list[dict[str, list[int]]] = [{} for _ in folders]
+        for records, rows in zip(self.records, self.by_voice, strict=True):
+            for index, record in enumerate(records):
+                rows.setdefault(record.voice, []).append(index)
 
     def batch(self, size: int, tokens: int) -> Crop:
         """`size` crops of `tokens` tokens; short sentences are joined until one is long enough."""
-        rows = [self._row(voice, tokens) for voice in self.rng.choice(len(self.voices), size, p=self._odds())]
+        rows = [self._row(group, tokens) for group in self.rng.choice(len(self.folders), size, p=self.odds)]
         samples, f0, labels, voices = zip(*rows, strict=True)
         return Crop(
             torch.from_numpy(np.stack(samples)).float() / 32768,
             torch.from_numpy(np.stack(f0)).float(),
             torch.from_numpy(np.stack(labels)),
-            torch.tensor(voices),
+            torch.stack([self.space.vector(voice) for voice in voices]),
         )
 
-    def _odds(self) -> list[float]:
-        first = 0.5 if len(self.voices) > 1 else 1.0
-        return [first, *([(1 - first) / max(1, len(self.voices) - 1)] * (len(self.voices) - 1))]
+    def _odds(self) -> tuple[float, ...]:
+        first = 0.5 if len(self.folders) > 1 else 1.0
+        return (first, *([(1 - first) / max(1, len(self.folders) - 1)] * (len(self.folders) - 1)))
 
     def _row(
-        self, voice: int, tokens: int
-    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float16], npt.NDArray[np.int64], int]:
+        self, group: int, tokens: int
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float16], npt.NDArray[np.int64], str]:
         pcm, f0, labels, have = [], [], [], 0
+        among = self.records[group]
+        voice = among[self.rng.integers(len(among))].voice
+        same = self.by_voice[group][voice]
         while have < tokens + 1:
-            record = self.records[voice][self.rng.integers(len(self.records[voice]))]
+            record = among[same[self.rng.integers(len(same))]]
             whole = min(len(record.samples) // 960, len(record.f0_hz) // 4)
             pcm.append(record.samples[: whole * 960])
             f0.append(record.f0_hz[: whole * 4])

@@ -14,6 +14,7 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from voiceagent.errors import ModelError
 from voiceagent.training.device import Batch, batches
 from voiceagent.training.optim import Average, descend, save, set_learning_rate, warm_up_then_decay
 
@@ -78,9 +79,11 @@ class Trainer(ABC, Generic[Batch]):
         self.step, self.seconds = saved["step"], saved["seconds"]
 
     def begin_with(self, checkpoint: Path) -> None:
-        """Take the averaged weights of another run."""
+        """Take the averaged weights of another run; what hears styles begins at zero where that run knew none."""
         saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
-        self.average.module.load_state_dict(saved["average"])
+        missing, unknown = self.average.module.load_state_dict(saved["average"], strict=False)
+        if unknown or not all(name.rpartition(".")[2] == "style" or "frame_voice" in name for name in missing):
+            raise ModelError(f"{checkpoint} is of another shape: it lacks {missing} and has {unknown} besides")
         self.average = Average(self.average.module, self._decay)
 
     def begin(self, run: Path, start: Path | None = None) -> None:

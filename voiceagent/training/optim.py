@@ -9,13 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from voiceagent.model.voices import VoiceTable
+
 
 def optimizers(modules: Iterable[nn.Module], *, muon_lr: float, adamw_lr: float) -> list[torch.optim.Optimizer]:
     """Muon (arXiv 2502.16982) for matrices inside the network; AdamW for embeddings, norms, biases and heads named `out*`."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for module in modules:
-        tables = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
+        tables = {id(p) for m in module.modules() if isinstance(m, (nn.Embedding, VoiceTable)) for p in m.parameters()}
         for parameter in module.parameters():
             (matrices if parameter.ndim == 2 and id(parameter) not in tables else others).append(parameter)
     muon = torch.optim.Muon(matrices, lr=muon_lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")

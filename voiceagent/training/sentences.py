@@ -74,11 +74,19 @@ def template(rng: random.Random) -> str:
     return rng.choice(kinds)()
 
 
-def read_lines(folder: Path) -> Iterator[str]:
-    """Every line of every `*.txt.gz` in the folder, in a fixed order."""
-    files = sorted(folder.glob("*.txt.gz"))
+def language_of(file: Path) -> str:
+    """The language of a file of sentences: `zh_prompts.txt.gz` is Mandarin, a name without such a prefix English."""
+    prefix, underscore, _ = file.name.partition("_")
+    return prefix if underscore and len(prefix) == 2 else "en"
+
+
+def read_lines(folder: Path, language: str = "en") -> Iterator[str]:
+    """Every line of every `*.txt.gz` of a language in the folder, in a fixed order."""
+    files = [file for file in sorted(folder.glob("*.txt.gz")) if language_of(file) == language]
     if not files:
-        raise FileNotFoundError(f"no *.txt.gz files of sentences in {folder}: give a folder of such files with --text")
+        raise FileNotFoundError(
+            f"no *.txt.gz files of sentences ({language}) in {folder}: give a folder of such files with --text"
+        )
     for file in files:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             yield from (line.strip() for line in lines if line.strip())

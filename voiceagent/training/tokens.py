@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
 from voiceagent.model.symbols import INDEX
+from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 from voiceagent.training.device import autocast
 from voiceagent.training.prefix.stretches import Chunking, Streamed, streamed
@@ -28,6 +30,7 @@ class Sentence:
     digits: npt.NDArray[np.uint8]  # (T, 6)
     phonemes: npt.NDArray[np.uint8]  # (P,)
     durations_s: npt.NDArray[np.float32]  # (P,)
+    voice: str = ""  # empty: the folder's
 
 
 def _tokenise(codec: Codec, records: list[Record]) -> list[npt.NDArray[np.uint8]]:
@@ -69,17 +72,18 @@ def tokenise_shard(codec: Codec, corpus: Path, out: Path, voice: str, number: in
         phonemes=np.concatenate(phonemes),
         counts=np.asarray([len(p) for p in phonemes]),
         durations_s=np.concatenate(durations).astype(np.float32),
+        voices=np.asarray([record.voice for record in records]),
     )
     path.with_suffix(".part.npz").rename(path)
 
 
-def tokenise(codec: Codec, corpus: Path, out: Path) -> None:
-    """Every shard that is spoken and not yet tokenised."""
+def tokenise(codec: Codec, corpus: Path, out: Path, folders: tuple[str, ...] = ()) -> None:
+    """Every shard that is spoken and not yet tokenised, of these folders or of one a voice."""
     from rich.progress import track
 
     todo = [
         (voice, number)
-        for voice in codec.config.voices
+        for voice in folders or codec.config.voices
         for number in shard_numbers(corpus, voice)
         if not (out / voice / f"{number:04d}.npz").exists()
     ]
@@ -98,7 +102,7 @@ class Window:
     present: Tensor  # (B, P) True where there is a phoneme
     ends_s: Tensor  # (B, P) on the window's clock
     starts_s: Tensor  # (B, P)
-    voice: Tensor  # (B,)
+    voice: Tensor  # (B,), or vectors (B, V)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +118,30 @@ class Utterances:
 
 
 class TokenSource:
-    """Sentences of all voices in memory; cuts windows of `tokens` out of their endless concatenation."""
+    """Sentences of all voices in memory; cuts windows of `tokens` out of their endless concatenation.
 
-    def __init__(self, folder: Path, voices: tuple[str, ...], *, odds: tuple[float, ...], seed: int) -> None:
+    With a `space`, `voices` are folders of sentences that name their voices, and windows bring vectors.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        voices: tuple[str, ...],
+        *,
+        odds: tuple[float, ...],
+        seed: int,
+        space: VoiceSpace | None = None,
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.folder, self.voices, self.odds = folder, voices, odds
         self.sentences: list[list[Sentence]] = [[] for _ in voices]
+        self.space, self.by_voice = space, [defaultdict[str, list[int]](list) for _ in voices]
         self._loaded: set[Path] = set()
         self.refresh()
 
     def refresh(self) -> None:
         """Take in shards that were written since."""
-        for voice, sentences in zip(self.voices, self.sentences, strict=True):
+        for voice, sentences, index_of in zip(self.voices, self.sentences, self.by_voice, strict=True):
             for path in sorted((self.folder / voice).glob("????.npz")):
                 if path in self._loaded:
                     continue
@@ -137,9 +153,13 @@ class TokenSource:
                         np.split(arrays["digits"], at),
                         np.split(arrays["phonemes"], by_phoneme),
                         np.split(arrays["durations_s"], by_phoneme),
+                        arrays["voices"].tolist() if "voices" in arrays else [voice] * len(arrays["tokens"]),
                         strict=True,
                     )
-                    sentences.extend(Sentence(*part) for part in parts)
+                    read = [Sentence(*part) for part in parts]
+                for index, sentence in enumerate(read, start=len(sentences)):
+                    index_of[sentence.voice].append(index)
+                sentences.extend(read)
 
     def batch(self, size: int, tokens: int, phonemes: int) -> Window:
         """(size, tokens) windows; at most `phonemes` phonemes each."""
@@ -153,8 +173,9 @@ class TokenSource:
         first = sentences[self.rng.integers(len(sentences))]
         skip = int(self.rng.integers(len(first.digits))) if self.rng.random() < 0.5 else 0
         chosen, have = [first], len(first.digits) - skip
+        same = self.by_voice[voice][first.voice]
         while have < tokens:
-            chosen.append(sentences[self.rng.integers(len(sentences))])
+            chosen.append(sentences[same[self.rng.integers(len(same))]])
             have += len(chosen[-1].digits)
         digits = np.concatenate([s.digits for s in chosen]).astype(np.int64)
         symbols = np.concatenate([s.phonemes for s in chosen]).astype(np.int64)
@@ -176,7 +197,7 @@ class TokenSource:
             np.arange(limit) < limit - pad,
             padded(ends, last + 1).astype(np.float32),
             padded(starts, last + 1).astype(np.float32),
-            np.asarray(voice),
+            np.asarray(voice) if self.space is None else self.space.vector(first.voice).numpy(),
         )
 
     def utterances(self, longest: int) -> tuple[int, list[Sentence]]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from voiceagent.model.codec import vocoder as source
 from voiceagent.model.codec.layers import Context, ContextBlock, FrameStack
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
+from voiceagent.model.voices import VoiceTable
 
 TOKEN_RATE_HZ = 25
 FRAMES_PER_TOKEN = 4
@@ -38,6 +39,7 @@ class CodecConfig:
     frame_dilations: tuple[int, ...] = (1, 2, 4, 1, 2)
     token_left: tuple[int, ...] = field(default=(2, 2, 2, 2))
     token_right: tuple[int, ...] = field(default=(1, 1, 0, 0))
+    style_width: int = 0  # numbers in a style; 0: the voices are rows alone
 
 
 def mel_filters(mels: int, n_fft: int, sample_rate_hz: int = source.SAMPLE_RATE_HZ) -> Tensor:
@@ -106,7 +108,7 @@ class StreamPart:
     """The next tokens of one stream, to be decoded together with others'."""
 
     digits: Tensor  # (T, 6)
-    voice: str | None
+    voice: str | Tensor | None  # a row's name, a vector (V,), or None: any voice
     state: DecoderState | None
     final: bool
 
@@ -156,7 +158,7 @@ class Decoder(nn.Module):
         super().__init__()
         wide, narrow = config.token_width, config.frame_width
         self.into = nn.Linear(len(config.levels), wide)
-        self.voice = nn.Embedding(len(config.voices) + 1, wide)  # the last row is "any voice"
+        self.voice = VoiceTable(len(config.voices), config.style_width, wide, any_voice=True)
         self.tokens = FrameStack(
             *(
                 ContextBlock(wide, 2 * wide, left=left, right=right)
@@ -164,6 +166,7 @@ class Decoder(nn.Module):
             )
         )
         self.up = nn.Linear(wide, FRAMES_PER_TOKEN * narrow)
+        self.frame_voice = VoiceTable(0, config.style_width, narrow) if config.style_width else None
         self.frames = FrameStack(*(ContextBlock(narrow, 2 * narrow, dilation=d) for d in config.frame_dilations))
         self.norm = nn.RMSNorm(narrow, eps=1e-6)
         self.filters = nn.Linear(narrow, source.BRANCHES * source.BINS)
@@ -176,10 +179,12 @@ class Decoder(nn.Module):
     def features(
         self, values: Tensor, voice: Tensor, state: DecoderState | None = None, *, final: bool = True
     ) -> tuple[Tensor, Tensor, Context, Context]:
-        """(B, T, 6), (B,) -> filters (B, F, 3, BINS), pitch (B, F, 2), and the contexts of both stacks."""
+        """(B, T, 6), voices (B, V) -> filters (B, F, 3, BINS), pitch (B, F, 2), and the contexts of both stacks."""
         x = self.into(values) + self.voice(voice)[:, None]
         x, token_context = self.tokens(x, state.tokens if state else None, final=final)
         x = self.up(x).unflatten(2, (FRAMES_PER_TOKEN, -1)).flatten(1, 2)
+        if self.frame_voice is not None and voice.is_floating_point():
+            x = x + self.frame_voice(voice[:, -self.frame_voice.style_width :])[:, None]
         x, frame_context = self.frames(x, state.frames if state else None, final=final)
         x = self.norm(x)
         return (
@@ -216,10 +221,14 @@ class Codec(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
-    def voice_index(self, name: str | None, batch: int = 1) -> Tensor:
-        """(batch,) row of the voice table; None is any voice."""
-        row = len(self.config.voices) if name is None else self.config.voices.index(name)
-        return torch.full((batch,), row, dtype=torch.long, device=self.decoder.noise.device)
+    def voice_vectors(self, voice: str | Tensor | None, batch: int = 1) -> Tensor:
+        """A row's name, a vector (V,), or None for any voice -> vectors (batch, V)."""
+        if voice is None or isinstance(voice, str):
+            made = torch.zeros(len(self.config.voices) + self.config.style_width)
+            if voice is not None:
+                made[self.config.voices.index(voice)] = 1.0
+            voice = made
+        return voice.to(self.decoder.noise.device).expand(batch, -1)
 
     @torch.no_grad()
     def encode(self, samples: Tensor) -> Tensor:
@@ -228,21 +237,21 @@ class Codec(nn.Module):
         return self.quantizer.digits(self.quantizer(self.encoder(samples)))
 
     @torch.no_grad()
-    def decode(self, digits: Tensor, voice: str | None) -> Tensor:
+    def decode(self, digits: Tensor, voice: str | Tensor | None) -> Tensor:
         """Digits (B, T, 6) -> waveform (B, T * 960)."""
         samples, _ = self.decode_stream(digits, voice, None, final=True)
         return samples
 
     @torch.no_grad()
     def decode_stream(
-        self, digits: Tensor, voice: str | None, state: DecoderState | None, *, final: bool
+        self, digits: Tensor, voice: str | Tensor | None, state: DecoderState | None, *, final: bool
     ) -> tuple[Tensor, DecoderState]:
         """The next digits (B, T, 6) of a stream -> the samples that are complete, and the state for the next call.
 
         Joined, the samples of all calls equal those of `decode`. The last call says `final=True`; it may bring no tokens.
         """
         values = self.quantizer.values(digits)
-        return self.decoder.stream(values, self.voice_index(voice, digits.shape[0]), state, final=final)
+        return self.decoder.stream(values, self.voice_vectors(voice, digits.shape[0]), state, final=final)
 
     @torch.no_grad()
     def decode_streams(self, parts: Sequence[StreamPart]) -> list[tuple[Tensor, DecoderState]]:
@@ -254,7 +263,7 @@ class Codec(nn.Module):
         for members in alike.values():
             group = [parts[index] for index in members]
             values = self.quantizer.values(torch.stack([part.digits for part in group]))
-            voice = torch.cat([self.voice_index(part.voice) for part in group])
+            voice = torch.cat([self.voice_vectors(part.voice) for part in group])
             state = join([part.state for part in group if part.state is not None])
             samples, after = self.decoder.stream(values, voice, state, final=group[0].final)
             made.update(zip(members, zip(samples, split(after, len(group)), strict=True), strict=True))

@@ -17,6 +17,7 @@ from voiceagent.model.codec.codec import TOKEN_RATE_HZ
 from voiceagent.model.codec.layers import ContextBlock
 from voiceagent.model.lm.transformer import KeysValues, Transformer, TransformerConfig
 from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.voices import VoiceTable
 
 LABELS_PER_TOKEN = 2  # a token of 40 ms may speak of two phonemes: one at 10 ms, one at 30 ms
 TIMING_FEATURES = 2 * LABELS_PER_TOKEN
@@ -31,6 +32,7 @@ class LanguageModelConfig:
     speech: TransformerConfig = field(default_factory=TransformerConfig)
     text: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=2))
     context_tokens: int = 320  # left context, 12.8 s
+    style_width: int = 0  # numbers in a style; 0: the voices are rows alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,14 @@ class TextEncoder(nn.Module):
         super().__init__()
         width = config.text.width
         self.symbol = nn.Embedding(len(SYMBOLS), width)
-        self.voice = nn.Embedding(len(config.voices), width)
+        self.voice = VoiceTable(len(config.voices), config.style_width, width)
         self.mix = ContextBlock(width, width, left=1, right=1)
         self.encoder = Transformer(config.text)
         self.duration_mix = ContextBlock(width, width // 2, left=1, right=1)
         self.duration = nn.Linear(width, 1)
 
     def forward(self, phonemes: Tensor, voice: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, P), (B,), mask (B, 1, 1 or P, P) -> encodings (B, P, C) and log durations (B, P) in units of 40 ms."""
+        """(B, P), voices (B, V), mask (B, 1, 1 or P, P) -> encodings (B, P, C), log durations (B, P) in units of 40 ms."""
         x = self.symbol(phonemes) + self.voice(voice)[:, None]
         x, _ = self.mix(x)
         x, _, _ = self.encoder(x, torch.arange(x.shape[1], device=x.device), mask)
@@ -117,7 +119,7 @@ class SpeechLanguageModel(TokenModel):
         width, codes = config.speech.width, sum(config.levels)
         self.text = TextEncoder(config)
         self.digit = nn.Embedding(codes + 2, width)
-        self.voice = nn.Embedding(len(config.voices), width)
+        self.voice = VoiceTable(len(config.voices), config.style_width, width)
         self.labels = nn.Linear(LABELS_PER_TOKEN * config.text.width + TIMING_FEATURES, width)
         self.said = nn.Linear(width, width, bias=False)
         self.saying = nn.Linear(width, width, bias=False)
@@ -136,7 +138,7 @@ class SpeechLanguageModel(TokenModel):
         return embedded + self.conditioning(said, saying, voice)
 
     def conditioning(self, said: Tensor, saying: Tensor, voice: Tensor) -> Tensor:
-        """What a slot hears of the text: the token before it and its own, (B, S, C) each, and the voice (B,) -> (B, S, C)."""
+        """What a slot hears of the text: the token before it and its own, (B, S, C) each, the voice (B, V) -> (B, S, C)."""
         heard: Tensor = self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
         return heard
 
