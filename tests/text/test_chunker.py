@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voiceagent.text import Chunk, Chunker, ChunkLimits, Lexicon, Span, SpeechPolicy, spans_of
+from voiceagent.text import Chunk, Chunker, ChunkLimits, Lexicon, SpeechPolicy, spans_of
 from voiceagent.text.markup.items import Piece
-from voiceagent.text.normalize.normalizer import normalize
+from voiceagent.text.normalize.normalizer import Normalized, normalize
 
 CORPUS = [
     "Hello there. How are you doing today? I think that Dr. Smith is in the house at 5 p.m. Then we go.",
@@ -238,9 +238,9 @@ def test_normalising_waits_until_a_chunk_is_spoken(monkeypatch: pytest.MonkeyPat
     """It takes long, and whoever feeds is an event loop. Words that came before are known whichever chunk is asked first."""
     calls: list[str] = []
 
-    def counted(pieces: Sequence[Piece], lexicon: Lexicon | None = None) -> tuple[Span, ...]:
+    def counted(pieces: Sequence[Piece], lexicon: Lexicon | None = None, before: str = "") -> Normalized:
         calls.append("".join(piece.text for piece in pieces))
-        return normalize(pieces, lexicon)
+        return normalize(pieces, lexicon, before)
 
     monkeypatch.setattr("voiceagent.text.spoken.normalize", counted)
     text = "We paid $5 today and $6 soon and then $7 there and $8 here and also $9 there for the lot of them"

@@ -23,8 +23,10 @@ _ALWAYS_FOLLOWED: Final = frozenset(
 _SOMETIMES: Final = frozenset(
     "etc inc ltd co corp jr sr bros ave blvd rd hwy apt assn univ govt a.m p.m am pm u.s u.k u.n u.s.a e.u d.c b.c a.d ph.d "
     "m.d b.a m.a b.s m.s no min max avg hr hrs lb lbs oz km kg cm mm yr yrs mo wk tsp tbsp sq cont misc p n s e w".split()
-) | frozenset("no art para chap ex tab ref".split())
-_NUMBERED: Final = frozenset("no art para chap ex tab ref".split())  # end a sentence unless a figure follows
+) | frozenset("no art para chap ex tab ref rte rt fwy bldg fl ver ct pl sq ter cir pkwy ln".split())
+_NUMBERED: Final = frozenset(
+    "no art para chap ex tab ref rte rt fwy bldg ver".split()
+)  # end a sentence unless a figure follows
 _STARTERS: Final = frozenset(
     "the a an it its this that these those he she we they i you there here what when where why how who which if in on at by "
     "for from with as and but or so yet then now also after before because although while since however but no yes my our "

@@ -45,11 +45,15 @@ class Span(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a chunk says: the values of `Chunk.spoken`, `Chunk.spans` and `Chunk.before`."""
+    """What a chunk says: the values of `Chunk.spoken`, `Chunk.spans` and `Chunk.before`.
+
+    warnings: what could not be put into words; known only when the chunk is spoken.
+    """
 
     spoken: str
     spans: tuple[Span, ...] = ()
     before: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Chunk:

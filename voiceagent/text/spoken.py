@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from voiceagent.text.chunk import Said, Span
+from voiceagent.text.chunk import Said
 from voiceagent.text.markup.items import Item, Piece
 from voiceagent.text.normalize.normalizer import needs_normalizing, normalize
 from voiceagent.text.phonemes.lexicon import Lexicon
@@ -13,6 +13,7 @@ from voiceagent.text.phonemes.lexicon import Lexicon
 __all__ = ["Saying", "says_something"]
 
 _BEFORE_WORDS: Final = 6
+_TAIL_CHARS: Final = 80
 _FULL_ENDS: Final = frozenset(".!?…")
 _ENDS: Final = _FULL_ENDS | frozenset(":;,—")
 _WORD: Final = re.compile(r"\S+")
@@ -34,7 +35,7 @@ class Saying:
     ends: nothing that follows belongs to the same sentence.
     """
 
-    __slots__ = ("_ends", "_todo")
+    __slots__ = ("_ends", "_tail", "_todo")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Saying:
         self._todo: tuple[str, int, list[Item] | None, Lexicon | None, Saying | None, str] | Said
         self._todo = (text, start, items, lexicon, previous, "." if block else "," if pausing else "")
         self._ends = ends
+        self._tail = ""  # the last words as they are written, once they are worked out
 
     def __call__(self) -> Said:
         """Works out all that came before in the sentence first; not by recursion, because a sentence may be endless."""
@@ -70,11 +72,14 @@ class Saying:
         todo = self._todo
         if not isinstance(todo, Said):
             text, start, items, lexicon, previous, mark = todo
+            before = previous._written() if previous is not None else ""
             if items is None:
-                spoken, spans = _speak_plain(text, start, lexicon, mark)
+                shown, said = text, _speak_plain(text, start, lexicon, before, mark)
             else:
-                spoken, spans = _speak(items, lexicon, mark)
-            todo = Said(spoken, spans, previous._after() if previous is not None else "")
+                shown = " ".join([item.visible for item in items[-_BEFORE_WORDS:]])
+                said = _speak(items, lexicon, before, mark)
+            self._tail = " ".join(shown[-_TAIL_CHARS:].split()[-_BEFORE_WORDS:])
+            todo = said._replace(before=previous._after() if previous is not None else "")
             self._todo = todo  # lets go of the items
         return todo
 
@@ -85,24 +90,28 @@ class Saying:
             return ""
         return " ".join(f"{said.before} {said.spoken}".split()[-_BEFORE_WORDS:])
 
+    def _written(self) -> str:
+        """The last words as they are written, for the rules of the next chunk of the sentence."""
+        return "" if self._ends or self._work().spoken[-1:] in _FULL_ENDS else self._tail
 
-def _speak_plain(text: str, start: int, lexicon: Lexicon | None, mark: str) -> tuple[str, tuple[Span, ...]]:
+
+def _speak_plain(text: str, start: int, lexicon: Lexicon | None, before: str, mark: str) -> Said:
     """Words and their origin (no spans: word for word); the mark ends them unless another does."""
     shown = " ".join(text.split())
     mark = "" if _stops(shown) else mark
     known = lexicon is not None and lexicon.pattern.search(shown) is not None
     if not shown or (not mark and not known and not needs_normalizing(shown)):
-        return shown, ()
+        return Said(shown)
     pieces: list[Piece] = []
     for word in _WORD.finditer(text):
         end = start + word.end()
         pieces += (Piece(word.group(), start + word.start(), end), Piece(" ", end, end))
-    return _normalized(pieces, lexicon, mark)
+    return _normalized(pieces, lexicon, before, mark)
 
 
-def _speak(seen: list[Item], lexicon: Lexicon | None, mark: str) -> tuple[str, tuple[Span, ...]]:
+def _speak(seen: list[Item], lexicon: Lexicon | None, before: str, mark: str) -> Said:
     if not seen:
-        return "", ()
+        return Said("")
     pieces: list[Piece] = []
     for item in seen:
         origin = item.pieces
@@ -113,15 +122,15 @@ def _speak(seen: list[Item], lexicon: Lexicon | None, mark: str) -> tuple[str, t
         if item.comma and item is not seen[-1] and item.visible[-1] not in _ENDS:
             pieces.append(Piece(",", end, end))
         pieces.append(Piece(" ", end, end))
-    return _normalized(pieces, lexicon, "" if _stops(seen[-1].visible) else mark)
+    return _normalized(pieces, lexicon, before, "" if _stops(seen[-1].visible) else mark)
 
 
 def _stops(text: str) -> bool:
     return text.rstrip("\"')]} ")[-1:] in _ENDS
 
 
-def _normalized(pieces: list[Piece], lexicon: Lexicon | None, mark: str) -> tuple[str, tuple[Span, ...]]:
+def _normalized(pieces: list[Piece], lexicon: Lexicon | None, before: str, mark: str) -> Said:
     if mark:
         pieces[-1] = Piece(mark, pieces[-1].end, pieces[-1].end)
-    spans = normalize(pieces, lexicon)
-    return " ".join([span.word for span in spans]), spans
+    spans, warnings = normalize(pieces, lexicon, before)
+    return Said(" ".join([span.word for span in spans]), spans, warnings=warnings)

@@ -11,6 +11,7 @@ from typing import Final
 from voiceagent.text.limits import SpeechPolicy
 from voiceagent.text.markup.items import Piece
 from voiceagent.text.markup.latex import speak_math
+from voiceagent.text.markup.signs import FOLDED, SYMBOLS, note_end, separated
 from voiceagent.text.markup.ssml import speak_tag
 
 __all__ = ["clean"]
@@ -42,15 +43,6 @@ _TOKEN: Final = re.compile(f"{_WORDS}|{_MARKUP}", re.S)
 _LINKED_TOKEN: Final = re.compile(f"{_ADDRESS}|{_MARKUP}", re.S)  # where there may be an address among the words
 _LINKED: Final = re.compile(r"@|://|www\.")
 _LABELS: Final = {"link": "label", "reference": "shown", "wiki": "page"}
-# Typed or printed in many ways, spoken in one. (The voices know “ and ” but their training text hardly has them.)
-_FOLDED: Final = {
-    "‘": "'", "’": "'", "‛": "'", "`": "'", "´": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
-    "‐": "-", "‑": "-", "‒": "-", "―": "—", "−": "-", "⁃": "-", "º": "°", "˚": "°", "′": "'", "″": '"', "／": "/",
-    "…": "…", "—": "—", "–": "–", "\u00a0": " ",
-    "\u202f": " ", "\u2009": " ", "。": ".", "，": ",", "、": ",", "！": "!", "？": "?", "：": ":", "；": ";",
-}  # fmt: skip
-# Symbols that normalisation reads aloud; every other symbol is decoration.
-_SYMBOLS: Final = frozenset("§©®™°±×÷≈≠≤≥<>∞√∑π→←↔∈⇒≡∝∪∩⊂^~{}[]\\|¢£¤¥€₹₩₽₺₴₦₫₱฿₪₿½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞µΩ¹²³⁰⁴⁵⁶⁷⁸⁹⁻⁺№‰∆∂")
 _GREEK: Final = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
@@ -79,12 +71,13 @@ _TICKED_LIMIT: Final = 60
 
 
 class _Sink:
-    """Collects pieces and the scripts that had to be skipped."""
+    """Collects pieces, the scripts that had to be skipped and the notes that were."""
 
     def __init__(self, policy: SpeechPolicy) -> None:
         self.policy = policy
         self.pieces: list[Piece] = []
         self.skipped = ""
+        self.note = ""
 
     def add(self, text: str, start: int, end: int, phonemes: str = "") -> None:
         if text:
@@ -95,8 +88,13 @@ def clean(raw: str, start: int, policy: SpeechPolicy) -> tuple[tuple[Piece, ...]
     """The visible pieces of `raw`, which stands at offset `start` of the utterance, and a warning or ""."""
     sink = _Sink(policy)
     _clean_into(sink, raw, start)
-    warning = f"text in {sink.skipped} script was skipped" if sink.skipped else ""
-    return tuple(sink.pieces), warning
+    pieces, sign = separated(sink.pieces, raw, start)
+    warnings = (
+        f"text in {sink.skipped} script was skipped" if sink.skipped else "",
+        f"the mark of a note was not read: {sink.note}" if sink.note else "",
+        f"a sign between figures was read as a pause: {sign}" if sign else "",
+    )
+    return tuple(pieces), "; ".join(filter(None, warnings))
 
 
 def _clean_into(sink: _Sink, raw: str, start: int) -> None:
@@ -104,7 +102,9 @@ def _clean_into(sink: _Sink, raw: str, start: int) -> None:
         kind, text, at = match.lastgroup, match.group(), start + match.start()
         if kind == "words" or kind == "plain" or kind == "mail":
             sink.add(text, at, at + len(text))
-        elif kind == "other" or kind == "sign":
+        elif kind == "other":
+            _add_other(sink, raw, match, at)
+        elif kind == "sign":
             _add_characters(sink, text, at)
         elif kind == "stars" or kind == "lines":
             _add_emphasis(sink, raw, match, at, at + len(text))
@@ -119,6 +119,18 @@ def _clean_into(sink: _Sink, raw: str, start: int) -> None:
             _add_construct(sink, match, at, at + len(text))
 
 
+def _add_other(sink: _Sink, raw: str, match: re.Match[str], at: int) -> None:
+    """Characters beyond plain ASCII; raised figures at their begin may be the mark of a note."""
+    text = match.group()
+    end = note_end(raw, match.start()) - match.start()
+    if end > 0 and sink.policy.footnotes == "skip":
+        sink.note = sink.note or text[:end]
+        if raw[match.start() - 1] in ".!?" and raw[match.start() + end : match.start() + end + 1].isalnum():
+            sink.add(" ", at, at + end)  # "in 1918.⁴The next"
+        text, at = text[end:], at + end
+    _add_characters(sink, text, at)
+
+
 def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int) -> None:
     """Emphasis marks are silent; an asterisk between numbers or alone is a sign, an underscore inside a word a space."""
     before, after = raw[match.start() - 1 : match.start()] or " ", raw[match.end() : match.end() + 1] or " "
@@ -129,6 +141,8 @@ def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int
         (before.isdigit() and after.isdigit()) or (before.isspace() and after.isspace())
     ):
         sink.add("×", at, end)
+    elif len(match["stars"]) == 1 and not before.isalnum() and (after.isdigit() or after in "#.,;!?"):
+        sink.add("*", at, end)  # *67 on a telephone; elsewhere it is silent after all
 
 
 def _add_construct(sink: _Sink, match: re.Match[str], at: int, end: int) -> None:
@@ -203,12 +217,14 @@ def _add_characters(sink: _Sink, text: str, at: int) -> None:
 @lru_cache(maxsize=4096)
 def _character(character: str) -> str | None:
     """What is visible of a character: "" nothing, a NUL an emoji, None a letter of a script that is not spoken."""
-    folded = _FOLDED.get(character)
+    folded = FOLDED.get(character)
     if folded is not None:
         return folded
     if character.isspace():
         return " "
-    if character in _SYMBOLS or (character.isascii() and character.isprintable()):
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    if character in SYMBOLS or (character.isascii() and character.isprintable()):
         return character
     category = unicodedata.category(character)
     if category[0] in "CZ" or category[0] == "M":

@@ -6,7 +6,10 @@ import re
 from typing import Final
 
 from voiceagent.text.normalize import number_words as N
+from voiceagent.text.normalize.codes import NAMED_PLACE, spell_letter
 from voiceagent.text.normalize.rule import Rule
+from voiceagent.text.normalize.science import ELEMENTS, say_power
+from voiceagent.text.normalize.signed import say_sign
 
 __all__ = ["RULES"]
 
@@ -19,8 +22,13 @@ _VULGAR: Final = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
     "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8),
 }  # fmt: skip
-_PAIRS: Final = {"24/7": "twenty four seven", "9/11": "nine eleven", "50/50": "fifty fifty", "20/20": "twenty twenty"}
-_SUPERSCRIPT: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_PAIRS: Final = {
+    "24/7": "twenty four seven",
+    "9/11": "nine eleven",
+    "50/50": "fifty fifty",
+    "20/20": "twenty twenty",
+    "80/20": "eighty twenty",
+}
 _BETWEEN: Final = {
     "+": "plus", "=": "equals", "<": "is less than", ">": "is greater than", "×": "times", "*": "times", "÷": "divided by",
     "∈": "in", "⇒": "implies", "≡": "is equivalent to", "∝": "is proportional to", "∪": "union", "∩": "intersection", "⊂": "is a subset of",
@@ -29,17 +37,22 @@ _BETWEEN: Final = {
 }  # fmt: skip
 _RATED: Final = re.compile(r" ?(?:stars?|points?|rating|score)\b")
 _TENTHS: Final = re.compile(r" (?:of|inch|mile|cup|second)|ths?\b")
-_PLURAL: Final = re.compile(r"\+? (?:[a-z]{2,12} )?(?:[a-z]{2,14}s|people)\b")
-_RACE: Final = re.compile(r" (?:run|race|walk|jog|steps?|marathon)\b|\.?$")
-_NAMED: Final = re.compile(r"(?i)\b(?:apt|apartment|room|suite|unit|gate|seat|row|flat|building|block|line)\.? $")
-_ATOM: Final = re.compile(r"([A-Z][a-z]?)(\d{0,3})")
-_ELEMENTS: Final = frozenset(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Ti V Cr Mn Fe Co Ni Cu Zn Ga As Se Br Kr Ag Sn I Xe Ba W Pt Au Hg Pb U".split()
+_PLURAL: Final = re.compile(
+    r"\+? (?!(?:makes|sells|says|owns|has|is|was|does|plans|wants|needs|gets|uses|offers|reports|expects|goes|runs|costs|comes|opens|closes|"
+    r"starts|ends|leaves|stays|works|looks|seems|this|its|his|us|as|plus|minus|times|yes|across|unless|always|perhaps)\b)"
+    r"(?:(?!(?:is|was|are|were|has|had|of|in|at|on|to|and|or|for|from|with|by|makes|off|the)\b)[a-z]{2,12} )?(?:[a-z]{2,14}s|people)\b"
 )
+_ATOM: Final = re.compile(r"([A-Z][a-z]?)(\d{0,3})")
 _NO_FORMULA: Final = frozenset({"B2B", "P2P", "B2C", "C2C", "PS5", "PS4", "PS3", "PS2", "PS1"})
 _SCREENS: Final = frozenset({"2", "4", "5", "6", "8"})  # "4K" is a screen, "10K" ten thousand
 _HOUSE: Final = re.compile(r" [A-Z][a-z]+ (?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Square|Place)\b")
-_ROOMS: Final = re.compile(r"(?i)\b(?:apt|apartment|room|rm|suite|unit|gate|seat|row|flat|building|block|line|at)\.? $")
+_SIZED: Final = re.compile(r"[ -](?:model|parameters?|params|tokens?|LLM|weights)\b")
+_AMOUNT: Final = re.compile(
+    r"(?i)\b(?:over|about|around|nearly|almost|roughly|approximately|than|reach(?:ed|es)?|hit|hits|exceed(?:ed|s)?|sold|raised|earned|worth|"
+    r"lost|up to|another|total(?:s|ed|ing)?(?: of)?|paid|costs?|valued at|spent|gained|added|grew to|fell to|rose to|"
+    r"(?:revenues?|sales|profits?|loss|losses|budget|population|debt|income|value|cap|downloads|views)(?: is| was| are| were| of| at| to)?|"
+    r"\d to|per|some)(?: about| over| nearly| almost| some| a)? $"
+)
 _LETTERS: Final = {
     "k": "thousand",
     "K": "thousand",
@@ -48,6 +61,7 @@ _LETTERS: Final = {
     "T": "trillion",
     "m": "million",
     "bn": "billion",
+    "MM": "million",
 }
 
 
@@ -100,10 +114,7 @@ def _range(match: re.Match[str]) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    raised = (match["power"] or match["raised"]).translate(_SUPERSCRIPT)
-    if raised in ("2", "3"):
-        return f"{match['base']} {'squared' if raised == '2' else 'cubed'}"
-    return f"{match['base']} to the power of {N.count(raised) if raised.lstrip('-').isdigit() else raised}"
+    return f"{match['base']} {say_power(match['power'] or match['raised'])}"
 
 
 def _scientific(match: re.Match[str]) -> str:
@@ -132,21 +143,38 @@ def _plain(match: re.Match[str]) -> str:
 
 
 def _scaled(match: re.Match[str]) -> str | None:
-    if _NAMED.search(match.string, 0, match.start()):
-        return f"{N.count(match[1])} {match[2].upper()}"
-    if match[2] == "K" and match.string[: match.start()].endswith("-"):
-        return f"{N.count(match[1])} K"  # "i9-13900K"
-    if match[2] == "K" and not _PLURAL.match(match.string, match.end()) and match[1] in _SCREENS:
-        return None
-    if match[2] == "k" and match[1] in ("5", "10") and match.string.startswith((" run", " race"), match.end()):
-        return f"{N.count(match[1])} K"
-    if match[2] == "B" and match[1].isdigit() and _HOUSE.match(match.string, match.end()):
-        return f"{N.house_number(match[1])} B"
-    if match[2] == "B" and len(match[1]) < 4 and _ROOMS.search(match.string, 0, match.start()):
-        return f"{N.count(match[1])} B"
-    if match[2] == "m" and "." not in match[1] and len(match[1]) < 2:
-        return None
-    return f"{N.count(match[1])} {_LETTERS[match[2]]}"
+    """A figure with a letter of size: "10k", "5M users", "2.5B". Where nothing speaks of an amount, M, B and T are letters."""
+    number, scale, string = match["number"], match["scale"], match.string
+    sign = "" if not match["sign"] else "plus " if match["sign"] == "+" else "minus "
+    if not sign and (named := _named(number, scale, string, match.start(), match.end())) is not None:
+        return named or None
+    return f"{sign}{N.count(number)} {_LETTERS[scale]}"
+
+
+def _named(number: str, scale: str, string: str, start: int, end: int) -> str | None:
+    """What the letter behind a figure makes of it when it is no size; "" to leave it alone, None when it is one."""
+    if scale == "B" and number.isdecimal() and _HOUSE.match(string, end):
+        return f"{N.house_number(number)} B"
+    if NAMED_PLACE.search(string, 0, start):
+        return f"{N.count(number)} {scale.upper()}"
+    if scale == "K" and string[:start].endswith("-"):
+        return f"{N.count(number)} K"  # "i9-13900K"
+    if scale == "K" and not _PLURAL.match(string, end) and number in _SCREENS:
+        return ""
+    if scale == "k" and number in ("5", "10") and string.startswith((" run", " race"), end):
+        return f"{N.count(number)} K"
+    if scale == "m" and "." not in number and len(number) < 2:
+        return ""
+    if scale in ("M", "B", "T"):
+        amount = (
+            _PLURAL.match(string, end)
+            or _SIZED.match(string, end)
+            or _AMOUNT.search(string, 0, start)
+            or string[end : end + 1] == "+"
+        )
+        if not amount and ("." not in number or scale == "T"):
+            return f"{N.count(number)} {scale}"
+    return None
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -184,7 +212,7 @@ def _formula(text: str) -> str:
     atoms = _ATOM.findall(text)
     if "".join(symbol + number for symbol, number in atoms) != text or len(atoms) < 2 or text in _NO_FORMULA:
         return ""
-    if any(symbol not in _ELEMENTS or number.startswith("0") for symbol, number in atoms):
+    if any(symbol not in ELEMENTS or number.startswith("0") for symbol, number in atoms):
         return ""
     return " ".join(
         f"{' '.join(symbol.upper())} {N.count(number) if number else ''}".strip() for symbol, number in atoms
@@ -193,12 +221,11 @@ def _formula(text: str) -> str:
 
 def _letters(part: str, text: str) -> str:
     if len(part) == 1:
-        return part.upper()
+        return spell_letter(part)
     return part.upper() if len(part) == 2 and part.islower() and len(text) < 5 else part
 
 
 _BEFORE: Final = r"(?<![\w.,])(?<![A-Z]-)"
-_SIDE: Final = r"(?<=[\w)%°.']) ?"
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"\bCVE-(\d{4})-(\d{4,6})\b"), lambda m: f"CVE {N.year(int(m[1]))}, {N.digits(m[2])}"),
     (re.compile(r"\b(RFC|PEP|ISO|IEEE|ECMA)[ -](\d{3,5})(?![\w,]|\.\d)"), lambda m: f"{m[1]} " + N.house_number(m[2])),
@@ -207,7 +234,8 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w./])(\d{2,3})/(?=\d{2,3} BP\b)"), lambda m: f"{m[1]} over "),
     (re.compile(r"(?<![\w.,])(\d{3,5})×(?=\d{3,5}(?!\w))"), lambda m: f"{m[1]} by "),
     (re.compile(r"(?<![\w.,:-])50-50(?![\w-])"), lambda m: "fifty fifty"),
-    (re.compile(r"(?<![\w.:])(\d{1,2}):(?=\d{1,3}(?:,\d{3})+(?!\d))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w.:])(\d{1,4}):(?=\d{1,3}(?:,\d{3})+(?!\d)|\d{3,6}(?![\d:]))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w.:])(\d{3,4}):(?=\d{1,4}(?![\d:]))"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?i)(\b(?:BP|blood pressure)(?: of| is| was| at)?:? (?:of |is )?\d{2,3})/(?=\d{2,3}\b)"), lambda m: f"{m[1]} over "),
     (re.compile(r"(?<![\w.,])(\d{1,4})([a-z])(?= [+=*/<>≤≥≈−-] ?[\w(]|[²³^])"), lambda m: f"{N.count(m[1])} {m[2]}"),
     (re.compile(r"(?i)\b((?:on|by|until|since|from|before|after|due) )(\d{1,2})/(\d{1,2})(?![\w/])"), _month_slash),
@@ -215,10 +243,12 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?:(?<![\w.)-])(?P<sign>[-−]))?(?<![\w./])(?:(?P<whole>\d{1,3})(?: |-))?(?P<above>\d{1,3})/(?P<below>\d{1,4})(?:ths?|rds?)?(?![\w/]|\.\d)"), _slashed),
     (re.compile(rf"(?:(?<![\w.,])(\d{{1,4}}) ?)?([{''.join(_VULGAR)}])"), _vulgar),
     (re.compile(r"(?<![\w.])(\d(?:\.\d{1,6})?)[eE]([+-]?\d{1,3})(?!\w)"), _scientific),
-    (re.compile(r"(?P<base>\b[A-Za-z]{1,3}|\b\d{1,9}|\))(?: ?\^ ?[({]?(?P<power>-?\d{1,3}|[a-z])[)}]?|(?P<raised>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}))(?!\w)"), _power),
+    (re.compile(r"(?P<base>\b[A-Za-z]{1,3}|\b\d{1,9}|\))(?: ?\^ ?[({]?(?P<power>-?\d{1,3}|[a-z])[)}]?|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}|ⁿ))(?![\w⁺⁻])"), _power),
     (re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,4}|\d{1,9})(?:st|nd|rd|th)(?!\w)"), _ordinal),
     (re.compile(r"(?<![\w.,])(\d{1,3}(?: \d{3}){2,4}|\d{1,3}(?:['’]\d{3}){1,4})(?![\w]|[.,' ]?\d)"), lambda m: N.count(re.sub(r"\D", "", m[1]))),
-    (re.compile(r"(?<![\w.,])(\d{1,4})(?:\.\.\.?|~)(?=\d{1,4}(?!\w|\.\d))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w.,])(\d{1,4})(?:\.\.\.?|~|—|⇒)(?=\d{1,4}(?!\w|\.\d))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w.,-])(7\d7)-(\d{1,3})(?![\w-])"), lambda m: f"{N.house_number(m[1])} {N.count(m[2])}"),
+    (re.compile(r"(?<![\w.,-])\d(?:[-–]\d){3,9}(?![\w-])"), lambda m: N.digits(m.group())),
     (re.compile(r"(?<![\w.,-])(\d{1,3})[-–](\d{1,3})[-–](\d{1,3})(?![\w-])"), lambda m: " ".join(N.cardinal(int(part)) for part in m.groups())),
     (re.compile(r"(?<![\w'.])([A-Za-z])[-–](?=[A-Za-z](?![\w'.-]))(?<=A-|a-|A–|a–)"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<![\w.,/])(\d{1,2})(?:'|′)(?=[ .,;:)]|$)(?<!'..)"), lambda m: None if re.search(r"(?<!\w)'", m.string[: m.start()]) else f"{N.count(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
@@ -233,13 +263,14 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<=[\w)]) ([+<>]) (?=[\w(.$-])"), lambda m: _between(m) if m[1] == "+" or m.string[m.end()].isdigit() else None),
     (re.compile(r"(?<=\d)([+*<>÷])(?=\d)|(?<=[A-Za-z)])([<>])(?=\.?\d)"), _between),
     (re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
-    (re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{1,3})?) ?(?:x|×)(?= (?![+=*/^<>≤≥≈-])|[.,;:!?)]|$)"), lambda m: f"{N.count(m[1])} times"),
+    (re.compile(r"(?:(?<![\w.,)'-])([-+−]))?(?<![\w.,])(\d{1,3}(?:\.\d{1,3})?) ?(?:x|×)(?= (?![+=*/^<>≤≥≈-])|[.,;:!?)]|$)"), lambda m: f"{say_sign(m[1])}{N.count(m[2])} times"),
     (re.compile(r"(?<![\w.,])(\d{1,5}) ?(?:x|×) ?(?=\d)"), lambda m: f"{m[1]} by "),
-    (re.compile(rf"{_BEFORE}({_NUMBER})(k|K|M|m|B|bn|T)(?![\w-])"), _scaled),
+    (re.compile(rf"(?:(?<![\w.,)'-])(?P<sign>[-+−])|{_BEFORE})(?P<number>{_NUMBER})(?P<scale>k|K|MM|M|m|B|bn|T)(?![\w-])"), _scaled),
     (re.compile(r"(?<![\w.,])(\d{1,4})([pi])(?!\w)"), lambda m: f"{N.house_number(m[1]) if len(m[1]) < 4 else ' '.join(N.cardinal(int(g)) for g in (m[1][:2], m[1][2:]))} {m[2].upper()}"),
     (re.compile(r"(?<![\w.])~ ?(?=\d|\$)"), lambda m: "about "),
     (re.compile(r"(?<![\w&])# ?(?=\d)"), lambda m: "number "),
     (re.compile(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])"), lambda m: " "),
     (re.compile(r"\b(?=[A-Za-z]{0,14}\d)(?=\d{0,14}[A-Za-z])[A-Za-z\d]{2,24}\b(?!['.]\d)"), _code),
+    (re.compile(r"(?<=\d),(?=\d)(?!(?<=\D\d,)\d{3}(?!\d)|(?<=\d\d,)\d{3}(?!\d))"), lambda m: ", "),
     (re.compile(rf"(?:(?<![\w.,)'-])(?P<sign>[-+−]))?(?<![\d])(?P<number>{_NUMBER})"), _plain),
 )  # fmt: skip

@@ -20,26 +20,6 @@ _EXTENSIONS: Final = {
     "doc": "doc", "docx": "doc X", "xls": "XLS", "xlsx": "XLSX", "ppt": "PPT", "mp3": "MP three", "mp4": "MP four", "wav": "wave",
     "log": "log", "cfg": "CFG", "ini": "ini", "env": "env", "gz": "GZ", "tar": "tar",
 }  # fmt: skip
-_STATES: Final = {
-    "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",
-    "CT": "Connecticut", "DE": "Delaware", "FL": "Florida", "GA": "Georgia", "HI": "Hawaii", "ID": "Idaho", "IL": "Illinois",
-    "IN": "Indiana", "IA": "Iowa", "KS": "Kansas", "KY": "Kentucky", "LA": "Louisiana", "ME": "Maine", "MD": "Maryland",
-    "MA": "Massachusetts", "MI": "Michigan", "MN": "Minnesota", "MS": "Mississippi", "MO": "Missouri", "MT": "Montana",
-    "NE": "Nebraska", "NV": "Nevada", "NH": "New Hampshire", "NJ": "New Jersey", "NM": "New Mexico", "NY": "New York",
-    "NC": "North Carolina", "ND": "North Dakota", "OH": "Ohio", "OK": "Oklahoma", "OR": "Oregon", "PA": "Pennsylvania",
-    "RI": "Rhode Island", "SC": "South Carolina", "SD": "South Dakota", "TN": "Tennessee", "TX": "Texas", "UT": "Utah",
-    "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia", "WI": "Wisconsin", "WY": "Wyoming",
-    "DC": "D.C.",
-}  # fmt: skip
-_STREETS: Final = {
-    "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Dr": "Drive", "Ln": "Lane", "Ct": "Court",
-    "Pl": "Place", "Pkwy": "Parkway", "Hwy": "Highway", "Sq": "Square", "Ter": "Terrace", "Cir": "Circle",
-    "Street": "Street", "Avenue": "Avenue", "Boulevard": "Boulevard", "Road": "Road", "Drive": "Drive", "Lane": "Lane",
-    "Court": "Court", "Place": "Place", "Parkway": "Parkway", "Highway": "Highway", "Way": "Way", "Square": "Square",
-}  # fmt: skip
-_POINTS: Final = {
-    "N": "North", "S": "South", "E": "East", "W": "West", "NE": "Northeast", "NW": "Northwest", "SE": "Southeast", "SW": "Southwest",
-}  # fmt: skip
 
 
 def _label(text: str) -> str:
@@ -110,8 +90,14 @@ def _dotted(match: re.Match[str]) -> str:
     return joint.join(N.count(part) for part in parts) + (f", port {N.digits(match['port'])}" if match["port"] else "")
 
 
-def _version(match: re.Match[str]) -> str:
-    return f"version {' point '.join(N.count(part) for part in match[1].split('.'))}"
+def _version(match: re.Match[str]) -> str | None:
+    """Say "version one point two" for "v1.2" and "Version v1.2"; an engine is a "V eight"."""
+    word, number = match["word"], match[2]
+    if not word and match.group()[0] == "V" and "." not in number:
+        return f"V {N.count(number)}"
+    said = " point ".join(N.count(part) if len(part) < 3 else N.digits(part) for part in number.split("."))
+    named = "release" if word and word[0] in "rR" else "version"
+    return f"{named.capitalize() if word and word[0].isupper() else named} {said}"
 
 
 def _file(match: re.Match[str]) -> str:
@@ -126,18 +112,6 @@ def _path(match: re.Match[str]) -> str:
     return ("tilde slash " if match.group()[0] == "~" else "slash ") + " slash ".join(said)
 
 
-def _address(match: re.Match[str]) -> str:
-    point = f"{_POINTS[match['point'].rstrip('.')]} " if match["point"] else ""
-    quarter = f" {_POINTS[match['quarter']]}" if match["quarter"] else ""
-    return f"{N.house_number(match['number'])} {point}{match['name']} {_STREETS[match['street']]}{quarter}"
-
-
-def _state(match: re.Match[str]) -> str | None:
-    zip_code = N.digits(match["zip"]) if match["zip"] else ""
-    plus = f", {N.digits(match['plus'])}" if match["plus"] else ""
-    return f"{match['comma']}{_STATES[match['state']]}{' ' + zip_code if zip_code else ''}{plus}"
-
-
 _NO_DIGIT: Final = r"(?<![\w.+-])"
 _VERSIONED: Final = (
     "Python|Ubuntu|Debian|Fedora|Java|iOS|iPadOS|macOS|Android|Windows|Node|Node.js|Go|Rust|PHP|Ruby|Kotlin|Swift|Django|React|"
@@ -145,7 +119,7 @@ _VERSIONED: Final = (
     "[Vv]ersion|[Rr]elease|TypeScript|Scala|Perl|Lua|Julia|NumPy|pandas|Bluetooth|HTML|CSS|HTTP|TLS|USB"
 )
 RULES: Final[tuple[Rule, ...]] = (
-    (re.compile(rf"\b((?:{_VERSIONED}) )(\d{{1,3}})\.(\d{{1,2}})(?![\w%]|\.\d)"), _named_version),
+    (re.compile(rf"\b((?:{_VERSIONED}) )[vV]?(\d{{1,3}})\.(\d{{1,2}})(?![\w%]|\.\d)"), _named_version),
     (re.compile(r"\b(localhost):(\d{2,5})\b"), lambda m: f"{m[1]} port {N.digits(m[2])}"),
     (re.compile(r"(?<![\w-])1-(8\d\d)-([A-Z]{2,10}(?:-[A-Z]{2,10})?|\d{3}-[A-Z]{4})(?![\w-])"), lambda m: f"one, {'eight hundred' if m[1] == '800' else N.digits(m[1])}, {N.digits(m[2][:3]) + ', ' + m[2][4:] if m[2][0].isdigit() else m[2].replace('-', ' ')}"),
     (re.compile(r"(?i)\b(ext(?:ension)?\.?) (\d{2,6})(?![\w.]*\w)"), lambda m: f"extension {N.digits(m[2])}"),
@@ -168,14 +142,9 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w.,$€£+-])([2-9]\d\d)(\d{3})(\d{4})(?!\w|[.,]\d)(?! ?(?:%|[a-z]+s\b|people))"), lambda m: ", ".join(N.digits(part) for part in m.groups())),
     (re.compile(r"(?<![\w.+-])\d{4}(?:[ -]\d{4}){3}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])\d{3}-\d{2}-\d{4}(?![\w-])"), _phone),
-    (re.compile(r"\b[vV](?:er|ersion)?\.? ?(\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"), _version),
+    (re.compile(r"\b(?P<word>[Vv]ersion |[Vv]er\.? |[Rr]elease )[vV]?(\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"), _version),
+    (re.compile(r"\b(?P<word>)[vV](\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"), _version),
     (re.compile(_NO_DIGIT + r"(?!\d\d\.\d\d\.\d{4}\b)\d{1,4}(?:\.\d{1,6}){2,4}(?P<port>)(?![\w.]*\w)"), _dotted),
-    (re.compile(
-        rf"\b(?P<number>\d{{1,5}}) (?:(?P<point>[NSEW]\.?|[NS][EW]) )?(?P<name>(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]+)(?: [A-Z][a-z]+)?) "
-        rf"(?P<street>{'|'.join(_STREETS)})\b(?:\.(?=[ ,]))?(?: (?P<quarter>[NS][EW])\b)?"
-    ), _address),
-    (re.compile(rf"(?P<comma>(?<=[a-z]), |(?<=, )(?=[A-Z]{{2}} \d))(?P<state>{'|'.join(_STATES)})(?: (?P<zip>\d{{5}})(?:-(?P<plus>\d{{4}}))?)?(?!\w)"), _state),
-    (re.compile(r"(?i)\b(?P<zip>(?:zip|zip code|postal code) )(\d{5})\b"), lambda m: m["zip"] + N.digits(m[2])),
     (re.compile(r"(?i)\b((?:call|dial|text|phone) )(\d{3})\b"), lambda m: m[1] + N.digits(m[2])),
     (re.compile(r"(?<![\w$#.,-])911(?![\w.,%-]*\w)"), lambda m: "nine one one"),
 )  # fmt: skip

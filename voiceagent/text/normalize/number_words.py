@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from voiceagent.text.normalize.rule import LETTER_A
+
 __all__ = ["cardinal", "count", "decade", "digits", "house_number", "ordinal", "spell", "year"]
 
 _ONES: Final = (
@@ -16,6 +18,7 @@ _IRREGULAR: Final = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
+_COUNTED: Final = 10  # so many in a row without a comma are a quantity, more a name
 _LONGEST: Final = 15  # longer figures are read digit by digit
 
 
@@ -75,11 +78,14 @@ def digits(text: str, zero: str = "zero") -> str:
 
 def count(text: str) -> str:
     """A written figure as a quantity: "1,234.50", "0.5", ".5", "007", "-3"."""
+    grouped = "," in text
     text = text.replace(",", "")
     if text[:1] in ("-", "−", "+"):
         return f"{'plus' if text[0] == '+' else 'minus'} {count(text[1:])}"
     whole, point, fraction = text.partition(".")
-    if len(whole) > _LONGEST or (len(whole) > 1 and whole[0] == "0"):
+    if len(whole) > (_LONGEST if grouped or whole.endswith("000") else _COUNTED) or (
+        len(whole) > 1 and whole[0] == "0"
+    ):
         words = digits(whole)
     else:
         words = cardinal(int(whole)) if whole else "zero" if not point else ""
@@ -101,4 +107,8 @@ def house_number(text: str) -> str:
 
 def spell(text: str) -> str:
     """Letters and digits one by one: "A4" -> "A four"."""
-    return " ".join(_ONES[int(c)] if c.isdigit() and c.isascii() else c.upper() for c in text if c.isalnum())
+    return " ".join(
+        _ONES[int(c)] if c.isdigit() and c.isascii() else LETTER_A if c in "aA" else c.upper()
+        for c in text
+        if c.isalnum()
+    )

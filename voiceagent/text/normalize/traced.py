@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from voiceagent.text.markup.items import Piece
 
@@ -13,20 +13,29 @@ _WORD = re.compile(r"\S+")
 
 
 class Traced:
-    """Text with the origin [start, end) of each character in the utterance as sent."""
+    """Text with the origin [start, end) of each character in the utterance as sent.
 
-    __slots__ = ("ends", "starts", "text")
+    unread: what a rule matched and could not read.
+    fixed: so many characters at the begin went before and are spoken already: rules see them and change none of them.
+    """
 
-    def __init__(self, text: str = "", starts: list[int] | None = None, ends: list[int] | None = None) -> None:
+    __slots__ = ("ends", "fixed", "starts", "text", "unread")
+
+    def __init__(
+        self, text: str = "", starts: list[int] | None = None, ends: list[int] | None = None, *, fixed: int = 0
+    ) -> None:
         self.text = text
         self.starts = starts if starts is not None else list(range(len(text)))
         self.ends = ends if ends is not None else list(range(1, len(text) + 1))
+        self.fixed = fixed
+        self.unread: list[str] = []
 
     @classmethod
-    def of(cls, pieces: list[Piece]) -> Traced:
-        """The pieces one after the other."""
-        starts: list[int] = []
-        ends: list[int] = []
+    def of(cls, pieces: list[Piece], before: str = "") -> Traced:
+        """The pieces one after the other, behind the words `before` that are spoken already."""
+        origin = pieces[0].start if pieces else 0
+        starts: list[int] = [origin] * len(before)
+        ends: list[int] = [origin] * len(before)
         for piece in pieces:
             size = len(piece.text)
             if size == piece.end - piece.start:
@@ -35,21 +44,29 @@ class Traced:
             else:
                 starts.extend([piece.start] * size)
                 ends.extend([piece.end] * size)
-        return cls("".join(piece.text for piece in pieces), starts, ends)
+        return cls(before + "".join(piece.text for piece in pieces), starts, ends, fixed=len(before))
 
     def substitute(self, pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str | None]) -> None:
-        """Replace every match; `replace` returns None to leave one as it is. New text came from the whole match."""
+        """Replace every match; `replace` returns None to leave one as it is. New text came from the whole match.
+
+        A match that `replace` cannot read (its arithmetic, a look-up or a conversion fails) stays as it
+        is written and is added to `unread`.
+        """
         out: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
         at = 0
-        for match in pattern.finditer(self.text):
-            new = replace(match)
+        for match in self._matches(pattern):
+            try:
+                new = replace(match)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                self.unread.append(match.group())
+                continue
             first, last = match.span()
             if new is None or first == last:
                 continue
             new, first, last = _changed_part(self.text, new, first, last)
-            if first >= last and not new:
+            if first < self.fixed or (first >= last and not new):
                 continue
             if first >= last:  # an insertion: it came from the character before
                 first = last = min(first, last)
@@ -69,11 +86,29 @@ class Traced:
         ends += self.ends[at:]
         self.text, self.starts, self.ends = "".join(out), starts, ends
 
+    def _matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """The matches that reach behind what is fixed; one that would change that gives way to those behind it."""
+        if not self.fixed:
+            yield from pattern.finditer(self.text)
+            return
+        across = None
+        for match in pattern.finditer(self.text):
+            if match.start() >= self.fixed:
+                break
+            across = match if match.end() > self.fixed else None
+        at = self.fixed
+        if across is not None:
+            yield across
+            at = across.end() if across.end() > self.fixed else at
+        for match in pattern.finditer(self.text, self.fixed):
+            if match.start() >= at:
+                yield match
+
     def words(self) -> list[tuple[str, int, int]]:
         """Every white-space-separated word with its origin (start, end)."""
         return [
             (match.group(), min(self.starts[match.start() : match.end()]), max(self.ends[match.start() : match.end()]))
-            for match in _WORD.finditer(self.text)
+            for match in _WORD.finditer(self.text, self.fixed)
         ]
 
 

@@ -44,7 +44,7 @@ _BEFORE_FIGURES: Final = {
     "rm": "room",
     "c": "circa", "nos": "numbers", "p": "page", "pp": "pages", "vol": "volume", "ch": "chapter", "chap": "chapter",
     "fig": "figure", "figs": "figures", "sec": "section", "eq": "equation", "art": "article", "para": "paragraph",
-    "ver": "version", "ed": "edition", "tab": "table", "ex": "exercise", "q": "question", "ref": "reference",
+    "ver": "version", "attn": "attention", "ed": "edition", "tab": "table", "ex": "exercise", "q": "question", "ref": "reference",
 }  # fmt: skip
 _COUNTED: Final = (
     "World War|Amendment|Chapter|Part|Act|Scene|Book|Volume|Section|Article|Phase|Type|Class|Level|Rocky|Rambo|Final Fantasy|Super Bowl|"
@@ -65,7 +65,7 @@ _SYMBOLS: Final = {
     "∑": " sum ", "µ": " micro ", "Ω": " ohm ", "№": " number ", "‰": " per thousand ", "÷": " divided by ", "¢": " cents ",
     "€": " euros ", "£": " pounds ", "$": " dollars ", "∆": " delta ", "→": ", ", "←": ", ", "↔": ", ", "×": " ", "©": " ",
     "®": " ", "™": " ", "=": " equals ", "+": " plus ", "<": " ", ">": ", ", "~": " ", "^": " ", "\\": " ", "|": ", ", "*": " ",
-    "_": " ", "#": " ", "[": " ", "]": " ", "{": " ", "}": " ", "/": " slash ", "`": " ", "¹": "", "²": " squared", "³": " cubed",
+    "_": " ", "#": " ", "[": " ", "]": " ", "{": " ", "}": " ", "/": " slash ", "`": " ", "·": " ", "▲": " ", "▼": " ", "↑": " up ", "↓": " down ",
 }  # fmt: skip
 
 
@@ -91,16 +91,14 @@ def _king(match: re.Match[str]) -> str | None:
 
 def _abbreviation(match: re.Match[str]) -> str | None:
     """A full stop that also ends the text is kept."""
-    if match.group() in _AFTER_FIGURES and match.string[: match.start()].rstrip()[-1:].isdigit():
+    if match.group() in _AFTER_FIGURES and (match.string[: match.start()].rstrip()[-1:] or " ") in "0123456789/":
         return None
+    if match.group() in ("est.", "Est.") and not re.match(r" (?:in )?\d{4}\b", match.string[match.end() :]):
+        return "estimated" if match.group()[0] == "e" else "Estimated"
     stop = "." if match.group().endswith(".") and not match.string[match.end() :].strip("\"')] ") else ""
     if match.group() == "etc." and match.string[match.end() + 1 : match.end() + 2].isupper():
         stop = "."
     return _ABBREVIATIONS[match.group()] + stop
-
-
-def _saint_or_street(match: re.Match[str]) -> str:
-    return ("Saint " if match["saint"] else "Street") + ("" if match["saint"] else match["stop"] or "")
 
 
 def _drive(match: re.Match[str]) -> str | None:
@@ -142,8 +140,8 @@ BEFORE: Final[tuple[Rule, ...]] = (
     (re.compile(rf"(?i)(?<![\w.])({'|'.join(_BEFORE_FIGURES)})\. ?(?=\(?\d)"), lambda m: (_BEFORE_FIGURES[m[1].lower()].capitalize() if m[1][0].isupper() else _BEFORE_FIGURES[m[1].lower()]) + " "),
     (re.compile(r"\bNo\.? (?=\d)(?<=No\. )"), lambda m: "Number "),
     (re.compile(r"\bArt\. (?=[IVX]{1,5}\b)"), lambda m: "Article "),
-    (re.compile(rf"\b({_COUNTED}) ({_ROMAN})\b(?!['’.]\w)"), _counted),
-    (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’.]\w)"), _king),
+    (re.compile(rf"\b({_COUNTED}) ({_ROMAN})\b(?!['’](?!s\b)\w|\.\w)"), _counted),
+    (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’](?!s\b)\w|\.\w)"), _king),
     (re.compile(rf"(?<![\w.])(?<!slash )(?:{_ALL})(?![\w])"), _abbreviation),
     (re.compile(r"(?<=\d) ?/ ?(day|week|month|year|hour|hr|person|night|month|mo|yr|unit)\b"), lambda m: " per " + {"hr": "hour", "mo": "month", "yr": "year"}.get(m[1], m[1])),
     (re.compile(r"(?<![\w&])#([A-Za-z]\w{1,60})"), _hashtag),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from voiceagent.text.chunk import Chunk, Word, spans_of
+from voiceagent.text.phonemes.capitals import read_capitals, shortened
+from voiceagent.text.tables import read_table
 
 __all__ = ["MisakiPhonemizer", "PhonemeText", "Phonemizer"]
 
@@ -17,6 +19,9 @@ _NAMES = {
     "JSON": "ʤˈAsən", "README": "ɹˈidmi", "sudo": "sˈudu", "nginx": "ˈɛnʤənˌɛks", "NumPy": "nˈʌmpˌI", "numpy": "nˈʌmpˌI",
     "kHz": "kˈɪlOhˌɜɹts", "LaTeX": "lˈAtɛk", "SaaS": "sˈæs", "kubectl": "kjˈubkəntɹˌOl", "YAML": "jˈæməl", "regex": "ɹˈɛʤɛks",
 }  # fmt: skip
+_SOUNDS = [(re.compile(row[0]), row[1]) for row in read_table(__package__, "interjections.tsv")]
+_DRAWN_OUT = re.compile(r"([A-Za-z])\1\1")
+_SPELLED = {"PSI": "pˌiˌɛsˈI", "IT": "ˌItˈi"}
 # More would be a sign of text that slipped through the limits of the chunker; a model that is asked for it runs away.
 _MAX_WORD_PHONEMES = 200
 
@@ -67,15 +72,39 @@ class MisakiPhonemizer:
         before = chunk.before.split()
         after = speak_plainly(chunk.lookahead).split() if chunk.lookahead else []
         spoken = before + [span.word for span in spans] + after
-        given = _known(spoken)
+        read = self._read(spoken, " ".join((chunk.before, chunk.text, chunk.lookahead)))
+        given = _known(read)
         given |= {len(before) + i: span.phonemes for i, span in enumerate(spans) if span.phonemes}
-        said = self._say(spoken, given)
+        said = self._say(read, given)
         words: list[Word] = []
         for span, phonemes in zip(spans, said[len(before) :], strict=False):
             text = chunk.text[span.start - chunk.start : span.end - chunk.start]
             words.extend(Word(text, span.start, span.end, part) for part in phonemes.split(" ") if part)
         lookahead = " ".join(said[len(before) + len(spans) :]).split()
-        return PhonemeText(tuple(words), tuple(lookahead), chunk.warnings)
+        return PhonemeText(tuple(words), tuple(lookahead), (*chunk.warnings, *chunk.said.warnings))
+
+    def _read(self, spoken: list[str], sent: str) -> list[str]:
+        """The words as the dictionaries have them: words in capitals and drawn-out ones in their common form."""
+        if any(word[:2].isupper() for word in spoken):
+            spoken = read_capitals(spoken, sent, self._has)
+        return [
+            word.replace(bare, shortened(bare, self._has)) if _DRAWN_OUT.search(bare := word.strip(_MARKS)) else word
+            for word in spoken
+        ]
+
+    def _has(self, word: str) -> bool:
+        """Whether a dictionary has the word in small letters, or its stem."""
+        lexicon = self._g2p.lexicon
+        if lexicon.golds.get(word.upper()) is not None and lexicon.golds.get(word) is None:
+            return False  # an abbreviation that has a pronunciation of its own
+        forms = (
+            word,
+            word.removesuffix("s"),
+            word.removesuffix("ed"),
+            word.removesuffix("d"),
+            word.removesuffix("ing"),
+        )
+        return any(len(form) > 1 and (lexicon.golds.get(form) or lexicon.silvers.get(form)) for form in forms)
 
     def _say(self, words: list[str], given: dict[int, str]) -> list[str]:
         """Phonemes of each word, read in the context of all of them; `given` prescribes some by index."""
@@ -106,13 +135,21 @@ def _known(words: list[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for index, word in enumerate(words):
         bare = word.strip(_MARKS)
-        phonemes = _NAMES.get(bare, "")
+        phonemes = _NAMES.get(bare, "") or _SPELLED.get(bare, "") or _sound(bare)
         if bare == "A" and _is_letter(words, index):
             phonemes = "ˈA"
         if phonemes:
             head, _, tail = word.partition(bare)
             found[index] = "".join(c for c in head if c == "(") + phonemes + tail.replace("'", "").replace('"', "")
     return found
+
+
+def _sound(word: str) -> str:
+    """The phonemes of an interjection that is no word ("Shh", "Brrr"), or ""."""
+    if len(word) > 12 or not word.isalpha() or (word.isupper() and len(word) < 4):
+        return ""
+    low = word.lower()
+    return next((phonemes for pattern, phonemes in _SOUNDS if pattern.fullmatch(low)), "")
 
 
 def _is_letter(words: list[str], index: int) -> bool:
