@@ -17,7 +17,7 @@ help:
 	@echo "make vllm-test  vLLM in this process with a tiny random model (3.4 GB into .venv-vllm, once)"
 	@echo "make check   format, lint, types"
 	@echo "make bench   quality, codec, latency, engine and load, against the teachers (about two hours on two cores)"
-	@echo "make paper   the paper's claims at our size: docs/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
+	@echo "make paper   the paper's claims at our size: docs/results/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
 	@echo "make paper-train  what the paper's tables compare: parents, conversions, ablations (four and a half hours on a core)"
 	@echo "make gpu     on a machine with a GPU: kernels and decoder against their references, then tables"
 	@echo "make soak    ten minutes of streamed speech, underruns counted"
@@ -122,7 +122,7 @@ paper: $(STAMP)
 	$(BIN)/voiceagent bench paper --limit $(LIMIT) --voice joe
 	$(BIN)/voiceagent bench paper --limit $(LIMIT) --voice heart --layout prefix
 	$(BIN)/voiceagent bench paper --limit $(LIMIT) --voice joe --layout prefix
-	$(BIN)/voiceagent bench paper --write docs/paper.md
+	$(BIN)/voiceagent bench paper --write docs/results/paper.md
 
 gpu: $(STAMP)
 	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("torch finds no GPU here: install a driver and a CUDA build of torch")'

@@ -1,7 +1,7 @@
 """The paper's claims (LLaDA-TTS, arXiv 2603.26364) at our size, one table a run.
 
     voiceagent bench paper [--table NAME ...] [--layout aligned|prefix] [--voice heart|joe] [--limit N]
-    voiceagent bench paper --write docs/paper.md
+    voiceagent bench paper --write docs/results/paper.md
 
 A table is kept as JSON in --results; --write puts those that are there into the document, with plots beside it.
 """

@@ -1,7 +1,7 @@
 """The autoregressive parent as a rival: one token a pass for every stream, with its cache, in our engine in place of blocks.
 
 Same network, same text, same codec, same server; rows of many streams share a pass. Digits are drawn at temperature 0.7, which is
-cheaper than the nucleus of model/autoregressive.py.
+cheaper than the nucleus of training/prefix/autoregressive.py.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ParentBlock:
 
 
 class ParentDecoder:
-    """Decodes tokens of many streams together, one of each a tick; in the place of model/block_decoder.py's."""
+    """Decodes tokens of many streams together, one of each a tick; in the place of model/decode/interface.py's."""
 
     def __init__(self, model: PackedModel) -> None:
         self.model = model

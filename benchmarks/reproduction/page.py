@@ -1,4 +1,4 @@
-"""docs/paper.md, from a template and the tables that are there: no figure in it is typed.
+"""docs/results/paper.md, from a template and the tables that are there: no figure in it is typed.
 
 In the template, where ROW is the label of a row, to its end, or its number as #1, and several layouts or voices of a picture have
 commas between them:

@@ -1,4 +1,4 @@
-"""A table of the paper's benchmark: made by one run, kept as JSON, shown on the console and in docs/paper.md."""
+"""A table of the paper's benchmark: made by one run, kept as JSON, shown on the console and in docs/results/paper.md."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Table:
         raise KeyError(f"no row {label!r} in {self.name}; rows: {[row.label for row in self.rows]}")
 
     def markdown(self) -> str:
-        """The table for docs/paper.md."""
+        """The table for docs/results/paper.md."""
         headings = ["", *(HEADINGS[name][0] for name in self.columns)]
         lines = [headings, ["---", *("---:" for _ in self.columns)], *self.cells()]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -72,5 +72,5 @@ def test_writing_without_tables_says_what_to_do(tmp_path: Path) -> None:
 def test_the_page_is_written_from_kept_tables(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     save(tmp_path / "results", made("orders"))
-    paper.main(["--results", str(tmp_path / "results"), "--write", str(tmp_path / "docs" / "paper.md")])
-    assert "| 8 steps | 1.0 ± 0.4 | 4.10 |" in (tmp_path / "docs" / "paper.md").read_text(encoding="utf-8")
+    paper.main(["--results", str(tmp_path / "results"), "--write", str(tmp_path / "docs" / "results" / "paper.md")])
+    assert "| 8 steps | 1.0 ± 0.4 | 4.10 |" in (tmp_path / "docs" / "results" / "paper.md").read_text(encoding="utf-8")

@@ -109,7 +109,7 @@ def test_kernels_make_the_pass_of_the_packed_model(kernels: Kernels) -> None:
 
 
 def test_the_program_on_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
+    page = Path(__file__).resolve().parents[2] / "docs" / "gpu.md"
     (program,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     exec(compile(program, page.name, "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.split()[0] in ("torch", "triton")

@@ -1,7 +1,7 @@
 """When each word sounds, read off an attention head that follows the text, where no durations were predicted.
 
 In the prefix layout some heads turn monotonic by themselves, as LLaDA-TTS (arXiv 2603.26364) found of its own: which, and how
-exactly they follow, is measured (docs/paper.md). `prefix.attention_maps` has their attention.
+exactly they follow, is measured (docs/results/paper.md). `prefix.attention_maps` has their attention.
 """
 
 from __future__ import annotations
