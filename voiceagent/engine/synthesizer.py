@@ -129,6 +129,7 @@ class Synthesizer:
             final=final,
             speed=options.speed * rate,
             pause_s=pause_s,
+            rhythm=self.voices.rhythms.get(manner.voice),
         )
         return replace(state, script=script, plan=planned, offset=0, final=final)
 

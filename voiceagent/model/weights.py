@@ -19,6 +19,7 @@ from voiceagent.model.codec.codec import Codec, CodecConfig
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.model.lm.aligner import Aligner, AlignerConfig
 from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.lm.planning import Rhythm
 from voiceagent.model.lm.transformer import TransformerConfig
 from voiceagent.model.voices import VoiceCard, VoiceSpace, load_card, save_card
 
@@ -34,6 +35,7 @@ class Voices:
     model: SpeechLanguageModel
     decoding: dict[str, DecodingOptions]  # by voice
     cards: tuple[VoiceCard, ...] = ()  # voices that are a style each
+    rhythms: dict[str, Rhythm] = field(default_factory=dict)  # by voice; one that is missing is as it was learnt
     space: VoiceSpace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,7 @@ def save(folder: Path, voices: Voices) -> None:
         _table("language_model.speech", config.speech),
         _table("language_model.text", config.text),
         *(_table(f"decoding.{voice}", options) for voice, options in voices.decoding.items()),
+        *(_table(f"rhythm.{voice}", rhythm) for voice, rhythm in voices.rhythms.items()),
     ]
     (folder / "voice.toml").write_text("\n".join(tables), encoding="utf-8")
     for card in voices.cards:
@@ -140,7 +143,7 @@ def _fill(module: nn.Module, file: Path) -> None:
     module.eval().requires_grad_(False)
 
 
-def _configs(folder: Path) -> tuple[CodecConfig, LanguageModelConfig, dict[str, DecodingOptions]]:
+def _configs(folder: Path) -> tuple[CodecConfig, LanguageModelConfig, dict[str, DecodingOptions], dict[str, Rhythm]]:
     """What voice.toml says."""
     tables = _read(folder)
     try:
@@ -153,6 +156,10 @@ def _configs(folder: Path) -> tuple[CodecConfig, LanguageModelConfig, dict[str, 
             voice: DecodingOptions(**_known(DecodingOptions, values))  # type: ignore[arg-type]
             for voice, values in tables.get("decoding", {}).items()
         }
+        rhythms = {
+            voice: Rhythm(**_known(Rhythm, values))  # type: ignore[arg-type]
+            for voice, values in tables.get("rhythm", {}).items()
+        }
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / 'voice.toml'} lacks {error}: restore the file, or reinstall voiceagent") from error
     if (codec.voices, codec.style_width) != (config.voices, config.style_width):
@@ -160,7 +167,7 @@ def _configs(folder: Path) -> tuple[CodecConfig, LanguageModelConfig, dict[str, 
             f"{folder / 'voice.toml'}: codec and language_model differ in their voices or style_width: "
             "both must come from one training run"
         )
-    return codec, config, decoding
+    return codec, config, decoding, rhythms
 
 
 def _cards(folder: Path, style_width: int) -> tuple[VoiceCard, ...]:
@@ -176,7 +183,7 @@ def read_space(folder: Path | None = None) -> VoiceSpace:
         ModelError: a file is missing or damaged.
     """
     folder = folder or SHIPPED
-    _, config, _ = _configs(folder)
+    _, config, _, _ = _configs(folder)
     return VoiceSpace.of(config.voices, config.style_width, _cards(folder, config.style_width))
 
 
@@ -194,13 +201,13 @@ def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
             "device cuda was asked for, but torch finds no GPU: install a driver and a CUDA build of torch, or choose cpu"
         )
     folder = folder or SHIPPED
-    codec_config, config, decoding = _configs(folder)
+    codec_config, config, decoding, rhythms = _configs(folder)
     codec, model = Codec(codec_config), SpeechLanguageModel(config)
     _fill(codec, folder / "codec.safetensors")
     _fill(model, folder / "language_model.safetensors")
     options = {voice: decoding.get(voice, DecodingOptions()) for voice in config.voices}
     cards = _cards(folder, config.style_width)
-    return Voices(codec.to(device), model.to(device), options, cards)
+    return Voices(codec.to(device), model.to(device), options, cards, rhythms)
 
 
 def voice_vector(voices: Voices, voice: str) -> Tensor:

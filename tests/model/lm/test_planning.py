@@ -9,7 +9,7 @@ import torch
 from support.tiny_voice import tiny_model
 
 from voiceagent.model.lm.language_model import align
-from voiceagent.model.lm.planning import Script, plan_chunk
+from voiceagent.model.lm.planning import Rhythm, Script, expected, plan_chunk, spell
 
 VOICE = torch.tensor([0])
 
@@ -64,3 +64,47 @@ def test_what_was_said_before_moves_nothing_that_is_planned() -> None:
     first, script = plan_chunk(model, Script(), ["wˈʌn"], [], VOICE, final=False)
     second, _ = plan_chunk(model, script, ["tˈu"], [], VOICE, final=True)
     assert second.word_times_s[0][0] >= first.word_times_s[0][1]
+
+
+@pytest.mark.parametrize(
+    ("words", "following"),
+    [
+        (["wˈʌn,"], True),
+        (["wˈʌn", "tˈu;"], True),
+        (["wˈʌn", "—"], True),
+        (["wˈʌn"], False),
+        (["wˈʌn."], True),
+    ],
+)
+def test_a_pause_is_planned_as_if_something_followed(words: list[str], following: bool) -> None:
+    torch.manual_seed(0)
+    model = tiny_model()
+    symbols, _, _ = spell(words, [], opened=False, final=False)
+    assert bool(expected(symbols)) == following
+    alone, _ = plan_chunk(model, Script(), words, [], VOICE, final=False)
+    known, _ = plan_chunk(model, Script(), words, ["fˈɔɹ"], VOICE, final=False)
+    assert len(alone.word_times_s) == len(known.word_times_s) == len(words)
+
+
+def test_sentences_are_as_far_apart_however_they_are_cut_into_stretches() -> None:
+    torch.manual_seed(0)
+    model, rhythm = tiny_model(), Rhythm(sentence_tail_s=0.2, sentence_lead_s=0.3)
+
+    def tokens(stretches: list[list[str]], rhythm: Rhythm) -> int:
+        script = Script()
+        for index, words in enumerate(stretches):
+            _, script = plan_chunk(model, script, words, [], VOICE, final=index == len(stretches) - 1, rhythm=rhythm)
+        return script.tokens
+
+    for cut in ([["wˈʌn.", "tˈu.", "θɹˈi."]], [["wˈʌn."], ["tˈu."], ["θɹˈi."]], [["wˈʌn.", "tˈu."], ["θɹˈi."]]):
+        assert tokens(cut, rhythm) - tokens(cut, Rhythm()) == pytest.approx(2 * 0.5 * 25, abs=1)
+    assert tokens([["wˈʌn."]], rhythm) == tokens([["wˈʌn."]], Rhythm())
+
+
+def test_the_scale_is_on_all_durations() -> None:
+    torch.manual_seed(0)
+    model, words = tiny_model(), ["wˈʌn", "tˈu", "θɹˈi,", "fˈɔɹ"]
+    plain, _ = plan_chunk(model, Script(), words, [], VOICE, final=True)
+    slow, _ = plan_chunk(model, Script(), words, [], VOICE, final=True, rhythm=Rhythm(scale=2.0))
+    for (_, end), (_, later) in zip(plain.word_times_s, slow.word_times_s, strict=True):
+        assert later == pytest.approx(2 * end, abs=1e-6)
