@@ -28,11 +28,11 @@ from rich.progress import track
 
 from voiceagent import VoiceAgent
 from voiceagent.agent import load_engine
-from voiceagent.protocol.events import SAMPLE_RATE_HZ
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.training.sentences import split_of
 
 if TYPE_CHECKING:
-    from voiceagent.protocol.events import Samples
+    from voiceagent.audio.formats import Samples
 
 READ = ("ljspeech", "vctk")  # files of whole sentences; where they are missing, every file is taken
 FIRST_WORDS = 2

@@ -22,11 +22,12 @@ import numpy as np
 import torch
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
+from voiceagent.engine.guard import ATTEMPTS, DOUBTFUL
 from voiceagent.engine.scheduler import Scheduler
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.errors import NoCapacity
 from voiceagent.model.decode.interface import OpenBlock
-from voiceagent.model.weights import load, voice_vector
+from voiceagent.model.weights import find_aligner, load, voice_vector
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
 from voiceagent.settings.engine import EngineConfig
@@ -34,6 +35,8 @@ from voiceagent.settings.engine import EngineConfig
 if TYPE_CHECKING:
     from voiceagent.text.chunk import Chunk, Word
     from voiceagent.text.phonemes.phonemizer import Phonemizer
+
+REMADE = "a part that did not sound as planned was made again before it left"
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class Stream:
     words: deque[WordTime] = field(default_factory=deque)  # of the chunk, not yet delivered
     samples_sent: int = 0
     cancelled: bool = False
+    doubted: list[tuple[float, OpenBlock]] = field(default_factory=list)  # attempts at the block under way, rated
 
 
 class Engine:
@@ -79,8 +83,9 @@ class Engine:
         dtype = None if config.precision == "auto" else getattr(torch, config.precision)
         streams = config.max_streams + 1  # one for the warm-up
         self._synthesizer = Synthesizer(
-            load(weights, device=config.device), dtype, streams=streams, kernels=config.kernels
-        )
+            load(weights, device=config.device), dtype, streams=streams, kernels=config.kernels,
+            aligner=find_aligner(weights) if config.guard else None,
+        )  # fmt: skip
         self._phonemize: Phonemizer = phonemizer or MisakiPhonemizer()
         self.sample_rate = SAMPLE_RATE_HZ
         self.voices = self._synthesizer.voices.names
@@ -178,6 +183,7 @@ class Engine:
         """One step for every stream of the turn: prepare, advance together, and what is finished is delivered."""
         rows = [number for number in turn if self._guarded(number, self._prepare)]
         self._together([number for number in rows if self._streams[number].block is not None], self._advance)
+        rows = [number for number in rows if self._guarded(number, self._doubt)]
         for finished in self._finished(rows):
             decoded = [number for number in finished if self._guarded(number, self._finish)]
             self._together(decoded, self._render)
@@ -218,6 +224,20 @@ class Engine:
         blocks = [block for number in numbers if (block := self._streams[number].block) is not None]
         for number, block in zip(numbers, self._synthesizer.decoder.tick(blocks), strict=True):
             self._streams[number].block = block
+
+    def _doubt(self, _: int, stream: Stream) -> None:
+        """Rate a block that is done; one that is doubtful is decoded again, and the best of all attempts is kept."""
+        if self._synthesizer.guard is None or stream.block is None or not stream.block.done:
+            return
+        stream.doubted.append((self._synthesizer.doubt(stream.state, stream.block), stream.block))
+        attempts = len(stream.doubted)
+        if stream.doubted[-1][0] > DOUBTFUL and attempts <= ATTEMPTS:
+            stream.block = self._synthesizer.open_block(stream.state, stream.options, attempts)
+            return
+        _, stream.block = min(stream.doubted, key=lambda attempt: attempt[0])
+        stream.doubted = []
+        if attempts > 1:
+            stream.deliver(Notice(REMADE, code="remade"))
 
     def _finished(self, rows: list[int]) -> list[list[int]]:
         """The streams whose block is done; those that nobody has heard yet do not wait until others have become sound."""

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from voiceagent.audio.formats import Samples
+from voiceagent.engine import guard
 from voiceagent.model.codec.codec import Decoder, DecoderState, StreamPart
 from voiceagent.model.decode.interface import OpenBlock, decoder_for
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.projection import Projection, RowProjection, prepare
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.model.lm import planning
+from voiceagent.model.lm.aligner import Aligner
 from voiceagent.model.lm.planning import ChunkPlan, Script
 from voiceagent.model.weights import Voices, voice_vector
 from voiceagent.options import SpeakOptions
@@ -46,6 +48,7 @@ class SynthesisState:
     offset: int = 0  # tokens of the chunk that are done
     final: bool = False  # nothing follows the stretch
     trimmed: int = 0  # samples of silence left out at the beginning
+    recent: Tensor | None = None  # (m, 6) the last few tokens
 
 
 def leading_silence(samples: Samples) -> int:
@@ -82,13 +85,20 @@ class Synthesizer:
     """
 
     def __init__(
-        self, voices: Voices, dtype: torch.dtype | None = None, *, streams: int = 1, kernels: str = "auto"
+        self,
+        voices: Voices,
+        dtype: torch.dtype | None = None,
+        *,
+        streams: int = 1,
+        kernels: str = "auto",
+        aligner: Aligner | None = None,
     ) -> None:
         self.voices = voices
         self.decoder = decoder_for(
             PackedModel(voices.model, dtype), streams=streams, longest=BLOCK + CRUMBS - 1, kernels=kernels
         )
         self.model = self.decoder.model
+        self.guard = guard.Guard(aligner, voices.codec.quantizer) if aligner and self.decoder.rewinds else None
         prepare_decoder(voices.codec.decoder, self.model.dtype)
         prepare(voices.model.text, self.model.dtype)
         del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
@@ -129,7 +139,7 @@ class Synthesizer:
             final=final,
             speed=options.speed * rate,
             pause_s=pause_s,
-            rhythm=self.voices.rhythms.get(manner.voice),
+            rhythm=self.voices.rhythms.get(options.voice),
         )
         return replace(state, script=script, plan=planned, offset=0, final=final)
 
@@ -137,8 +147,8 @@ class Synthesizer:
         """Tokens of the stretch that are still to be spoken."""
         return 0 if state.plan is None else len(state.plan.conditioning) - state.offset
 
-    def open_block(self, state: SynthesisState, options: SpeakOptions) -> OpenBlock | None:
-        """The next block to decode, or None: what is left needs no tokens."""
+    def open_block(self, state: SynthesisState, options: SpeakOptions, attempt: int = 0) -> OpenBlock | None:
+        """The next block to decode, or None: what is left needs no tokens. `attempt`: how many times it was decoded before."""
         left = self.remaining(state)
         count = min(left, BLOCK if state.tokens else FIRST_BLOCK)
         if 0 < left - count < CRUMBS:
@@ -147,10 +157,19 @@ class Synthesizer:
             return None
         conditioning = state.plan.conditioning[state.offset : state.offset + count]
         speech = state.speech or self.decoder.begin()
-        opened: OpenBlock = self.decoder.open(
-            speech, conditioning, self.decoding_options(options, count), seed=options.seed
-        )
+        decoding = self.decoding_options(options, count)
+        if attempt:
+            decoding = guard.again(decoding, attempt)
+        opened: OpenBlock = self.decoder.open(speech, conditioning, decoding, seed=options.seed + attempt)
         return opened
+
+    def doubt(self, state: SynthesisState, block: OpenBlock) -> float:
+        """How far a block that is done, and whose stream is at `state`, sounds from what was planned; 0 without a guard."""
+        if self.guard is None or state.plan is None:
+            return 0.0
+        digits, _ = self.decoder.close(block)
+        before = digits[:0] if state.recent is None else state.recent
+        return self.guard.doubt(digits, before, state.plan.labels[state.offset : state.offset + len(digits)])
 
     def close_block(self, state: SynthesisState, options: SpeakOptions, block: OpenBlock | None) -> DecodedBlock:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
@@ -158,7 +177,8 @@ class Synthesizer:
             return DecodedBlock(state, options, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
         digits, speech = self.decoder.close(block)
         count = len(digits)
-        state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count)
+        recent = (digits if state.recent is None else torch.cat((state.recent, digits)))[-guard.CONTEXT :]
+        state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count, recent=recent)
         return DecodedBlock(state, options, digits)
 
     @torch.inference_mode()

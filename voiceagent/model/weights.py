@@ -106,6 +106,15 @@ def load_aligner(folder: Path | None = None) -> Aligner:
     return aligner
 
 
+def find_aligner(folder: Path | None = None) -> Aligner | None:
+    """The aligner of a folder of voices, or None where there is none.
+
+    Raises:
+        ModelError: it is cut short.
+    """
+    return load_aligner(folder) if ((folder or SHIPPED) / "aligner.safetensors").exists() else None
+
+
 def _read(folder: Path) -> dict[str, dict[str, object]]:
     file = folder / "voice.toml"
     try:

@@ -37,6 +37,8 @@ class Notice:
     """Something that the listener's side should know; speech goes on."""
 
     message: str
+    code: str = "notice"
+    """What a program may look for: "notice", or "remade" where speech was decoded again before it left."""
 
 
 @dataclass(frozen=True, slots=True)

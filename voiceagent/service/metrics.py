@@ -19,6 +19,11 @@ class Metrics:
         self._utterances = Counter(
             "voiceagent_utterances", "Utterances by how they ended.", ["outcome"], registry=self._registry
         )
+        self._remade = Counter(
+            "voiceagent_remade",
+            "Parts of speech that did not sound as planned and were made again before they left.",
+            registry=self._registry,
+        )
         self._audio_s = Counter("voiceagent_audio_seconds", "Seconds of speech sent.", registry=self._registry)
         self._first_audio_s = Histogram(
             "voiceagent_first_audio_seconds",
@@ -36,6 +41,8 @@ class Metrics:
                 self._utterances.labels("done").inc()
                 if event.ttfa_ms is not None:
                     self._first_audio_s.observe(event.ttfa_ms / 1000)
+            case events.Warning_(code="remade"):
+                self._remade.inc()
             case events.Cancelled():
                 self._utterances.labels("cancelled").inc()
             case events.Error():

@@ -167,7 +167,7 @@ class Utterance:
                     self._lead.idle()
                 self._answer_flushes()
         elif isinstance(output, outputs.Notice):
-            self._warn("notice", output.message)
+            self._warn(output.code, output.message)
         else:
             self._finish(output)
 

@@ -40,6 +40,8 @@ class EngineConfig:
     """On a GPU; auto is Triton where it is installed."""
     max_streams: int = 16
     """Utterances that are spoken at once, over all clients."""
+    guard: bool = True
+    """On a processor, listen to speech before it leaves, and make again what does not sound as planned."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(EngineConfig)

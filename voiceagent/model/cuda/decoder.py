@@ -100,6 +100,8 @@ class DeviceDecoder:
         capture: what makes a replay of work; by default CUDA graphs, where the device has them.
     """
 
+    rewinds = False  # the memory of a stream goes on with every tick
+
     def __init__(
         self,
         model: PackedModel,

@@ -43,6 +43,7 @@ class BlockDecoder(Protocol[State, BlockT]):
     """Decodes blocks of many streams together."""
 
     model: PackedModel
+    rewinds: bool  # a block may be opened again on the state it was opened on
 
     def begin(self) -> State:
         """The state before the first token."""
@@ -67,6 +68,8 @@ class BlockDecoder(Protocol[State, BlockT]):
 
 class PackedDecoder:
     """The decoder for processors: decoding.py on a packed model."""
+
+    rewinds = True
 
     def __init__(self, model: PackedModel) -> None:
         self.model = model

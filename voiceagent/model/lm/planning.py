@@ -52,10 +52,11 @@ class Rhythm:
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlan:
-    """A planned stretch: what its slots hear of the text, and when each word sounds (seconds of the utterance)."""
+    """A planned stretch: what its slots hear of the text, what they say, and when each word sounds (seconds of the utterance)."""
 
     conditioning: Tensor  # (T, C)
     word_times_s: tuple[tuple[float, float], ...]
+    labels: Tensor  # (T, 2) the symbols that each token says
 
 
 def spell(
@@ -152,7 +153,7 @@ def plan_chunk(
     times = word_times(symbols, owners, starts_s, ends.tolist(), len(words))
     closes = bool(symbols) and symbols[-1] == SYMBOLS.index(BOUNDARY)
     after = Script((*context, *symbols), ends_s, last, sentence_open=not closes)
-    return ChunkPlan(conditioning, times), after
+    return ChunkPlan(conditioning, times, phonemes[0, grid.phoneme[0, 1:]]), after
 
 
 def lay_out(

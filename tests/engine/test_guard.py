@@ -1,0 +1,157 @@
+"""The guard: what it doubts, and what the engine does about it."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.tiny_voice import tiny_voices
+from torch import Tensor
+
+from voiceagent.engine.engine import Engine
+from voiceagent.engine.guard import ATTEMPTS, DOUBTFUL, WORST, Guard, again
+from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
+from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.lm.aligner import Aligner
+from voiceagent.model.symbols import SYMBOLS, encode
+from voiceagent.model.weights import save
+from voiceagent.options import SpeakOptions
+from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
+from voiceagent.settings.engine import EngineConfig
+from voiceagent.text.chunk import Chunk, Word
+from voiceagent.text.phonemes.phonemizer import PhonemeText
+
+LEVELS = (8, 8, 8, 5, 5, 5)
+PHONES = encode("ntəɹɪsdi")  # the phoneme that a token of first digit 0 to 7 sounds like
+
+
+def hears_the_first_digit(values: Tensor) -> Tensor:
+    """In place of an aligner: (1, T, 6) -> logits (1, 2 T, symbols), sure of themselves."""
+    digit = ((values[0, :, 0] + 1) * 3.5).round().long()
+    logits = torch.full((len(digit), 2, len(SYMBOLS)), -20.0)
+    logits[torch.arange(len(digit)), :, torch.tensor(PHONES)[digit]] = 20.0
+    return logits.flatten(0, 1)[None]
+
+
+GUARD = Guard(cast(Aligner, hears_the_first_digit), FiniteScalarQuantizer(LEVELS))
+NOTHING = torch.zeros(0, 6, dtype=torch.long)
+
+
+def tokens(digits: list[int]) -> Tensor:
+    return torch.nn.functional.pad(torch.tensor(digits)[:, None], (0, 5))
+
+
+def planned(digits: list[int]) -> Tensor:
+    return torch.tensor(PHONES)[torch.tensor(digits)][:, None].expand(-1, 2)
+
+
+spoken = st.lists(st.integers(0, 7), min_size=1, max_size=18)
+
+
+@given(spoken, st.lists(st.integers(0, 7), max_size=3))
+def test_what_sounds_as_planned_is_not_doubted(said: list[int], before: list[int]) -> None:
+    assert GUARD.doubt(tokens(said), tokens(before) if before else NOTHING, planned(said)) == 0
+
+
+@given(spoken, st.integers(1, 7))
+def test_other_speech_is_doubted(said: list[int], other: int) -> None:
+    same = [said[0]] * len(said)
+    assert GUARD.doubt(tokens(same), NOTHING, planned([(d + other) % 8 for d in same])) == WORST > DOUBTFUL
+
+
+@given(spoken)
+def test_a_phoneme_may_come_a_token_sooner_or_later(said: list[int]) -> None:
+    assert GUARD.doubt(tokens([said[0], *said[:-1]]), NOTHING, planned(said)) == 0
+
+
+def test_what_is_no_number_is_doubted() -> None:
+    def broken(values: Tensor) -> Tensor:
+        return torch.full((1, 2 * values.shape[1], len(SYMBOLS)), torch.nan)
+
+    guard = Guard(cast(Aligner, broken), FiniteScalarQuantizer(LEVELS))
+    assert guard.doubt(tokens([1, 2]), NOTHING, planned([1, 2])) > DOUBTFUL
+
+
+def test_every_attempt_is_decoded_otherwise() -> None:
+    options = [DecodingOptions(), *(again(DecodingOptions(), attempt) for attempt in range(1, ATTEMPTS + 1))]
+    assert len(set(options)) == len(options)
+
+
+def letters(chunk: Chunk) -> PhonemeText:
+    words = tuple(Word(part, chunk.start, chunk.start + len(part), part) for part in chunk.spoken.split())
+    return PhonemeText(words, ())
+
+
+class Doubtful:
+    """Doubts a block as often as it is told to, then no more."""
+
+    def __init__(self, doubts: float) -> None:
+        self.doubts = doubts
+
+    def doubt(self, digits: Tensor, before: Tensor, labels: Tensor) -> float:
+        assert labels.shape == (len(digits), 2)
+        assert len(before) <= 3
+        return self.doubts + float(digits.float().mean())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("voices")
+    save(path, tiny_voices())
+    return path
+
+
+@pytest.fixture
+def engines(folder: Path) -> Iterator[Any]:
+    made: list[Engine] = []
+
+    def make(guard: Doubtful | None) -> Engine:
+        engine = Engine(weights=folder, phonemizer=letters, config=EngineConfig(max_streams=3))
+        engine._synthesizer.guard = cast(Any, guard)
+        engine.start()
+        made.append(engine)
+        return engine
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+def speak(engine: Engine, streams: int = 1) -> list[tuple[np.ndarray, list[Notice]]]:
+    waiting: list[queue.Queue[Output]] = [queue.Queue() for _ in range(streams)]
+    numbers = [engine.open(SpeakOptions(seed=3), wait.put) for wait in waiting]
+    for number in numbers:
+        engine.speak(number, Chunk("ˈæpᵊl tɹˈi, ", 0, "ˈæpᵊl tɹˈi, ", "", False))
+        engine.speak(number, Chunk("hˈWs ænd bˈɪɡ ʃˈɪp. ", 12, "hˈWs ænd bˈɪɡ ʃˈɪp. ", "", True))
+    heard = []
+    for wait in waiting:
+        got: list[Output] = []
+        while not got or not isinstance(got[-1], Finished):
+            got.append(wait.get(timeout=20))
+        assert got[-1] == Finished()
+        samples = np.concatenate([output.samples for output in got if isinstance(output, Speech)])
+        heard.append((samples, [output for output in got if isinstance(output, Notice)]))
+    return heard
+
+
+def test_doubtful_speech_is_made_again_and_says_so(engines: Any) -> None:
+    plain, trusting, doubting = (speak(engines(guard))[0] for guard in (None, Doubtful(-9.0), Doubtful(WORST)))
+    assert np.array_equal(plain[0], trusting[0])
+    assert not plain[1]
+    assert not trusting[1]
+    assert {notice.code for notice in doubting[1]} == {"remade"}
+    assert len(doubting[0]) == len(plain[0])
+    assert np.isfinite(doubting[0]).all()
+
+
+def test_what_is_made_again_does_not_depend_on_company(engines: Any) -> None:
+    engine = engines(Doubtful(WORST))
+    alone = speak(engine)[0][0]
+    assert all(np.array_equal(alone, other) for other, _ in speak(engine, 3))
