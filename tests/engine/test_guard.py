@@ -16,7 +16,7 @@ from support.tiny_voice import tiny_voices
 from torch import Tensor
 
 from voiceagent.engine.engine import Engine
-from voiceagent.engine.guard import ATTEMPTS, DOUBTFUL, WORST, Guard, again
+from voiceagent.engine.guard import DOUBTFUL, WORST, Guard, again
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
 from voiceagent.model.decode.reference import DecodingOptions
 from voiceagent.model.lm.aligner import Aligner
@@ -79,9 +79,10 @@ def test_what_is_no_number_is_doubted() -> None:
     assert guard.doubt(tokens([1, 2]), NOTHING, planned([1, 2])) > DOUBTFUL
 
 
-def test_every_attempt_is_decoded_otherwise() -> None:
-    options = [DecodingOptions(), *(again(DecodingOptions(), attempt) for attempt in range(1, ATTEMPTS + 1))]
-    assert len(set(options)) == len(options)
+def test_another_attempt_is_decoded_otherwise() -> None:
+    options = DecodingOptions()
+    assert again(options).steps > options.steps
+    assert again(options).temperature > options.temperature
 
 
 def letters(chunk: Chunk) -> PhonemeText:
@@ -148,6 +149,7 @@ def test_doubtful_speech_is_made_again_and_says_so(engines: Any) -> None:
     assert not trusting[1]
     assert {notice.code for notice in doubting[1]} == {"remade"}
     assert len(doubting[0]) == len(plain[0])
+    assert not np.array_equal(doubting[0], plain[0])
     assert np.isfinite(doubting[0]).all()
 
 

@@ -159,7 +159,7 @@ class Synthesizer:
         speech = state.speech or self.decoder.begin()
         decoding = self.decoding_options(options, count)
         if attempt:
-            decoding = guard.again(decoding, attempt)
+            decoding = guard.again(decoding)
         opened: OpenBlock = self.decoder.open(speech, conditioning, decoding, seed=options.seed + attempt)
         return opened
 
