@@ -42,6 +42,7 @@ _PLURAL: Final = re.compile(
     r"starts|ends|leaves|stays|works|looks|seems|this|its|his|us|as|plus|minus|times|yes|across|unless|always|perhaps)\b)"
     r"(?:(?!(?:is|was|are|were|has|had|of|in|at|on|to|and|or|for|from|with|by|makes|off|the)\b)[a-z]{2,12} )?(?:[a-z]{2,14}s|people)\b"
 )
+_VOWELS: Final = frozenset("AEIOU")
 _ATOM: Final = re.compile(r"([A-Z][a-z]?)(\d{0,3})")
 _NO_FORMULA: Final = frozenset({"B2B", "P2P", "B2C", "C2C", "PS5", "PS4", "PS3", "PS2", "PS1"})
 _SCREENS: Final = frozenset({"2", "4", "5", "6", "8"})  # "4K" is a screen, "10K" ten thousand
@@ -222,6 +223,8 @@ def _formula(text: str) -> str:
 def _letters(part: str, text: str) -> str:
     if len(part) == 1:
         return spell_letter(part)
+    if len(part) == 2 and part.isupper() and not _VOWELS.isdisjoint(part):
+        return N.spell(part)  # AB12 is no "ob twelve", AT4000 no "at"
     return part.upper() if len(part) == 2 and part.islower() and len(text) < 5 else part
 
 
@@ -269,6 +272,7 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![\w.,])(\d{1,4})([pi])(?!\w)"), lambda m: f"{N.house_number(m[1]) if len(m[1]) < 4 else ' '.join(N.cardinal(int(g)) for g in (m[1][:2], m[1][2:]))} {m[2].upper()}"),
     (re.compile(r"(?<![\w.])~ ?(?=\d|\$)"), lambda m: "about "),
     (re.compile(r"(?<![\w&])# ?(?=\d)"), lambda m: "number "),
+    (re.compile(r"(?<![\w-])(?=[A-Z\d-]{0,24}(?:[A-Z]\d|\d[A-Z]))[A-Z\d]{1,8}(?:-[A-Z\d]{1,8}){1,4}(?![\w-])"), lambda m: m.group().replace("-", " ")),
     (re.compile(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])"), lambda m: " "),
     (re.compile(r"\b(?=[A-Za-z]{0,14}\d)(?=\d{0,14}[A-Za-z])[A-Za-z\d]{2,24}\b(?!['.]\d)"), _code),
     (re.compile(r"(?<=\d),(?=\d)(?!(?<=\D\d,)\d{3}(?!\d)|(?<=\d\d,)\d{3}(?!\d))"), lambda m: ", "),
