@@ -64,8 +64,8 @@ def held_back(folder: Path, split: str, limit: int) -> Sentences:
     found: list[list[str]] = []
     for file in files:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
-            texts = (line.strip() for line in lines)
-            found.append([text for text in texts if split_of(text) == split and _plain(text)])
+            stripped = (line.strip() for line in lines)
+            found.append([text for text in stripped if split_of(text) == split and _plain(text)])
     share = -(-limit // max(len(found), 1))
     texts = [text for part in found for text in part[:share]]
     return [(f"{split}-{index:04d}", text) for index, text in enumerate(texts[:limit])]
@@ -137,7 +137,8 @@ def compare(
     judged = [judge(sentences, way, hearing) for way in ways]
     teacher_first, teacher_all, words = judged[0]
     firsts = [min(FIRST_WORDS, count) for count in words]
-    rows, values = [], {}
+    rows: list[list[object]] = []
+    values: dict[str, Any] = {}
     for way, (first, every, _) in zip(ways, judged, strict=True):
         first_rate, first_more, first_se = paired(first, teacher_first, firsts)
         rate, more, se = paired(every, teacher_all, words)

@@ -58,6 +58,8 @@ class ParentBlock:
 class ParentDecoder:
     """Decodes tokens of many streams together, one of each a tick; in the place of model/decode/interface.py's."""
 
+    rewinds = False  # a token at a time, and every time others
+
     def __init__(self, model: PackedModel) -> None:
         self.model = model
         self._chance = torch.Generator(model.device).manual_seed(0)

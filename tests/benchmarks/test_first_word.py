@@ -48,7 +48,7 @@ def test_a_difference_is_paired_by_sentence() -> None:
 
 
 def tone(seconds: float) -> np.ndarray:
-    return np.sin(np.arange(round(seconds * RATE_HZ)) * 0.1).astype(np.float32)
+    return np.asarray(np.sin(np.arange(round(seconds * RATE_HZ)) * 0.1), np.float32)
 
 
 @given(st.lists(st.integers(15, 60), max_size=5), st.integers(0, 50), st.integers(0, 50))

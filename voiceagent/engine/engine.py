@@ -234,7 +234,7 @@ class Engine:
         if stream.doubted[-1][0] > DOUBTFUL and attempts <= ATTEMPTS:
             stream.block = self._synthesizer.open_block(stream.state, stream.options, attempts)
             return
-        _, stream.block = min(stream.doubted, key=lambda attempt: attempt[0])
+        stream.block = min(stream.doubted, key=lambda rated: rated[0])[1]
         stream.doubted = []
         if attempts > 1:
             stream.deliver(Notice(REMADE, code="remade"))
