@@ -82,3 +82,12 @@ def check_voice(voice: str, known: Collection[str]) -> None:
     for name in parse_blend(voice):
         if name not in known:
             raise UnknownVoice(name, known)
+
+
+def is_voice(voice: str, known: Collection[str]) -> bool:
+    """Whether it is a known voice, or a blend of such."""
+    try:
+        check_voice(voice, known)
+    except (UnknownVoice, InputError):
+        return False
+    return True

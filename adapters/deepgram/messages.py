@@ -16,6 +16,7 @@ from voiceagent.audio.encoders import media_type, require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.audio.pcm import UNKNOWN_LENGTH, wav_header
 from voiceagent.errors import InputError, ProtocolError
+from voiceagent.options import is_voice
 from voiceagent.protocol.wire import json_object
 from voiceagent.version import __version__
 
@@ -122,7 +123,7 @@ def our_voice(model: str, voices: Sequence[str]) -> str:
     Raises:
         DeepgramRefusal: no model is called that, here or there.
     """
-    if model in voices:
+    if is_voice(model, voices):
         return model
     theirs = _MODEL.fullmatch(model)
     if theirs is None:

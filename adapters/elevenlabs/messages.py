@@ -18,7 +18,7 @@ from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
-from voiceagent.options import DEFAULT_VOICE
+from voiceagent.options import DEFAULT_VOICE, is_voice
 from voiceagent.protocol import commands
 
 INACTIVITY_MAX_S = 180.0
@@ -193,7 +193,7 @@ def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
     Raises:
         ElevenLabsRefusal: none does.
     """
-    if voice_id in voices:
+    if is_voice(voice_id, voices):
         return voice_id
     if voice_id == "default" or voice_id in KNOWN_VOICES:
         wanted = KNOWN_VOICES.get(voice_id, DEFAULT_VOICE)

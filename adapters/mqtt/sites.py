@@ -8,7 +8,7 @@ from typing import Any
 
 from voiceagent.adapters.mqtt.speech import SiteUtterance
 from voiceagent.errors import NoCapacity, ProtocolError
-from voiceagent.options import SpeakOptions
+from voiceagent.options import SpeakOptions, is_voice
 
 
 class Sites:
@@ -94,7 +94,7 @@ class Sites:
         if not value:
             chosen.pop(what, None)
         elif what == "voice":
-            if value not in voices:
+            if not is_voice(value, tuple(voices)):
                 raise ProtocolError(f"unknown voice {value!r}; voices here: {', '.join(voices)}", code="unknown_voice")
             chosen["voice"] = value
         else:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
-from voiceagent.options import SPEED_MAX, SPEED_MIN
+from voiceagent.options import SPEED_MAX, SPEED_MIN, is_voice
 from voiceagent.protocol.commands import Start
 
 # Their voices are chosen by how high they are: with these two, a user's agent keeps roughly the voice it had.
@@ -144,7 +144,7 @@ def our_voice(name: str, voices: Sequence[str]) -> str:
     Raises:
         OpenAIRefusal: no voice is called that, here or there.
     """
-    if name in voices:
+    if is_voice(name, voices):
         return name
     alias = VOICES.get(name.lower())
     if alias is None:
