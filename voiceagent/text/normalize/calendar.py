@@ -87,31 +87,69 @@ RULES: Final[tuple[Rule, ...]] = (
     (_CHAIN["month"], lambda m: _chain(m) if re.search(r"[A-Z][a-z]{2,3}\b(?<!May)", m[1]) else None),
     # Days.
     (re.compile(rf"\b({_DAY})\.? (?=\d{{1,2}}(?::\d\d|[-–]| ?[ap]\.?m|/\d))"), lambda m: DAYS[m[1]] + " "),
-    (re.compile(rf"(?<![\w'-])({_DAY})(?=:(?: |$)|,? (?:at|from) \d| (?:morning|afternoon|evening|night|noon)\b)"), lambda m: DAYS[m[1]]),
-    (re.compile(rf"(?i:\b{_BEFORE}) (?:the )?({_DAY})(?<!Sun){_NO_NAME}"), lambda m: m.group().removesuffix(m[1]) + DAYS[m[1]]),
-    (re.compile(rf"(?i:\b(?:every|each|this|next|last|until|by|closed|on)) (Sun)(?:(?=\.|$)|{_NO_NAME}(?! is\b))"),
-     lambda m: m.group().removesuffix("Sun") + "Sunday"),
-    (re.compile(rf"\b([Tt]he|[Tt]his|[Mm]y|[Oo]ur|a) (Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat){_NO_NAME}"), lambda m: f"{m[1]} {DAYS[m[2]]}"),
-    (re.compile(rf"(?<=[a-z,] )(Mon|Tues?|Thurs?|Thu|Wed|Fri){_NO_NAME}(?! (?:ami|amie|cher|chéri|amour|petit|dieu)\b)"), lambda m: DAYS[m[1]]),
+    (
+        re.compile(rf"(?<![\w'-])({_DAY})(?=:(?: |$)|,? (?:at|from) \d| (?:morning|afternoon|evening|night|noon)\b)"),
+        lambda m: DAYS[m[1]],
+    ),
+    (
+        re.compile(rf"(?i:\b{_BEFORE}) (?:the )?({_DAY})(?<!Sun){_NO_NAME}"),
+        lambda m: m.group().removesuffix(m[1]) + DAYS[m[1]],
+    ),
+    (
+        re.compile(rf"(?i:\b(?:every|each|this|next|last|until|by|closed|on)) (Sun)(?:(?=\.|$)|{_NO_NAME}(?! is\b))"),
+        lambda m: m.group().removesuffix("Sun") + "Sunday",
+    ),
+    (
+        re.compile(rf"\b([Tt]he|[Tt]his|[Mm]y|[Oo]ur|a) (Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat){_NO_NAME}"),
+        lambda m: f"{m[1]} {DAYS[m[2]]}",
+    ),
+    (
+        re.compile(
+            rf"(?<=[a-z,] )(Mon|Tues?|Thurs?|Thu|Wed|Fri){_NO_NAME}(?! (?:ami|amie|cher|chéri|amour|petit"
+            rf"|dieu)\b)"
+        ),
+        lambda m: DAYS[m[1]],
+    ),
     (re.compile(r"(?<=[a-z,] )(Sat)(?=[.,;!?]|\s*$)|(?<=[Ss]ee you )(Sun)(?=\W|$)"), lambda m: DAYS[m.group()]),
     (re.compile(rf"\b({_DAY})\.? ?,? (?={_ANY_MONTH}\.? \d)"), lambda m: DAYS[m[1]] + ", "),
     (re.compile(rf"\b({_DAY})(?:\.(?=,| [A-Za-z\d])|(?=,))"), lambda m: DAYS[m[1]]),
     # Months.
-    (re.compile(rf"(?i:\b{_MONTH_BEFORE})[ -](?:the )?({_MONTH})(?<!May){_NO_NAME}(?!\.? \d)"),
-     lambda m: m.group().removesuffix(m[1]) + SHORT_MONTHS[m[1]]),
-    (re.compile(rf"\b([Tt]he|[Oo]ur|[Aa]|[Mm]y) ({_MONTH})(?<!May){_NO_NAME}(?!\.? \d)"), lambda m: f"{m[1]} {SHORT_MONTHS[m[2]]}"),
+    (
+        re.compile(rf"(?i:\b{_MONTH_BEFORE})[ -](?:the )?({_MONTH})(?<!May){_NO_NAME}(?!\.? \d)"),
+        lambda m: m.group().removesuffix(m[1]) + SHORT_MONTHS[m[1]],
+    ),
+    (
+        re.compile(rf"\b([Tt]he|[Oo]ur|[Aa]|[Mm]y) ({_MONTH})(?<!May){_NO_NAME}(?!\.? \d)"),
+        lambda m: f"{m[1]} {SHORT_MONTHS[m[2]]}",
+    ),
     (re.compile(rf"(?<=[a-z,] )(Feb|Aug|Sept|Oct|Nov|Dec){_NO_NAME}(?!\.? \d)"), lambda m: SHORT_MONTHS[m[1]]),
     # Dates with a slash.
-    (re.compile(rf"\b({_DAY})\.?,? {_SLASHED}"), lambda m: f"{DAYS[m[1]]} {date}" if (date := _date(m['month'], m['day'])) else None),
-    (re.compile(rf"\b((?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day),? {_SLASHED}"),
-     lambda m: f"{m[1]} {date}" if (date := _date(m['month'], m['day'])) else None),
-    (re.compile(r"(?<![\w/.,$€£+-])(1[0-2]|0?[1-9])/([12]\d|3[01]|0?[1-9]) ?[-–] ?(1[0-2]|0?[1-9])/([12]\d|3[01]|0?[1-9])(?![\w/]|\.\d)"), _span),
-    (re.compile(rf"(?i)(?P<before>\b(?:on|by|until|till|since|from|before|after|due|starting|starts|begins|ends|ending|beginning|through|between"
-                rf"|expires|dated|deadline|closed|effective|delivery|date|dob|born|arrives|off|meeting is|is on|to be):? ){_SLASHED}(?! (?:of|cup|inch|mile|full|tsp|tbsp|majority))"), _slash_date),
+    (
+        re.compile(rf"\b({_DAY})\.?,? {_SLASHED}"),
+        lambda m: f"{DAYS[m[1]]} {date}" if (date := _date(m["month"], m["day"])) else None,
+    ),
+    (
+        re.compile(rf"\b((?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day),? {_SLASHED}"),
+        lambda m: f"{m[1]} {date}" if (date := _date(m["month"], m["day"])) else None,
+    ),
+    (
+        re.compile(
+            r"(?<![\w/.,$€£+-])(1[0-2]|0?[1-9])/([12]\d|3[01]|0?[1-9]) ?[-–] ?(1[0-2]|0?[1-9])/([12]\d"
+            r"|3[01]|0?[1-9])(?![\w/]|\.\d)"
+        ),
+        _span,
+    ),
+    (
+        re.compile(
+            rf"(?i)(?P<before>\b(?:on|by|until|till|since|from|before|after|due|starting|starts|begins|ends|ending|beginning|through|between"
+            rf"|expires|dated|deadline|closed|effective|delivery|date|dob|born|arrives|off|meeting is|is on|to be):? ){_SLASHED}(?! (?:of|cup|inch|mile|full|tsp|tbsp|majority))"
+        ),
+        _slash_date,
+    ),
     (re.compile(rf"{_NO_FIGURE}{_SLASHED}(?= at (?:\d|noon|midnight))"), _slash_date),
     (re.compile(rf"(?P<before>(?<=\d)(?: ?[&,]| and| or| through| to) ){_SLASHED}(?<=\d)"), lambda m: _after_date(m)),
     (re.compile(rf"{_NO_FIGURE}{_SLASHED}(?= is\b|(?:,| and| &|\.|$))"), _bare),
-)  # fmt: skip
+)
 
 
 def _after_date(match: re.Match[str]) -> str | None:

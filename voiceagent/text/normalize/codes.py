@@ -142,29 +142,76 @@ def _powered(match: re.Match[str]) -> str | None:
 
 _CALLED: Final = re.compile(rf"(?i)\b{_CALL}\b[^.!?\d]{{0,24}}$")
 RULES: Final[tuple[Rule, ...]] = (
-    (re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:['’]\d{3}){1,4}(?=\.\d\d?(?!\w)|(?![\w.]|['’]\w)|\.(?!\d))"), lambda m: re.sub(r"\D", "", m.group())),
-    (re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){3,4}(?<=\.000)(?![\w,]|\.\d)"), lambda m: m.group().replace(".", "")),
-    (re.compile(r"(?i)(?<=press )(?P<press>)(?P<keys>[*#×])(?= |[.,;!?]|$)|(?<=\bhit )(?P<k2>[*#×])(?= |[.,;!?]|$)"), lambda m: _SAID_KEYS[m.group()]),
-    (re.compile(r"(?i)\b((?:call|dial|text|phone|ring|sms) )(\d{3,6}|\d{2} \d{2} \d{2})(?!\w|[.,:%-]\d|-[A-Z]| \d| ?%| (?:[a-z]+ )?(?:[a-z]{3,}s|people)\b)"),
-     lambda m: m[1] + _groups_short(m[2])),
+    (
+        re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:['’]\d{3}){1,4}(?=\.\d\d?(?!\w)|(?![\w.]|['’]\w)|\.(?!\d))"),
+        lambda m: re.sub(r"\D", "", m.group()),
+    ),
+    (
+        re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){3,4}(?<=\.000)(?![\w,]|\.\d)"),
+        lambda m: m.group().replace(".", ""),
+    ),
+    (
+        re.compile(
+            r"(?i)(?<=press )(?P<press>)(?P<keys>[*#×])(?= |[.,;!?]|$)|(?<=\bhit )(?P<k2>[*#×])(?= |[.,;!?]"
+            r"|$)"
+        ),
+        lambda m: _SAID_KEYS[m.group()],
+    ),
+    (
+        re.compile(
+            r"(?i)\b((?:call|dial|text|phone|ring|sms) )(\d{3,6}|\d{2} \d{2} \d{2})(?!\w|[.,:%-]\d|-[A-Z]"
+            r"| \d| ?%| (?:[a-z]+ )?(?:[a-z]{3,}s|people)\b)"
+        ),
+        lambda m: m[1] + _groups_short(m[2]),
+    ),
     (re.compile(r"(?i)(\b(?:ending|ends)(?: in| with)? )(?P<code>\d{3,6})(?![\w.,-]*\w)"), _coded),
-    (re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){2}(?![\w,]|\.\d)(?<=0|\d(?= ?[€a-z]))"), lambda m: m.group().replace(".", "")),
-    (re.compile(r"\b(401|403|457|501) ?\(([a-z])\)(?:\((\d)\))?"),
-     lambda m: f"{_PLANS[m[1]]} {m[2].upper()}" + (f" {N.count(m[3])}" if m[3] else "")),
+    (
+        re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3}){2}(?![\w,]|\.\d)(?<=0|\d(?= ?[€a-z]))"),
+        lambda m: m.group().replace(".", ""),
+    ),
+    (
+        re.compile(r"\b(401|403|457|501) ?\(([a-z])\)(?:\((\d)\))?"),
+        lambda m: f"{_PLANS[m[1]]} {m[2].upper()}" + (f" {N.count(m[3])}" if m[3] else ""),
+    ),
     (re.compile(r"(?<![\w.,$€£-])(401|403|457)([kb])(?!\w)"), lambda m: f"{_PLANS[m[1]]} {m[2].upper()}"),
-    (re.compile(r"(?i)(?P<press>\b(?:dial|press|hit|enter|push|type|then) )?(?<![\w*#])(?P<keys>(?:[*#]{1,2}\d{1,4}(?:[*×#]\d{1,12}){0,3}#?))(?![\w*])"), _keys),
+    (
+        re.compile(
+            r"(?i)(?P<press>\b(?:dial|press|hit|enter|push|type|then) )?(?<![\w*#])(?P<keys>(?:[*#]{1,2}\d{1,4}"
+            r"(?:[*×#]\d{1,12}){0,3}#?))(?![\w*])"
+        ),
+        _keys,
+    ),
     (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b(?<=\d)"), _iban),
-    (re.compile(r"(?<![\w.,$€£+-])\d{2}-\d{7}(?![\w-])|(?<![\w.,$€£+-])\d{5}-\d{4}(?![\w-])|(?<![\w.+-])\d{4}[ -]\d{6}[ -]\d{5}(?![\w-])"),
-     lambda m: _groups_short(m.group())),
+    (
+        re.compile(
+            r"(?<![\w.,$€£+-])\d{2}-\d{7}(?![\w-])|(?<![\w.,$€£+-])\d{5}-\d{4}(?![\w-])|(?<![\w.+-])\d{4}[ -]\d{6}["
+            r" -]\d{5}(?![\w-])"
+        ),
+        lambda m: _groups_short(m.group()),
+    ),
     (re.compile(r"(?<![\w.,$€£+-])\d{3} \d{4} \d{4}(?![\w-]| \d)"), lambda m: _groups_short(m.group())),
     (re.compile(rf"(?i)\b({_CODE}{_IS}|\b{_NUMBERED} {_CODE}?{_IS})(?P<code>{_GROUPS})(?![\w.,-]*\w)"), _coded),
-    (re.compile(r"(?i)((?:type|enter|key|put|punch|use)(?: in)?(?: the)? )(?P<code>\d{3,8}(?:[ -]\d{2,6}){0,3})(?= (?:as|for|at|when|to log|to sign|to enter|to join))"), _coded),
-    (re.compile(r"(?i)(\bdigits (?:are|is|of [a-z ]{1,20} are|:) ?)(?P<code>\d{2,8}(?:[ -]\d{2,6}){0,3})(?![\w.,-]*\w)"), _coded),
+    (
+        re.compile(
+            r"(?i)((?:type|enter|key|put|punch|use)(?: in)?(?: the)? )(?P<code>\d{3,8}(?:[ -]\d{2,6}){0,3})"
+            r"(?= (?:as|for|at|when|to log|to sign|to enter|to join))"
+        ),
+        _coded,
+    ),
+    (
+        re.compile(
+            r"(?i)(\bdigits (?:are|is|of [a-z ]{1,20} are|:) ?)(?P<code>\d{2,8}(?:[ -]\d{2,6}){0,3})(?![\w.,-]*\w)"
+        ),
+        _coded,
+    ),
     (re.compile(r"(?<![\w.,$€£+-])(?<!\+\d\d )[6-9]\d{4} \d{5}(?![\w,.-]*\w)"), lambda m: _groups(m.group())),
     (re.compile(r"(?<![\w.,$€£-])\(?(?:\+|00)?\(?\+?\d[\d() -]{5,24}\d(?![\w%€£]|[.,-]\d|/\d|:\d)"), _phone),
     (re.compile(rf"((?i:\b(?:{_PLACE})(?:s|es)?\.?{_LINK}) )(\d{{1,4}})([A-Z])(?!\w|[-']\w)"), _placed),
-    (re.compile(r"(?<=[A-Z] )(and|or|to|through|&|-|–) (\d{1,3})([A-Z])(?![\w-])"), lambda m: f"{m[1]} {_lettered(m[2], m[3])}"),
+    (
+        re.compile(r"(?<=[A-Z] )(and|or|to|through|&|-|–) (\d{1,3})([A-Z])(?![\w-])"),
+        lambda m: f"{m[1]} {_lettered(m[2], m[3])}",
+    ),
     (re.compile(r"(?<![\w.])(\d)([eE])(\d)(?!\w|\.\d)"), _powered),
-)  # fmt: skip
+)
 # After telephone numbers have been read.
 LAST: Final[tuple[Rule, ...]] = ((re.compile(r"(?<![\w.,$€£+-])\d{1,7}(?:-\d{1,12}){1,4}(?![\w-]|[.,]\d)"), _numbered),)

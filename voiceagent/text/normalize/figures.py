@@ -233,48 +233,112 @@ RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"\bCVE-(\d{4})-(\d{4,6})\b"), lambda m: f"CVE {N.year(int(m[1]))}, {N.digits(m[2])}"),
     (re.compile(r"\b(RFC|PEP|ISO|IEEE|ECMA)[ -](\d{3,5})(?![\w,]|\.\d)"), lambda m: f"{m[1]} " + N.house_number(m[2])),
     (re.compile(r"\bHTTP/(?=[123]\b)"), lambda m: "HTTP "),
-    (re.compile(r"(?<![\w.,-])(\d{1,3}(?:\.\d{1,2})?)[-–](?=\d{1,3}(?:\.\d{1,2})?(?:[kKMBx×]|bn)(?!\w))"), lambda m: f"{m[1]} to "),
+    (
+        re.compile(r"(?<![\w.,-])(\d{1,3}(?:\.\d{1,2})?)[-–](?=\d{1,3}(?:\.\d{1,2})?(?:[kKMBx×]|bn)(?!\w))"),
+        lambda m: f"{m[1]} to ",
+    ),
     (re.compile(r"(?<![\w./])(\d{2,3})/(?=\d{2,3} BP\b)"), lambda m: f"{m[1]} over "),
     (re.compile(r"(?<![\w.,])(\d{3,5})×(?=\d{3,5}(?!\w))"), lambda m: f"{m[1]} by "),
     (re.compile(r"(?<![\w.,:-])50-50(?![\w-])"), lambda m: "fifty fifty"),
     (re.compile(r"(?<![\w.:])(\d{1,4}):(?=\d{1,3}(?:,\d{3})+(?!\d)|\d{3,6}(?![\d:]))"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<![\w.:])(\d{3,4}):(?=\d{1,4}(?![\d:]))"), lambda m: f"{m[1]} to "),
-    (re.compile(r"(?i)(\b(?:BP|blood pressure)(?: of| is| was| at)?:? (?:of |is )?\d{2,3})/(?=\d{2,3}\b)"), lambda m: f"{m[1]} over "),
+    (
+        re.compile(r"(?i)(\b(?:BP|blood pressure)(?: of| is| was| at)?:? (?:of |is )?\d{2,3})/(?=\d{2,3}\b)"),
+        lambda m: f"{m[1]} over ",
+    ),
     (re.compile(r"(?<![\w.,])(\d{1,4})([a-z])(?= [+=*/<>≤≥≈−-] ?[\w(]|[²³^])"), lambda m: f"{N.count(m[1])} {m[2]}"),
     (re.compile(r"(?i)\b((?:on|by|until|since|from|before|after|due) )(\d{1,2})/(\d{1,2})(?![\w/])"), _month_slash),
     (re.compile(r"(?<![\w./])(\d{1,2}\.\d{1,2})/(\d{1,3})(?![\w/]|\.\d)"), lambda m: f"{m[1]} out of {m[2]}"),
-    (re.compile(r"(?:(?<![\w.)-])(?P<sign>[-−]))?(?<![\w./])(?:(?P<whole>\d{1,3})(?: |-))?(?P<above>\d{1,3})/(?P<below>\d{1,4})(?:ths?|rds?)?(?![\w/]|\.\d)"), _slashed),
+    (
+        re.compile(
+            r"(?:(?<![\w.)-])(?P<sign>[-−]))?(?<![\w./])(?:(?P<whole>\d{1,3})(?: |-))?(?P<above>\d{1,3})/"
+            r"(?P<below>\d{1,4})(?:ths?|rds?)?(?![\w/]|\.\d)"
+        ),
+        _slashed,
+    ),
     (re.compile(rf"(?:(?<![\w.,])(\d{{1,4}}) ?)?([{''.join(_VULGAR)}])"), _vulgar),
     (re.compile(r"(?<![\w.])(\d(?:\.\d{1,6})?)[eE]([+-]?\d{1,3})(?!\w)"), _scientific),
-    (re.compile(r"(?P<base>\b[A-Za-z]{1,3}|\b\d{1,9}|\))(?: ?\^ ?[({]?(?P<power>-?\d{1,3}|[a-z])[)}]?|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}|ⁿ))(?![\w⁺⁻])"), _power),
+    (
+        re.compile(
+            r"(?P<base>\b[A-Za-z]{1,3}|\b\d{1,9}|\))(?: ?\^ ?[({]?(?P<power>-?\d{1,3}|[a-z])[)}]?|(?P<raised>⁻?[⁰¹²"
+            r"³⁴⁵⁶⁷⁸⁹]{1,4}|ⁿ))(?![\w⁺⁻])"
+        ),
+        _power,
+    ),
     (re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,4}|\d{1,9})(?:st|nd|rd|th)(?!\w)"), _ordinal),
-    (re.compile(r"(?<![\w.,])(\d{1,3}(?: \d{3}){2,4}|\d{1,3}(?:['’]\d{3}){1,4})(?![\w]|[.,' ]?\d)"), lambda m: N.count(re.sub(r"\D", "", m[1]))),
+    (
+        re.compile(r"(?<![\w.,])(\d{1,3}(?: \d{3}){2,4}|\d{1,3}(?:['’]\d{3}){1,4})(?![\w]|[.,' ]?\d)"),
+        lambda m: N.count(re.sub(r"\D", "", m[1])),
+    ),
     (re.compile(r"(?<![\w.,])(\d{1,4})(?:\.\.\.?|~|—|⇒)(?=\d{1,4}(?!\w|\.\d))"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<![\w.,-])(7\d7)-(\d{1,3})(?![\w-])"), lambda m: f"{N.house_number(m[1])} {N.count(m[2])}"),
     (re.compile(r"(?<![\w.,-])\d(?:[-–]\d){3,9}(?![\w-])"), lambda m: N.digits(m.group())),
-    (re.compile(r"(?<![\w.,-])(\d{1,3})[-–](\d{1,3})[-–](\d{1,3})(?![\w-])"), lambda m: " ".join(N.cardinal(int(part)) for part in m.groups())),
+    (
+        re.compile(r"(?<![\w.,-])(\d{1,3})[-–](\d{1,3})[-–](\d{1,3})(?![\w-])"),
+        lambda m: " ".join(N.cardinal(int(part)) for part in m.groups()),
+    ),
     (re.compile(r"(?<![\w'.])([A-Za-z])[-–](?=[A-Za-z](?![\w'.-]))(?<=A-|a-|A–|a–)"), lambda m: f"{m[1]} to "),
-    (re.compile(r"(?<![\w.,/])(\d{1,2})(?:'|′)(?=[ .,;:)]|$)(?<!'..)"), lambda m: None if re.search(r"(?<!\w)'", m.string[: m.start()]) else f"{N.count(m[1])} {'foot' if m[1] == '1' else 'feet'}"),
-    (re.compile(r"(?<![\w)])(>= ?|<= ?|[<>])(?=\$?\d)"), lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1].strip()]),
+    (
+        re.compile(r"(?<![\w.,/])(\d{1,2})(?:'|′)(?=[ .,;:)]|$)(?<!'..)"),
+        lambda m: (
+            None
+            if re.search(r"(?<!\w)'", m.string[: m.start()])
+            else f"{N.count(m[1])} {'foot' if m[1] == '1' else 'feet'}"
+        ),
+    ),
+    (
+        re.compile(r"(?<![\w)])(>= ?|<= ?|[<>])(?=\$?\d)"),
+        lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1].strip()],
+    ),
     (re.compile(r"√ ?(?=[\w(])"), lambda m: "the square root of "),
     (re.compile(r"(?<![\w.])(\d{1,2}):(\d{1,2})(?![\w:])"), _range),
-    (re.compile(rf"{_BEFORE}(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?:[-–]| [-–] )(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?![\w%]|[-–]|\.\d| ?=)"), _range),
+    (
+        re.compile(
+            rf"{_BEFORE}(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}})?)(?:[-–]| [-–] )(\d{{1,6}}(?:,\d{{3}})?(?:\.\d{{1,4}}"
+            rf")?)(?![\w%]|[-–]|\.\d| ?=)"
+        ),
+        _range,
+    ),
     (re.compile(r"(?<=\d)\+(?=[ ,.;:!?)]|$)"), lambda m: " plus"),
     (re.compile(r"(?<=[\w)]) ?(<=|>=|!=|==|->|→|[≈≠≤≥±÷×∈⇒≡∝∪∩⊂]) ?(?=[\w(.$-])"), _between),
     (re.compile(r"(?<=[\w)]) (\*|/|-|−) (?=\d)"), lambda m: _between(m) if m.string[m.start() - 1].isdigit() else None),
     (re.compile(r"(?<=[\w)]) ?(=) ?(?=[\w(.$-])"), _between),
-    (re.compile(r"(?<=[\w)]) ([+<>]) (?=[\w(.$-])"), lambda m: _between(m) if m[1] == "+" or m.string[m.end()].isdigit() else None),
+    (
+        re.compile(r"(?<=[\w)]) ([+<>]) (?=[\w(.$-])"),
+        lambda m: _between(m) if m[1] == "+" or m.string[m.end()].isdigit() else None,
+    ),
     (re.compile(r"(?<=\d)([+*<>÷])(?=\d)|(?<=[A-Za-z)])([<>])(?=\.?\d)"), _between),
     (re.compile(r"(?<=\d)/(?=\d)"), lambda m: " slash "),
-    (re.compile(r"(?:(?<![\w.,)'-])([-+−]))?(?<![\w.,])(\d{1,3}(?:\.\d{1,3})?) ?(?:x|×)(?= (?![+=*/^<>≤≥≈-])|[.,;:!?)]|$)"), lambda m: f"{say_sign(m[1])}{N.count(m[2])} times"),
+    (
+        re.compile(
+            r"(?:(?<![\w.,)'-])([-+−]))?(?<![\w.,])(\d{1,3}(?:\.\d{1,3})?) ?(?:x|×)(?= (?![+=*/^<>≤≥≈-])"
+            r"|[.,;:!?)]|$)"
+        ),
+        lambda m: f"{say_sign(m[1])}{N.count(m[2])} times",
+    ),
     (re.compile(r"(?<![\w.,])(\d{1,5}) ?(?:x|×) ?(?=\d)"), lambda m: f"{m[1]} by "),
-    (re.compile(rf"(?:(?<![\w.,)'-])(?P<sign>[-+−])|{_BEFORE})(?P<number>{_NUMBER})(?P<scale>k|K|MM|M|m|B|bn|T)(?![\w-])"), _scaled),
-    (re.compile(r"(?<![\w.,])(\d{1,4})([pi])(?!\w)"), lambda m: f"{N.house_number(m[1]) if len(m[1]) < 4 else ' '.join(N.cardinal(int(g)) for g in (m[1][:2], m[1][2:]))} {m[2].upper()}"),
+    (
+        re.compile(
+            rf"(?:(?<![\w.,)'-])(?P<sign>[-+−])|{_BEFORE})(?P<number>{_NUMBER})(?P<scale>k|K|MM|M|m|B|bn"
+            rf"|T)(?![\w-])"
+        ),
+        _scaled,
+    ),
+    (
+        re.compile(r"(?<![\w.,])(\d{1,4})([pi])(?!\w)"),
+        lambda m: (
+            f"{N.house_number(m[1]) if len(m[1]) < 4 else ' '.join(N.cardinal(int(g)) for g in (m[1][:2], m[1][2:]))}"
+            f" {m[2].upper()}"
+        ),
+    ),
     (re.compile(r"(?<![\w.])~ ?(?=\d|\$)"), lambda m: "about "),
     (re.compile(r"(?<![\w&])# ?(?=\d)"), lambda m: "number "),
-    (re.compile(r"(?<![\w-])(?=[A-Z\d-]{0,24}(?:[A-Z]\d|\d[A-Z]))[A-Z\d]{1,8}(?:-[A-Z\d]{1,8}){1,4}(?![\w-])"), lambda m: m.group().replace("-", " ")),
+    (
+        re.compile(r"(?<![\w-])(?=[A-Z\d-]{0,24}(?:[A-Z]\d|\d[A-Z]))[A-Z\d]{1,8}(?:-[A-Z\d]{1,8}){1,4}(?![\w-])"),
+        lambda m: m.group().replace("-", " "),
+    ),
     (re.compile(r"(?<=[A-Za-z])-(?=\d)|(?<=\d)-(?=[A-Za-z])"), lambda m: " "),
     (re.compile(r"\b(?=[A-Za-z]{0,14}\d)(?=\d{0,14}[A-Za-z])[A-Za-z\d]{2,24}\b(?!['.]\d)"), _code),
     (re.compile(r"(?<=\d),(?=\d)(?!(?<=\D\d,)\d{3}(?!\d)|(?<=\d\d,)\d{3}(?!\d))"), lambda m: ", "),
     (re.compile(rf"(?:(?<![\w.,)'-])(?P<sign>[-+−]))?(?<![\d])(?P<number>{_NUMBER})"), _plain),
-)  # fmt: skip
+)

@@ -44,7 +44,10 @@ _SCALES: Final = {
     "bn": "billion", "t": "trillion", "T": "trillion", "tn": "trillion", "MM": "million",
 }  # fmt: skip
 _NUMBER: Final = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,10})?|\.\d{1,10}"
-_SCALE: Final = r"(?:[ -]?(?:hundred|thousand|million|billion|trillion|lakh|crore|lakhs|crores)\b| ?MM\b|(?:k|K|mn|m|M|bn|b|B|tn|t|T)\b)"
+_SCALE: Final = (
+    r"(?:[ -]?(?:hundred|thousand|million|billion|trillion|lakh|crore|lakhs|crores)\b| ?MM\b|(?:k"
+    r"|K|mn|m|M|bn|b|B|tn|t|T)\b)"
+)
 _SIGN: Final = "[" + re.escape("".join(_MONEY)) + "]"
 _PER: Final = r"(?: ?/ ?(?:(?P<permany>\d{1,4}) ?)?(?P<per>(?![kKMBT]\b)[A-Za-z]{1,10}[²³]?)(?!\w))?"
 # "$12 billion dollars" has its currency twice; "$20-off" and "$10-an-hour" go on.
@@ -63,7 +66,8 @@ _ARTICLE: Final = re.compile(
     r"(?i)(?<![A-Za-z])(?:an?|the|this|that|my|your|his|her|our|their|its|each|every|another)(?: [a-z]{2,12})? $"
 )
 _NOUN: Final = re.compile(
-    r" (?!(?:to|of|in|on|at|and|or|from|is|are|was|were|for|per|a|an|the|by|as|away|long|wide|tall|high|deep|old|more|less|each|every|off|it|he|she|they|we|you|I)\b)[A-Za-z]{2}"
+    r" (?!(?:to|of|in|on|at|and|or|from|is|are|was|were|for|per|a|an|the|by|as|away|long|wide|tall"
+    r"|high|deep|old|more|less|each|every|off|it|he|she|they|we|you|I)\b)[A-Za-z]{2}"
 )
 _LENGTHS: Final = frozenset("km m cm mm mi ft yd inch".split())
 _POWERS: Final = {"²": " squared", "³": " cubed", "^2": " squared", "^3": " cubed", "2": " squared", "3": " cubed"}
@@ -251,53 +255,131 @@ def _height(match: re.Match[str]) -> str:
 _BEFORE: Final = r"(?<![\w.,$€£-])"
 _RANGE: Final = rf"(?:(?P<from>{_NUMBER}) ?[-–] ?)?"
 RULES: Final[tuple[Rule, ...]] = (
-    (re.compile(r"(?<![\w.,/])(\d{2,3})/(\d{2,3}) ?mm ?Hg\b"), lambda m: f"{N.cardinal(int(m[1]))} over {N.cardinal(int(m[2]))} millimeters of mercury"),
+    (
+        re.compile(r"(?<![\w.,/])(\d{2,3})/(\d{2,3}) ?mm ?Hg\b"),
+        lambda m: f"{N.cardinal(int(m[1]))} over {N.cardinal(int(m[2]))} millimeters of mercury",
+    ),
     (re.compile(rf"(?<={_SIGN})(\d[\d.,]*) ?/ ?(?=\d+(?:[kKMB]\b|(?![\d,. ]*[A-Za-z])))"), lambda m: f"{m[1]} per "),
     (re.compile(r"\bRs\.? ?(?=\d)"), lambda m: "₹"),
-    (re.compile(r"(?<![\w.,])(?P<sign>₹ ?)?(?P<number>\d{1,2}(?:,\d{2}){1,5},\d{3}(?:\.\d{1,4})?)(?![\w,]|\.\d)(?! ?(?:lakh|crore))"), _grouped),
-    (re.compile(r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){1,4})(?:,(?P<part>\d{2}))?(?= ?(?:€|EUR\b|euros?\b))"), _continental),
+    (
+        re.compile(
+            r"(?<![\w.,])(?P<sign>₹ ?)?(?P<number>\d{1,2}(?:,\d{2}){1,5},\d{3}(?:\.\d{1,4})?)(?![\w,]|\.\d)"
+            r"(?! ?(?:lakh|crore))"
+        ),
+        _grouped,
+    ),
+    (
+        re.compile(
+            r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){1,4})(?:,(?P<part>\d{2}))?(?= ?(?:€|EUR\b|euros?\b))"
+        ),
+        _continental,
+    ),
     (re.compile(r"(?<=€)(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){1,4})(?:,(?P<part>\d{2}))?(?![\w.]*\w)"), _continental),
-    (re.compile(r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){2})(?:,(?P<part>\d{1,2}))?(?![\w,]|\.\d)"), _continental),
-    (re.compile(rf"(?<![\w.,])(\d{{1,3}}),(\d{{1,2}})(?= ?(?:[%‰°]|(?:{_UNIT})(?![\w/])))"), lambda m: f"{m[1]}.{m[2]}"),
-    (re.compile(r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?: \d{3})+)(?= ?(?:[€£$%]|EUR\b|USD\b)| [a-z]{2,20}s\b| people\b)"),
-     lambda m: m["whole"].replace(" ", "")),
-    (re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?= ?€)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
+    (
+        re.compile(r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){2})(?:,(?P<part>\d{1,2}))?(?![\w,]|\.\d)"),
+        _continental,
+    ),
+    (
+        re.compile(rf"(?<![\w.,])(\d{{1,3}}),(\d{{1,2}})(?= ?(?:[%‰°]|(?:{_UNIT})(?![\w/])))"),
+        lambda m: f"{m[1]}.{m[2]}",
+    ),
+    (
+        re.compile(
+            r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?: \d{3})+)(?= ?(?:[€£$%]|EUR\b|USD\b)| [a-z]{2,20}s\b| people\b)"
+        ),
+        lambda m: m["whole"].replace(" ", ""),
+    ),
+    (
+        re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?= ?€)"),
+        lambda m: f"{m[1].replace('.', '')}.{m[2]}",
+    ),
     (re.compile(r"(?<=€)(\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(\d{2})(?!\d)"), lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
     (re.compile(rf"(?<![\w.,])R\$ ?({_NUMBER})"), lambda m: f"{N.count(m[1])} {'real' if m[1] == '1' else 'reais'}"),
-    (re.compile(rf"(?<![\w.,])({_NUMBER})[\"″] ?[x×] ?(?=\d)"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' else 'es'} by "),
+    (
+        re.compile(rf"(?<![\w.,])({_NUMBER})[\"″] ?[x×] ?(?=\d)"),
+        lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' else 'es'} by ",
+    ),
     (re.compile(r"(?<=[A-Za-z\"'°]) [x×] (?=\d{1,5}(?:\.\d+)?(?: ?[A-Za-z]{1,3}\b|[\"']))"), lambda m: " by "),
-    (re.compile(
-        rf"(?<![\w.,$€£/])(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT}|[a-z]{{3,12}}) ?/ ?(?:(?P<many>\d{{1,4}}) ?)(?P<per>{_UNIT}|[a-z]{{3,8}})(?P<also>)(?![\w/²³^])"
-    ), _ratio),
-    (re.compile(
-        rf"(?<![\w.,$€£/])(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT})/(?P<many>)(?P<per>{_UNIT})/(?P<also>{_UNIT}|day|dose|hour|week)(?![\w/²³^])"
-    ), _ratio),
-    (re.compile(
-        rf"(?<![\w.,$€£/])(?P<number>{_NUMBER}) (?P<unit>[a-z]{{3,12}})/(?P<many>)(?P<per>{_UNIT}|{_SPANS})(?P<also>)(?![\w/²³^])"
-    ), _ratio),
+    (
+        re.compile(
+            rf"(?<![\w.,$€£/])(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT}|[a-z]{{3,12}}) ?/ ?(?:(?P<many>\d{{1,4}}) ?)"
+            rf"(?P<per>{_UNIT}|[a-z]{{3,8}})(?P<also>)(?![\w/²³^])"
+        ),
+        _ratio,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.,$€£/])(?P<number>{_NUMBER}) ?(?P<unit>{_UNIT})/(?P<many>)(?P<per>{_UNIT})/(?P<also>{_UNIT}"
+            rf"|day|dose|hour|week)(?![\w/²³^])"
+        ),
+        _ratio,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.,$€£/])(?P<number>{_NUMBER}) (?P<unit>[a-z]{{3,12}})/(?P<many>)(?P<per>{_UNIT}|{_SPANS})"
+            rf"(?P<also>)(?![\w/²³^])"
+        ),
+        _ratio,
+    ),
     (re.compile(rf"(?<![\w.,$€£/])(\d{{1,4}})/(?={_SPANS}\b)"), lambda m: f"{m[1]} per "),
-    (re.compile(rf"(?:(?<=[⁰¹²³⁴⁵⁶⁷⁸⁹])|(?<=\^\d)|(?<=\^\d\d)|(?<=\^-\d)|(?<=\^-\d\d)) (?P<unit>{_UNIT})(?![\w²³/^])"), lambda m: f" {UNITS[m['unit']][1]}"),
-    (re.compile(rf"(?:(?P<whole>(?<![\w.,])\d{{1,3}}(?:[ -]|(?=[½⅓⅔¼¾⅛⅜⅝⅞])))|(?<![\w./]))(?P<part>\d{{1,2}}/\d{{1,2}}|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in|[\"″])(?![\w²³/])(?:\.(?= [a-z]))?"), _fraction_unit),
+    (
+        re.compile(
+            rf"(?:(?<=[⁰¹²³⁴⁵⁶⁷⁸⁹])|(?<=\^\d)|(?<=\^\d\d)|(?<=\^-\d)|(?<=\^-\d\d)) (?P<unit>{_UNIT})(?![\w²³/^])"
+        ),
+        lambda m: f" {UNITS[m['unit']][1]}",
+    ),
+    (
+        re.compile(
+            rf"(?:(?P<whole>(?<![\w.,])\d{{1,3}}(?:[ -]|(?=[½⅓⅔¼¾⅛⅜⅝⅞])))|(?<![\w./]))(?P<part>\d{{1,2}}/\d{{1,2}}"
+            rf"|[½⅓⅔¼¾⅛⅜⅝⅞]) ?(?P<unit>{_UNIT}|in|[\"″])(?![\w²³/])(?:\.(?= [a-z]))?"
+        ),
+        _fraction_unit,
+    ),
     (re.compile(r"(?<=\d )(sq|cu|fl)\. ?(ft|in|mi|m|km|yd|oz)\b(?:\.(?! [A-Z]|$))?"), lambda m: f"{m[1]} {m[2]}"),
     (re.compile(r"(?<=\d) c\.(?= [a-z])"), lambda m: " cups"),
-    (re.compile(
-        rf"(?<![\w.,])(?P<minus>[-−+])?(?P<land>US|CA|AU|NZ|HK|SG|MX|TW|[CAS])?(?P<sign>{_SIGN}) ?(?P<minus2>-)?(?P<number>{_NUMBER})(?P<first>{_SCALE})?"
-        rf"(?: ?[-–] ?(?P=sign)?(?P<to>{_NUMBER})(?P<scale>{_SCALE})?(?!\d))?(?P<plus>\+)?(?: ?USD\b)?{_TWICE}{_TAIL}{_PER}"
-    ), _money),
-    (re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER})(?P<scale>{_SCALE})? ?(?P<sign>[€£¥₹₩₽₺₿₪฿])(?!\w){_PER}"), _money_after),
+    (
+        re.compile(
+            rf"(?<![\w.,])(?P<minus>[-−+])?(?P<land>US|CA|AU|NZ|HK|SG|MX|TW|[CAS])?(?P<sign>{_SIGN}) ?(?P<minus2>-)?(?P<number>{_NUMBER})(?P<first>{_SCALE})?"
+            rf"(?: ?[-–] ?(?P=sign)?(?P<to>{_NUMBER})(?P<scale>{_SCALE})?(?!\d))?(?P<plus>\+)?(?: ?USD\b)?{_TWICE}{_TAIL}{_PER}"
+        ),
+        _money,
+    ),
+    (
+        re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER})(?P<scale>{_SCALE})? ?(?P<sign>[€£¥₹₩₽₺₿₪฿])(?!\w){_PER}"),
+        _money_after,
+    ),
     (re.compile(rf"(?<![\w.,])(?P<number>{_NUMBER}) ?¢{_PER}"), _cents),
-    (re.compile(
-        rf"(?<![\w.,/])(?:(?P<name>{'|'.join(_CODES)}) ?(?P<after>{_NUMBER})(?P<scale>{_SCALE})?|(?P<before>{_NUMBER})(?P<scaled>{_SCALE})? ?(?P<code>{'|'.join(_CODES)}))(?!\w){_PER}"
-    ), _code),
+    (
+        re.compile(
+            rf"(?<![\w.,/])(?:(?P<name>{'|'.join(_CODES)}) ?(?P<after>{_NUMBER})(?P<scale>{_SCALE})?|(?P<before>{_NUMBER}"
+            rf")(?P<scaled>{_SCALE})? ?(?P<code>{'|'.join(_CODES)}))(?!\w){_PER}"
+        ),
+        _code,
+    ),
     (re.compile(r"(?<=\d%)(?:[-–]| [-–] )(?=\d)"), lambda m: " to "),
     (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−±]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?%"), _percent),
-    (re.compile(rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?°(?: ?(?P<scale>[CFK](?!\w)))?"), _degrees),
+    (
+        re.compile(
+            rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,]){_RANGE}(?P<number>{_NUMBER}) ?°(?: ?(?P<scale>[CFK]"
+            rf"(?!\w)))?"
+        ),
+        _degrees,
+    ),
     (re.compile(r"(?<![\w.,])(\d{1,2})(?:'|′| ?ft\.? ) ?(\d{1,2})(?:\"|″|''| ?in\b(?:\.(?= [a-z]))?)"), _height),
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\"?(?![\w'])"), _height),
-    (re.compile(r"(?<![\w.,\"])(\d{1,3}(?:\.\d)?)(?:\"|″)(?=[ .,;)]|$)(?![^\"]*\")"), lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' or _modifies(m) else 'es'}"),
-    (re.compile(
-        rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,/])(?:(?P<from>{_NUMBER}) ?(?:[-–]|(?P<by>[x×])) ?)?(?P<number>{_NUMBER})(?:(?P<space> )|(?P<hyphen>-))?(?P<unit>{_UNIT})(?P<power>\^?[23](?!\d)|[²³])?(?![\w²³^]|/\d)"
-        rf"(?:\.(?=,| [a-z]))?(?: ?/ ?(?P<per>[A-Za-z]{{1,6}})(?P<over>\^?[23](?!\d)|[²³])?(?![\w/]))?"
-    ), _unit),
-    (re.compile(rf"{_BEFORE}(?P<number>{_NUMBER}) ?(?:in\.|in(?=[,;:)]|\.?$| by\b| x ))(?=\W|$)"), lambda m: f"{N.count(m['number'])} inch{'' if m['number'] == '1' else 'es'}"),
-)  # fmt: skip
+    (
+        re.compile(r"(?<![\w.,\"])(\d{1,3}(?:\.\d)?)(?:\"|″)(?=[ .,;)]|$)(?![^\"]*\")"),
+        lambda m: f"{N.count(m[1])} inch{'' if m[1] == '1' or _modifies(m) else 'es'}",
+    ),
+    (
+        re.compile(
+            rf"(?:(?<![\w.,)-])(?P<sign>[-+−]))?(?<![\w.,/])(?:(?P<from>{_NUMBER}) ?(?:[-–]|(?P<by>[x×])) ?)?(?P<number>{_NUMBER})(?:(?P<space> )|(?P<hyphen>-))?(?P<unit>{_UNIT})(?P<power>\^?[23](?!\d)|[²³])?(?![\w²³^]|/\d)"
+            rf"(?:\.(?=,| [a-z]))?(?: ?/ ?(?P<per>[A-Za-z]{{1,6}})(?P<over>\^?[23](?!\d)|[²³])?(?![\w/]))?"
+        ),
+        _unit,
+    ),
+    (
+        re.compile(rf"{_BEFORE}(?P<number>{_NUMBER}) ?(?:in\.|in(?=[,;:)]|\.?$| by\b| x ))(?=\W|$)"),
+        lambda m: f"{N.count(m['number'])} inch{'' if m['number'] == '1' else 'es'}",
+    ),
+)

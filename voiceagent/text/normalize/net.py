@@ -10,7 +10,10 @@ from voiceagent.text.normalize.rule import Rule
 
 __all__ = ["RULES"]
 
-_DOMAINS: Final = "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|uk|us|de|fr|ca|au|eu|ch|nl|jp|in|tv|me|ly|app|dev|xyz|tech|cloud|online|site|blog"
+_DOMAINS: Final = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|uk|us|de|fr|ca|au|eu|ch|nl|jp|in|tv|me|ly|app"
+    "|dev|xyz|tech|cloud|online|site|blog"
+)
 _HOST: Final = rf"(?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,6}}(?:{_DOMAINS})(?![A-Za-z0-9-])"
 _SPELLED: Final = frozenset("io ai uk us de fr ca au eu ch nl jp in tv ly".split())
 _EXTENSIONS: Final = {
@@ -121,30 +124,95 @@ _VERSIONED: Final = (
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(rf"\b((?:{_VERSIONED}) )[vV]?(\d{{1,3}})\.(\d{{1,2}})(?![\w%]|\.\d)"), _named_version),
     (re.compile(r"\b(localhost):(\d{2,5})\b"), lambda m: f"{m[1]} port {N.digits(m[2])}"),
-    (re.compile(r"(?<![\w-])1-(8\d\d)-([A-Z]{2,10}(?:-[A-Z]{2,10})?|\d{3}-[A-Z]{4})(?![\w-])"), lambda m: f"one, {'eight hundred' if m[1] == '800' else N.digits(m[1])}, {N.digits(m[2][:3]) + ', ' + m[2][4:] if m[2][0].isdigit() else m[2].replace('-', ' ')}"),
+    (
+        re.compile(r"(?<![\w-])1-(8\d\d)-([A-Z]{2,10}(?:-[A-Z]{2,10})?|\d{3}-[A-Z]{4})(?![\w-])"),
+        lambda m: (
+            f"one, {'eight hundred' if m[1] == '800' else N.digits(m[1])}, {N.digits(m[2][:3]) + ', ' + m[2][4:] if m[2][0].isdigit() else m[2].replace('-', ' ')}"
+        ),
+    ),
     (re.compile(r"(?i)\b(ext(?:ension)?\.?) (\d{2,6})(?![\w.]*\w)"), lambda m: f"extension {N.digits(m[2])}"),
-    (re.compile(r"(?i)\b((?:call|dial|text|phone|phone number|number|at|tel\.?|mobile|cell|whatsapp):? (?:is )?)(\d{3})(\d{3})(\d{4})(?!\w)"), lambda m: f"{m[1]}{N.digits(m[2])}, {N.digits(m[3])}, {N.digits(m[4])}"),
+    (
+        re.compile(
+            r"(?i)\b((?:call|dial|text|phone|phone number|number|at|tel\.?|mobile|cell|whatsapp):? (?:is )?)"
+            r"(\d{3})(\d{3})(\d{4})(?!\w)"
+        ),
+        lambda m: f"{m[1]}{N.digits(m[2])}, {N.digits(m[3])}, {N.digits(m[4])}",
+    ),
     (re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![\w:])"), lambda m: N.spell(m.group())),
-    (re.compile(r"(?<![\w@.])(?P<local>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63})@(?P<domain>(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,12})\b"), _email),
-    (re.compile(r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"), lambda m: ", ".join(N.spell(part) for part in m.group().split("-"))),
-    (re.compile(r"(?<![\w:])(?=[a-fA-F:]{0,20}\d)(?=[0-9a-fA-F:]{0,40}(?:::|(?::[0-9a-fA-F]{1,4}){4}))(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), _ipv6),
-    (re.compile(r"(?<![\w.])(?P<mark>0[xXbBoO]|U\+|#(?=[0-9A-Fa-f]{0,5}\d))(?P<digits>[0-9A-Fa-f]{2,16})(?!\w)"), _hexadecimal),
-    (re.compile(r"(?i)\b(ISBN(?:-1[03])?:? )(\d[\d-]{8,16}[\dX])(?![\w-])"), lambda m: m[1] + ", ".join(N.spell(part) for part in m[2].split("-"))),
+    (
+        re.compile(
+            r"(?<![\w@.])(?P<local>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63})@(?P<domain>(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za"
+            r"-z]{2,12})\b"
+        ),
+        _email,
+    ),
+    (
+        re.compile(r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"),
+        lambda m: ", ".join(N.spell(part) for part in m.group().split("-")),
+    ),
+    (
+        re.compile(
+            r"(?<![\w:])(?=[a-fA-F:]{0,20}\d)(?=[0-9a-fA-F:]{0,40}(?:::|(?::[0-9a-fA-F]{1,4}){4}))(?:[0-9a-fA-F]{0,"
+            r"4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"
+        ),
+        _ipv6,
+    ),
+    (
+        re.compile(r"(?<![\w.])(?P<mark>0[xXbBoO]|U\+|#(?=[0-9A-Fa-f]{0,5}\d))(?P<digits>[0-9A-Fa-f]{2,16})(?!\w)"),
+        _hexadecimal,
+    ),
+    (
+        re.compile(r"(?i)\b(ISBN(?:-1[03])?:? )(\d[\d-]{8,16}[\dX])(?![\w-])"),
+        lambda m: m[1] + ", ".join(N.spell(part) for part in m[2].split("-")),
+    ),
     (re.compile(r"(?<![\w&])#(?=[A-Z]{1,4}-?\d)"), lambda m: "number "),
-    (re.compile(r"(?:https?|ftp)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){0,6}[A-Za-z0-9-]{1,62})?(?P<port>:\d{1,5})?(?P<path>[^\s\"'<>]*?)(?=[.,;:!?)\]]*(?:[\s\"'<>]|$))"), _url),
-    (re.compile(rf"(?<![\w@.])(?P<host>(?:www\.)?{_HOST})(?P<port>:\d{2,5})?(?P<path>(?:/[^\s\"'<>]*?)?)(?=[.,;:!?)\]]*(?:[\s\"'<>]|$)|')", re.I), _url),
-    (re.compile(rf"(?<![\w.])(?P<dot>\.{{1,2}}/(?=\w))?(?P<stem>[A-Za-z][\w-]{{0,40}}(?:\.[A-Za-z]\w{{0,20}})?)\.(?P<ext>{'|'.join(_EXTENSIONS)})(?![\w.]*\w)"), _file),
-    (re.compile(r"(?<![\w/.:])(?:~(?=/)(?:/[A-Za-z_.][\w.-]{0,40}){1,8}|(?:/[A-Za-z_][\w.-]{0,40}){2,8})/?(?![\w/])"), _path),
+    (
+        re.compile(
+            r"(?:https?|ftp)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){0,6}[A-Za-z0-9-]{1,62})?(?P<port>:\d{1,"
+            r"5})?(?P<path>[^\s\"'<>]*?)(?=[.,;:!?)\]]*(?:[\s\"'<>]|$))"
+        ),
+        _url,
+    ),
+    (
+        re.compile(
+            (
+                rf"(?<![\w@.])(?P<host>(?:www\.)?{_HOST})(?P<port>:\d{2, 5})?(?P<path>(?:/[^\s\"'<>]*?)?)(?=[.,;:!?)\]]*"
+                rf"(?:[\s\"'<>]|$)|')"
+            ),
+            re.I,
+        ),
+        _url,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.])(?P<dot>\.{{1,2}}/(?=\w))?(?P<stem>[A-Za-z][\w-]{{0,40}}(?:\.[A-Za-z]\w{{0,20}})?)\."
+            rf"(?P<ext>{'|'.join(_EXTENSIONS)})(?![\w.]*\w)"
+        ),
+        _file,
+    ),
+    (
+        re.compile(
+            r"(?<![\w/.:])(?:~(?=/)(?:/[A-Za-z_.][\w.-]{0,40}){1,8}|(?:/[A-Za-z_][\w.-]{0,40}){2,8})/?"
+            r"(?![\w/])"
+        ),
+        _path,
+    ),
     (re.compile(_NO_DIGIT + r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\d.]*\d)(?::(?P<port>\d{2,5}))?"), _dotted),
     (re.compile(r"(?<![\w.+])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]\d{2,8}){1,4}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])(?:1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])\d{3}-\d{4}(?![\w-])"), _phone),
-    (re.compile(r"(?<![\w.,$€£+-])([2-9]\d\d)(\d{3})(\d{4})(?!\w|[.,]\d)(?! ?(?:%|[a-z]+s\b|people))"), lambda m: ", ".join(N.digits(part) for part in m.groups())),
+    (
+        re.compile(r"(?<![\w.,$€£+-])([2-9]\d\d)(\d{3})(\d{4})(?!\w|[.,]\d)(?! ?(?:%|[a-z]+s\b|people))"),
+        lambda m: ", ".join(N.digits(part) for part in m.groups()),
+    ),
     (re.compile(r"(?<![\w.+-])\d{4}(?:[ -]\d{4}){3}(?![\w-])"), _phone),
     (re.compile(r"(?<![\w.+-])\d{3}-\d{2}-\d{4}(?![\w-])"), _phone),
-    (re.compile(r"\b(?P<word>[Vv]ersion |[Vv]er\.? |[Rr]elease )[vV]?(\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"), _version),
+    (
+        re.compile(r"\b(?P<word>[Vv]ersion |[Vv]er\.? |[Rr]elease )[vV]?(\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"),
+        _version,
+    ),
     (re.compile(r"\b(?P<word>)[vV](\d{1,4}(?:\.\d{1,4}){0,4})(?![\w.]*\w)"), _version),
     (re.compile(_NO_DIGIT + r"(?!\d\d\.\d\d\.\d{4}\b)\d{1,4}(?:\.\d{1,6}){2,4}(?P<port>)(?![\w.]*\w)"), _dotted),
     (re.compile(r"(?i)\b((?:call|dial|text|phone) )(\d{3})\b"), lambda m: m[1] + N.digits(m[2])),
     (re.compile(r"(?<![\w$#.,-])911(?![\w.,%-]*\w)"), lambda m: "nine one one"),
-)  # fmt: skip
+)

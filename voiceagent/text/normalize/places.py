@@ -109,21 +109,31 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     (
         re.compile(
-            rf"(?P<comma>(?<=[a-z]), |(?<=, )(?=[A-Z]{{2}} \d))(?P<state>{'|'.join(_STATES)})(?: (?P<zip>\d{{5}})(?:-(?P<plus>\d{{4}}))?)?(?!\w)"
+            rf"(?P<comma>(?<=[a-z]), |(?<=, )(?=[A-Z]{{2}} \d))(?P<state>{'|'.join(_STATES)})(?: (?P<zip>\d{{5}})"
+            rf"(?:-(?P<plus>\d{{4}}))?)?(?!\w)"
         ),
         _state,
     ),
     (re.compile(r"\b(Hwy|Rte|Rt|Fwy|Pkwy|Expy|Route|Highway)\.? (\d{1,4})([A-Z])?(?!\w|[.,]\d)"), _road),
-    (re.compile(r"\b(I|US|SR|CR|FM)[- ](\d{1,4})(?![\w%-]|[.,:]\d|,? ?(?:dollars|million|billion|people))(?<!US \d)"), _interstate),
     (
         re.compile(
-            r"(?<!\d )\b(?P<room>Apt|apt|Ste|ste|Rm|rm|Bldg|bldg|Fl|fl)\.? ?#?(?P<first>[A-Z])?-?(?P<number>\d{1,5})-?(?P<letter>[A-Z])?(?!\w|[.,]\d)"
+            r"\b(I|US|SR|CR|FM)[- ](\d{1,4})(?![\w%-]|[.,:]\d|,? ?(?:dollars|million|billion|people))(?<!US \d)"
+        ),
+        _interstate,
+    ),
+    (
+        re.compile(
+            r"(?<!\d )\b(?P<room>Apt|apt|Ste|ste|Rm|rm|Bldg|bldg|Fl|fl)\.? ?#?(?P<first>[A-Z])?-?(?P<number>\d{1,5}"
+            r")-?(?P<letter>[A-Z])?(?!\w|[.,]\d)"
         ),
         _room,
     ),
     (re.compile(r"(?<=\d(?:st|nd|rd|th)) [Ff]l\b(?:\.(?= [a-z]|,))?(?=(\.?$)?)"), lambda m: " floor"),
     (
-        re.compile(rf"(?<![\w.])(?P<point>[NSEW])\.? (?=\d{{1,3}}(?:st|nd|rd|th) (?:{'|'.join([*_STREETS, *sorted(_SPELLED)])})\b)"),
+        re.compile(
+            rf"(?<![\w.])(?P<point>[NSEW])\.? (?=\d{{1,3}}(?:st|nd|rd|th) (?:{'|'.join([*_STREETS, *sorted(_SPELLED)])}"
+            rf")\b)"
+        ),
         lambda m: f"{_POINTS[m['point']]} ",
     ),
     (re.compile(rf"(?P<name>\b\d{{1,3}}(?:st|nd|rd|th)) (?P<street>{'|'.join(_STREETS)})\b(?P<stop>\.)?"), _street),
@@ -136,4 +146,4 @@ RULES: Final[tuple[Rule, ...]] = (
         ),
         _street,
     ),
-)  # fmt: skip
+)

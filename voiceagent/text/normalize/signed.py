@@ -61,19 +61,36 @@ _SCALED: Final = "scale|ratio|dilution|odds|mix|mixture|solution|split|aspect|le
 RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<![A-Za-z\d'.-])A-(?=\d)"), lambda m: f"{LETTER_A} "),
     (re.compile(rf"(?<![\w:.,$])(\d{{1,4}}):(\d{{1,5}})(?= (?:{_SCALED})\b)"), lambda m: f"{m[1]} to {m[2]}"),
-    (re.compile(rf"(?i)(\b(?:{_SCALED}|diluted?)(?: of| is| at| was|:)? )(\d{{1,4}}):(\d{{1,5}})(?::(\d{{1,4}}))?(?![\d:])"),
-     lambda m: f"{m[1]}{m[2]} to {m[3]}" + (f" to {m[4]}" if m[4] else "")),
-    (re.compile(rf"\b(?P<zone>{_ZONES}) ?(?P<sign>[-+−–±])(?P<hours>\d{{1,2}})(?::?(?P<minutes>[0-5]\d))?(?![\w:]|\.\d)"), _zone),
+    (
+        re.compile(
+            rf"(?i)(\b(?:{_SCALED}|diluted?)(?: of| is| at| was|:)? )(\d{{1,4}}):(\d{{1,5}})(?::(\d{{1,4}}))?"
+            rf"(?![\d:])"
+        ),
+        lambda m: f"{m[1]}{m[2]} to {m[3]}" + (f" to {m[4]}" if m[4] else ""),
+    ),
+    (
+        re.compile(
+            rf"\b(?P<zone>{_ZONES}) ?(?P<sign>[-+−–±])(?P<hours>\d{{1,2}})(?::?(?P<minutes>[0-5]\d))?(?![\w:]"
+            rf"|\.\d)"
+        ),
+        _zone,
+    ),
     (re.compile(r"(?<![\w-])T ?[-−–](?=\d{1,3}(?: |$|[.,;:!?]))"), lambda m: "T minus "),
-    (re.compile(r"(?<![\w'’.+-])(A{1,3}|B{1,3}|C{1,3}|AB|[DFO])([-−–])(?=[\s.,;:!?)\"']|$)(?!,? (?:and|or|to) [A-Z]-)"), _mark),
+    (
+        re.compile(
+            r"(?<![\w'’.+-])(A{1,3}|B{1,3}|C{1,3}|AB|[DFO])([-−–])(?=[\s.,;:!?)\"']|$)(?!,? (?:and|or|to) [A-Z]-)"
+        ),
+        _mark,
+    ),
     (re.compile(r"(?<![\w'’.+-])(A)(\+)(?=[\s.,;:!?)\"']|$)"), _mark),
-    (re.compile(r"[▲▼] ?(?=[$€£¥]?\.?\d)|(?<=[\d%]) ?[▲▼]"),
-     lambda m: f" {'up' if '▲' in m.group() else 'down'} "),
-    (re.compile(r"[↑↓] ?(?=[$€£¥]?\.?\d)|(?<=[\d%]) ?[↑↓]"),
-     lambda m: f" {'up' if '↑' in m.group() else 'down'} "),
+    (re.compile(r"[▲▼] ?(?=[$€£¥]?\.?\d)|(?<=[\d%]) ?[▲▼]"), lambda m: f" {'up' if '▲' in m.group() else 'down'} "),
+    (re.compile(r"[↑↓] ?(?=[$€£¥]?\.?\d)|(?<=[\d%]) ?[↑↓]"), lambda m: f" {'up' if '↑' in m.group() else 'down'} "),
     (re.compile(r"(?:(?<=\s)|(?<=\()|^)(?<!\d )[–−](?=[$€£¥]?\.?\d)"), lambda m: "-"),
-    (re.compile(
-        rf"(?:(?<![\w.,)'-])(?P<sign>[-+−]))?(?<![\w.,$€£])(?:(?P<from>{_FIGURE}) ?(?:[-–]|to) ?)?(?P<number>\d{{1,3}}(?:\.\d)?)(?P<glued> ?)"
-        r"(?P<scale>[CF])(?![\w'’-]|\.\w|[#+])"
-    ), _temperature),
-)  # fmt: skip
+    (
+        re.compile(
+            rf"(?:(?<![\w.,)'-])(?P<sign>[-+−]))?(?<![\w.,$€£])(?:(?P<from>{_FIGURE}) ?(?:[-–]|to) ?)?(?P<number>\d{{1,3}}(?:\.\d)?)(?P<glued> ?)"
+            r"(?P<scale>[CF])(?![\w'’-]|\.\w|[#+])"
+        ),
+        _temperature,
+    ),
+)

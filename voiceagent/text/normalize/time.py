@@ -188,41 +188,103 @@ def _full(name: str) -> str:
 
 _SPANNED: Final = "|".join(sorted({*DAYS, *DAYS.values(), *SHORT_MONTHS, *MONTHS}, key=len, reverse=True))
 RULES: Final[tuple[Rule, ...]] = (
-    (re.compile(r"(?<![\w:.,$])(\d{1,2}:[0-5]\d|(?<=at )\d{1,2}|(?<=from )\d{1,2}|(?<=by )\d{1,2})([ap])(?=[\s.,;:!?)–-]|$)(?!\.m)"),
-     lambda m: f"{m[1]} {m[2].upper()}M"),
+    (
+        re.compile(
+            (
+                r"(?<![\w:.,$])(\d{1,2}:[0-5]\d|(?<=at )\d{1,2}|(?<=from )\d{1,2}|(?<=by )\d{1,2})([ap])(?=[\s.,;:!?)–-"
+                r"]|$)(?!\.m)"
+            )
+        ),
+        lambda m: f"{m[1]} {m[2].upper()}M",
+    ),
     (re.compile(r"(?<![\w:.,$])(\d{1,2})a ?[-–] ?(\d{1,2})p(?!\w)"), lambda m: f"{m[1]} AM to {m[2]} PM"),
-    (re.compile(r"(?i)(\b(?:doors|show|opens?|closes?|starts?|ends?|breakfast|lunch|dinner|brunch|noon|until|till|curtain|kickoff|check-?in|check-?out) )"
-                r"(\d{1,2})([ap])(?!\w)"), lambda m: f"{m[1]}{m[2]} {m[3].upper()}M"),
+    (
+        re.compile(
+            r"(?i)(\b(?:doors|show|opens?|closes?|starts?|ends?|breakfast|lunch|dinner|brunch|noon|until|till|curtain|kickoff|check-?in|check-?out) )"
+            r"(\d{1,2})([ap])(?!\w)"
+        ),
+        lambda m: f"{m[1]}{m[2]} {m[3].upper()}M",
+    ),
     (re.compile(r"(?<![\w:.,])(\d{1,2}):([0-5]\d):([0-5]\d\.\d{1,3})(?![\d:])"), _duration),
-    (re.compile(r"\b(noon|midnight) ?[-–] ?(?=\d)|(?<=[\dmM]) ?[-–] ?(?=(?:noon|midnight)\b)"), lambda m: f"{m[1] or ''} to "),
+    (
+        re.compile(r"\b(noon|midnight) ?[-–] ?(?=\d)|(?<=[\dmM]) ?[-–] ?(?=(?:noon|midnight)\b)"),
+        lambda m: f"{m[1] or ''} to ",
+    ),
     (re.compile(r"(?<![\w:.,$-])(\d{1,2}:\d{2})[-–](?=\d{1,2}(?![\w:%]|[.,]\d))"), lambda m: f"{m[1]} to "),
     (re.compile(rf"(?<=\d)((?:st|nd|rd|th)?) ?[-–] ?(?={_MONTH} \d)"), lambda m: f"{m[1]} to "),
     (re.compile(r"(?<=\d)( (?:BCE?|CE|AD)) ?[-–] ?(?=\d)"), lambda m: f"{m[1]} to "),
     (re.compile(rf"\b({_SPANNED})\.?(?:[-–]| [-–] )({_SPANNED})\b(?:\.(?= [a-z\d]))?"), _years_or_days),
-    (re.compile(r"(?<![\w./-])(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)-(\d{4})(?![\w-])"), lambda m: f"{m[1]} {SHORT_MONTHS[m[2]] if m[2] != 'Sept' else 'September'} {m[3]}"),
+    (
+        re.compile(r"(?<![\w./-])(\d{1,2})-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)-(\d{4})(?![\w-])"),
+        lambda m: f"{m[1]} {SHORT_MONTHS[m[2]] if m[2] != 'Sept' else 'September'} {m[3]}",
+    ),
     (re.compile(r"(?<![\w.,-])(\d{1,2})h([0-5]\d)(?![\w])"), lambda m: f"{m[1]}:{m[2]}"),
     (re.compile(r"(?<![\w.,])(\d{1,3})d (?=\d{1,2}h)"), lambda m: f"{N.count(m[1])} day{'' if m[1] == '1' else 's'} "),
-    (re.compile(r"(?<![\w./,-])((?:19|20)\d\d)/(\d\d)(?![\w/]|\.\d)"), lambda m: f"{m[1]} to {m[2]}" if int(m[2]) == (int(m[1]) + 1) % 100 else None),
+    (
+        re.compile(r"(?<![\w./,-])((?:19|20)\d\d)/(\d\d)(?![\w/]|\.\d)"),
+        lambda m: f"{m[1]} to {m[2]}" if int(m[2]) == (int(m[1]) + 1) % 100 else None,
+    ),
     (re.compile(r"\b([QH][1-4])'(\d\d)(?!\w)"), lambda m: f"{m[1]} {N.count(m[2])}"),
     (re.compile(r"(?<![\w.,])(\d{1,3})h ?(\d{1,2})m(?:in)?(?!\w)"), lambda m: f"{m[1]} h {m[2]} min"),
     (re.compile(r"(?<![\w.,])(\d{1,3})m ?(\d{1,2})s(?!\w)"), lambda m: f"{m[1]} min {m[2]} sec"),
-    (re.compile(r"(?<![\w.-])(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"), _iso),
+    (
+        re.compile(
+            r"(?<![\w.-])(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2"
+            r"})?)?(?![\w-])"
+        ),
+        _iso,
+    ),
     (re.compile(r"(?<![\w./])(\d{4})/(\d{1,2})/(\d{1,2})(?![\w/])"), lambda m: _numbers(m[1], int(m[2]), int(m[3]))),
     (re.compile(r"(?<![\w./-])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])"), _us),
     (re.compile(r"(?<![\w./-])(\d{1,2})-(\d{1,2})-(\d{4})(?![\w-])"), _us),
     (re.compile(r"(?<![\w./-])(\d{2})\.(\d{2})\.(\d{4})(?![\w.]*\w)"), lambda m: _numbers(m[3], int(m[2]), int(m[1]))),
-    (re.compile(rf"\b{_MONTH} {_DAY}(?: ?[-–] ?(?P<to>[0-3]?\d)(?:st|nd|rd|th)?(?![\d/-]))?(?:(?P<comma>,)? {_YEAR})?"), _month_day),
-    (re.compile(rf"(?<![\w.,$/-])([0-3]?\d)[-–](?=[0-3]?\d (?:of )?{_MONTH}(?![a-z]))"), lambda m: f"the {N.ordinal(int(m[1]))} to " if _valid(m[1]) else None),
-    (re.compile(rf"(?<![\w.,$/-])(?P<the>[Tt]he )?{_DAY} (?:of )?{_MONTH}(?![a-z])(?:(?P<comma>,)? {_YEAR})?"), _day_month),
-    (re.compile(r"\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.? (?=\d{4}\b)"), lambda m: SHORT_MONTHS[m[1]] + " "),
-    (re.compile(r"\b(Jan|Feb|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\."), lambda m: SHORT_MONTHS[m[1]] + ("." if m.end() == len(m.string) else "")),
-    (re.compile(r"(?<![\w:.,$-])(\d{1,2}(?::\d{2})?(?: ?[aApP]\.?[mM]\.?)?) ?[-–] ?(\d{1,2}(?::\d{2}(?: ?[aApP]\.?[mM]\b\.?)?| ?[aApP]\.?[mM]\b\.?))(?!\d|:\d)"), _hours),
-    (re.compile(rf"(?<![\w:.,])(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?::(?P<second>\d{{2}}))?(?: ?{_HALF})?(?!\d|:\d|,\d{{3}})"), _clock),
+    (
+        re.compile(
+            rf"\b{_MONTH} {_DAY}(?: ?[-–] ?(?P<to>[0-3]?\d)(?:st|nd|rd|th)?(?![\d/-]))?(?:(?P<comma>,)? {_YEAR})?"
+        ),
+        _month_day,
+    ),
+    (
+        re.compile(rf"(?<![\w.,$/-])([0-3]?\d)[-–](?=[0-3]?\d (?:of )?{_MONTH}(?![a-z]))"),
+        lambda m: f"the {N.ordinal(int(m[1]))} to " if _valid(m[1]) else None,
+    ),
+    (
+        re.compile(rf"(?<![\w.,$/-])(?P<the>[Tt]he )?{_DAY} (?:of )?{_MONTH}(?![a-z])(?:(?P<comma>,)? {_YEAR})?"),
+        _day_month,
+    ),
+    (
+        re.compile(r"\b(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.? (?=\d{4}\b)"),
+        lambda m: SHORT_MONTHS[m[1]] + " ",
+    ),
+    (
+        re.compile(r"\b(Jan|Feb|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\."),
+        lambda m: SHORT_MONTHS[m[1]] + ("." if m.end() == len(m.string) else ""),
+    ),
+    (
+        re.compile(
+            r"(?<![\w:.,$-])(\d{1,2}(?::\d{2})?(?: ?[aApP]\.?[mM]\.?)?) ?[-–] ?(\d{1,2}(?::\d{2}(?: ?[aApP]\.?[mM]\b"
+            r"\.?)?| ?[aApP]\.?[mM]\b\.?))(?!\d|:\d)"
+        ),
+        _hours,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w:.,])(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?::(?P<second>\d{{2}}))?(?: ?{_HALF})?"
+            rf"(?!\d|:\d|,\d{{3}})"
+        ),
+        _clock,
+    ),
     (re.compile(rf"(?<![\w:.,$])(?P<hour>\d{{1,2}}) ?{_HALF}"), _hour),
-    (re.compile(rf"(?<=\.M\.)(?= (?:{_ZONES})\b)|(?<![\w:.,])(?P<hour>\d{{1,2}}) o'clock\b"), lambda m: f"{N.cardinal(int(m['hour']))} o'clock" if m["hour"] else None),
+    (
+        re.compile(rf"(?<=\.M\.)(?= (?:{_ZONES})\b)|(?<![\w:.,])(?P<hour>\d{{1,2}}) o'clock\b"),
+        lambda m: f"{N.cardinal(int(m['hour']))} o'clock" if m["hour"] else None,
+    ),
     (re.compile(r"(?<![\w.,$-])'(?P<years>[1-9]0)'?s(?!\w)"), _decade),
     (re.compile(r"(?<![\w.,$-])(?P<years>1\d\d0|20\d0|[2-9]0)'s(?!\w)"), _decade),
     (re.compile(r"(?<![\w.,$])(?P<number>\d{1,4}(?:\.\d{1,3})?)s(?!\w|['’]\w|/)"), _many_or_seconds),
-    (re.compile(r"(?<![\w'])'(\d\d)(?![\w'])"), lambda m: N.cardinal(int(m[1])) if m[1][0] != "0" else f"oh {N.cardinal(int(m[1]))}"),
+    (
+        re.compile(r"(?<![\w'])'(\d\d)(?![\w'])"),
+        lambda m: N.cardinal(int(m[1])) if m[1][0] != "0" else f"oh {N.cardinal(int(m[1]))}",
+    ),
     (re.compile(r"(?<![\w.,$-])(1[1-9]\d\d|20\d\d) ?[-–] ?(1[1-9]\d\d|20\d\d|\d\d)(?![\w.,%-]*\w)"), _years),
-)  # fmt: skip
+)

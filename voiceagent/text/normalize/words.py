@@ -7,34 +7,12 @@ from typing import Final
 
 from voiceagent.text.normalize import number_words as N
 from voiceagent.text.normalize.rule import Rule
+from voiceagent.text.tables import read_table
 
 __all__ = ["ABBREVIATED", "AFTER", "BEFORE"]
 
-_TITLES: Final = {
-    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "St": "Saint", "Mt": "Mount", "Ft": "Fort",
-    "Gen": "General", "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Capt": "Captain", "Lt": "Lieutenant",
-    "Col": "Colonel", "Sgt": "Sergeant", "Cmdr": "Commander", "Rev": "Reverend", "Hon": "Honorable", "Pres": "President",
-    "Cpl": "Corporal", "Maj": "Major", "Adm": "Admiral", "Fr": "Father", "Msgr": "Monsignor", "Supt": "Superintendent",
-}  # fmt: skip
-_ABBREVIATIONS: Final = {
-    "e.g.": "for example", "E.g.": "For example", "I.e.": "That is", "c/o": "care of", "i.e.": "that is", "eg.": "for example", "ie.": "that is", "etc.": "et cetera", "etc": "et cetera",
-    "vs.": "versus", "vs": "versus", "v.": "versus", "approx.": "approximately", "approx": "approximately", "Jr.": "Junior",
-    "Jr": "Junior", "Sr.": "Senior", "Sr": "Senior", "Inc.": "Incorporated", "Ltd.": "Limited", "Co.": "Company",
-    "Corp.": "Corporation", "Bros.": "Brothers", "Dept.": "Department", "dept.": "department", "Univ.": "University",
-    "Govt.": "Government", "govt.": "government", "Assn.": "Association", "Ave.": "Avenue", "Blvd.": "Boulevard", "Rd.": "Road",
-    "Ln.": "Lane", "Hwy.": "Highway", "Pkwy.": "Parkway", "Apt.": "Apartment", "apt.": "apartment", "Ste.": "Suite",
-    "Bldg.": "Building", "et al.": "and others", "cf.": "compare", "ca.": "circa", "est.": "established", "Est.": "Established",
-    "min.": "minimum", "max.": "maximum", "avg.": "average", "Mr.": "Mister", "Mrs.": "Missus", "Ms.": "Miz", "Dr.": "Doctor",
-    "Prof.": "Professor", "St.": "Street", "Mt.": "Mount", "w/o": "without", "w/": "with ", "b/c": "because", "btw": "by the way",
-    "BTW": "by the way", "aka": "also known as", "AKA": "also known as", "a.k.a.": "also known as", "FYI": "for your information",
-    "IMO": "in my opinion", "TBD": "to be determined", "ASAP": "as soon as possible", "N/A": "not applicable",
-    "n/a": "not applicable", "and/or": "and or", "his/her": "his or her", "he/she": "he or she", "him/her": "him or her",
-    "I/O": "I O", "TCP/IP": "TCP IP", "A/C": "A C", "A/B": "A B", "C++": "C plus plus", "C#": "C sharp", "F#": "F sharp",
-    ".NET": "dot net", "Node.js": "node dot JS", "Ph.D.": "P H D", "Ph.D": "P H D", "PhD": "P H D", "incl.": "including",
-    "misc.": "miscellaneous", "excl.": "excluding", "tel.": "telephone", "Tel.": "Telephone", "ext.": "extension", "Ext.": "Extension",
-    "temp.": "temperature", "tbsp.": "tablespoon", "tsp.": "teaspoon", "fwd.": "forward", "govt": "government",
-    "wi-fi": "wi fi", "hrs.": "hours", "lbs.": "pounds", "yrs.": "years", "mins.": "minutes", "secs.": "seconds",
-}  # fmt: skip
+_TITLES: Final = {row[0]: row[1] for row in read_table(__package__, "titles.tsv")}
+_ABBREVIATIONS: Final = {row[0]: row[1] for row in read_table(__package__, "abbreviations.tsv")}
 _AFTER_FIGURES: Final = frozenset({"min.", "mins.", "secs.", "hrs.", "yrs.", "lbs.", "tsp.", "tbsp."})  # units there
 ABBREVIATED: Final = frozenset(_TITLES) | frozenset(
     key[:-1].rsplit(" ")[-1] for key in _ABBREVIATIONS if key[-1] == "."
@@ -121,31 +99,77 @@ _ALL: Final = "|".join(re.escape(key) for key in sorted(_ABBREVIATIONS, key=len,
 BEFORE: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<!\S)(?:[:;=][\'-]?[()DPp|]|<3|\^_?\^|xD|T_T|:\'\()(?=\s|[.,!?]|$)"), lambda m: ""),
     (re.compile(r"(?<![\w$])\${2,4}(?![\w$])"), lambda m: ""),
-    (re.compile(r"(?<![\w)])(>=|<=|[<>])(?=\$?\d)"), lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1]]),
+    (
+        re.compile(r"(?<![\w)])(>=|<=|[<>])(?=\$?\d)"),
+        lambda m: {">": "more than ", "<": "less than ", ">=": "at least ", "<=": "at most "}[m[1]],
+    ),
     (re.compile(r"\bWW(II?)\b"), lambda m: "World War " + ("two" if m[1] == "II" else "one")),
     (re.compile(rf"(?<![A-Za-z])({_ROMAN}) (?=century\b)"), lambda m: f"{N.ordinal(_value(m[1]))} " if m[1] else None),
     (re.compile(r"(?<=\()(?:i{1,3}|iv|vi{1,3}|ix)(?=\))"), lambda m: N.cardinal(_value(m.group().upper()))),
     (re.compile(r"(?<=[a-z] )Dr\.?(?= [a-z]|[,;]|\.?$)"), _drive),
-    (re.compile(r"(?<=[a-z] )St\. (?=(?:Then|The|It|He|She|They|We|You|I|Turn|Go|Take|There|This|That|If|And|But|In|On|At|After|Keep|Continue|Stop|Walk|Head)\b)"), lambda m: "Street. "),
-    (re.compile(r"(?<=[a-z] )St\.(?= [A-Z])(?<=[A-Z]St\.)|(?<![A-Za-z])St\.? (?P<saint>)(?=[A-Z][a-z])"), lambda m: "Saint "),
-    (re.compile(rf"\b({'|'.join(key for key in _TITLES if key != 'St')})\.? (?=[A-Z][A-Za-z.])"), lambda m: _TITLES[m[1]] + " " if m[1] not in ("Rep", "Hon", "Pres", "Col", "Gen", "Fr", "Maj", "Adm") or "." in m.group() else None),
-    (re.compile(r"(?i)(\b(?:scene|act|pages?|pp?\.|part) )(x{0,3}(?:ix|iv|v?i{0,3}))(?<=[ivx]{2})(?!\w)"), lambda m: m[1] + N.cardinal(_value(m[2].upper())) if m[2].islower() else None),
-    (re.compile(rf"\b((?:chapter|part|volume|section|book|act|phase|level|article)s) ({_ROMAN})[-–]({_ROMAN})(?!\w)", re.I), lambda m: f"{m[1]} {N.cardinal(_value(m[2].upper()))} to {N.cardinal(_value(m[3].upper()))}" if m[2] and m[3] else None),
-    (re.compile(rf"\b([Vv]ol|[Cc]h|[Cc]hap|[Ss]ec)\. ({_ROMAN})(?!\w)"), lambda m: f"{_BEFORE_FIGURES[m[1].lower()]} {N.cardinal(_value(m[2]))}" if m[2] else None),
+    (
+        re.compile(
+            r"(?<=[a-z] )St\. (?=(?:Then|The|It|He|She|They|We|You|I|Turn|Go|Take|There|This|That|If|And"
+            r"|But|In|On|At|After|Keep|Continue|Stop|Walk|Head)\b)"
+        ),
+        lambda m: "Street. ",
+    ),
+    (
+        re.compile(r"(?<=[a-z] )St\.(?= [A-Z])(?<=[A-Z]St\.)|(?<![A-Za-z])St\.? (?P<saint>)(?=[A-Z][a-z])"),
+        lambda m: "Saint ",
+    ),
+    (
+        re.compile(rf"\b({'|'.join(key for key in _TITLES if key != 'St')})\.? (?=[A-Z][A-Za-z.])"),
+        lambda m: (
+            _TITLES[m[1]] + " "
+            if m[1] not in ("Rep", "Hon", "Pres", "Col", "Gen", "Fr", "Maj", "Adm") or "." in m.group()
+            else None
+        ),
+    ),
+    (
+        re.compile(r"(?i)(\b(?:scene|act|pages?|pp?\.|part) )(x{0,3}(?:ix|iv|v?i{0,3}))(?<=[ivx]{2})(?!\w)"),
+        lambda m: m[1] + N.cardinal(_value(m[2].upper())) if m[2].islower() else None,
+    ),
+    (
+        re.compile(
+            (
+                rf"\b((?:chapter|part|volume|section|book|act|phase|level|article)s) ({_ROMAN})[-–]({_ROMAN})"
+                rf"(?!\w)"
+            ),
+            re.I,
+        ),
+        lambda m: (
+            f"{m[1]} {N.cardinal(_value(m[2].upper()))} to {N.cardinal(_value(m[3].upper()))}"
+            if m[2] and m[3]
+            else None
+        ),
+    ),
+    (
+        re.compile(rf"\b([Vv]ol|[Cc]h|[Cc]hap|[Ss]ec)\. ({_ROMAN})(?!\w)"),
+        lambda m: f"{_BEFORE_FIGURES[m[1].lower()]} {N.cardinal(_value(m[2]))}" if m[2] else None,
+    ),
     (re.compile(r"(?<=\w)\([+-]\)(?=\s|[,.;]|$)"), lambda m: ""),
     (re.compile(r"(?<![\w.,])(\d{1,3})[x×] (?=\d)"), lambda m: f"{N.count(m[1])} times "),
     (re.compile(r"\bincl\.(?=\))"), lambda m: "included"),
     (re.compile(r"\b(dollars|euros|pounds|cents|miles|calories|times|hours)/(?=[a-z]{3})"), lambda m: f"{m[1]} per "),
     (re.compile(r"(?<=[A-Za-z.]) / (?=[A-Za-z\d])|(?<=\d) / (?=[A-Za-z])"), lambda m: ", "),
-    (re.compile(rf"(?i)(?<![\w.])({'|'.join(_BEFORE_FIGURES)})\. ?(?=\(?\d)"), lambda m: (_BEFORE_FIGURES[m[1].lower()].capitalize() if m[1][0].isupper() else _BEFORE_FIGURES[m[1].lower()]) + " "),
+    (
+        re.compile(rf"(?i)(?<![\w.])({'|'.join(_BEFORE_FIGURES)})\. ?(?=\(?\d)"),
+        lambda m: (
+            (_BEFORE_FIGURES[m[1].lower()].capitalize() if m[1][0].isupper() else _BEFORE_FIGURES[m[1].lower()]) + " "
+        ),
+    ),
     (re.compile(r"\bNo\.? (?=\d)(?<=No\. )"), lambda m: "Number "),
     (re.compile(r"\bArt\. (?=[IVX]{1,5}\b)"), lambda m: "Article "),
     (re.compile(rf"\b({_COUNTED}) ({_ROMAN})\b(?!['’](?!s\b)\w|\.\w)"), _counted),
     (re.compile(rf"\b({_KINGS}) ({_ROMAN})\b(?!['’](?!s\b)\w|\.\w)"), _king),
     (re.compile(rf"(?<![\w.])(?<!slash )(?:{_ALL})(?![\w])"), _abbreviation),
-    (re.compile(r"(?<=\d) ?/ ?(day|week|month|year|hour|hr|person|night|month|mo|yr|unit)\b"), lambda m: " per " + {"hr": "hour", "mo": "month", "yr": "year"}.get(m[1], m[1])),
+    (
+        re.compile(r"(?<=\d) ?/ ?(day|week|month|year|hour|hr|person|night|month|mo|yr|unit)\b"),
+        lambda m: " per " + {"hr": "hour", "mo": "month", "yr": "year"}.get(m[1], m[1]),
+    ),
     (re.compile(r"(?<![\w&])#([A-Za-z]\w{1,60})"), _hashtag),
-)  # fmt: skip
+)
 
 # After figures have been read: what is left.
 AFTER: Final[tuple[Rule, ...]] = (
@@ -154,7 +178,10 @@ AFTER: Final[tuple[Rule, ...]] = (
     (re.compile(r"(?<=\w)\(\)|(?<=\w)::(?=\w)"), lambda m: "" if m.group() == "()" else " "),
     (re.compile(r"(?<=[A-Za-z]{2})\.(?=[a-z]{2})"), lambda m: " dot "),
     (re.compile(r"(?<![\w.])\.(?=[a-z][\w-]{1,20}\b)"), lambda m: "dot "),
-    (re.compile(r"\b(?:[a-z]{2,20}|[A-Z][a-z]{1,20}[A-Z][a-z]{1,20})(?:[A-Z][a-z]{1,20}){1,6}\b"), lambda m: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", m.group())),
+    (
+        re.compile(r"\b(?:[a-z]{2,20}|[A-Z][a-z]{1,20}[A-Z][a-z]{1,20})(?:[A-Z][a-z]{1,20}){1,6}\b"),
+        lambda m: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", m.group()),
+    ),
     (re.compile(r"(?<=[A-Za-z])/(?=[A-Za-z])"), _slash),
     (re.compile(r" - | -- |(?<=\w)--(?=\w)| – "), lambda m: " — "),
     (re.compile(r"(?<=\w)–(?=\w)"), lambda m: "-"),
@@ -165,4 +192,4 @@ AFTER: Final[tuple[Rule, ...]] = (
     (re.compile(r"([,;:])(?: ?[,;:]){1,60}"), lambda m: m[1]),
     (re.compile(r" {1,60}(?=[,;:!?)]|\.(?: |$))"), lambda m: ""),
     (re.compile(r"(?<=\() {1,60}|[^\S ]"), lambda m: "" if m.group()[0] == " " else " "),
-)  # fmt: skip
+)
