@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voiceagent.training.speakers.cli import app as speakers
+
 if TYPE_CHECKING:
     from voiceagent.training.language_model import LanguageModelTraining
     from voiceagent.training.prefix.train import PrefixTraining
@@ -52,6 +54,9 @@ VOICES = ("heart", "joe")
 def _need(path: Path, made_by: str) -> None:
     if not path.exists():
         raise typer.BadParameter(f"{path} is not there: run `voiceagent train {made_by}` first")
+
+
+app.add_typer(speakers, name="speakers")
 
 
 @app.command()

@@ -9,7 +9,7 @@ same speech.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,11 @@ from voiceagent.training.sentences import Split, sentences, split_of
 from voiceagent.training.teachers import F0_RATE_HZ, SAMPLE_RATE_HZ, TEACHERS, TaughtUtterance, Teacher
 
 SHARD_TEXTS = 400
+SHARD_SUFFIX = ".jsonl"
 LEAD_S, TAIL_S = 0.06, 0.24  # silence kept around a sentence; the teachers leave up to 0.35 s
+
+
+SpokenLine = tuple[str, TaughtUtterance, dict[str, object]]  # a text, how it was spoken, and what else its line says
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,20 @@ def make_shard(folder: Path, voice: str, number: int, texts: list[str]) -> float
     """Speak the texts into shard `number`; returns the seconds of speech."""
     teacher = TEACHERS[voice](seed=number)
     rng = np.random.default_rng([number, 7])
+    spoken: Iterator[SpokenLine] = ((text, utterance, {}) for text, utterance in _speak(teacher, texts, rng))
+    return write_shard(folder / voice / f"{number:04d}", spoken)
+
+
+def write_shard(stem: Path, spoken: Iterable[SpokenLine]) -> float:
+    """Write speech as `stem.npz` and `stem.jsonl`, whole or not at all; returns the seconds of speech."""
     rows, pcm, f0 = [], [], []
     sample = frame = 0
-    for text, utterance in _speak(teacher, texts, rng):
+    for text, utterance, about in spoken:
         pcm.append((np.clip(utterance.samples, -1, 1) * 32767).astype(np.int16))
         f0.append(utterance.f0_hz.astype(np.float16))
         rows.append(
             {
+                **about,
                 "text": text,
                 "phonemes": utterance.phonemes,
                 "durations_s": [round(float(d), 5) for d in utterance.durations_s],
@@ -87,13 +98,14 @@ def make_shard(folder: Path, voice: str, number: int, texts: list[str]) -> float
             }
         )
         sample, frame = sample + len(pcm[-1]), frame + len(f0[-1])
-    stem = folder / voice / f"{number:04d}"
+    if not rows:
+        return 0.0
     stem.parent.mkdir(parents=True, exist_ok=True)
     np.savez(stem.with_suffix(".part.npz"), pcm=np.concatenate(pcm), f0_hz=np.concatenate(f0))
     stem.with_suffix(".part.npz").rename(stem.with_suffix(".npz"))
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     stem.with_suffix(".part").write_text(lines, encoding="utf-8")
-    stem.with_suffix(".part").rename(stem.with_suffix(".jsonl"))  # last: a shard with a .jsonl is whole
+    stem.with_suffix(".part").rename(stem.with_suffix(SHARD_SUFFIX))  # last: a shard with this file is whole
     return sample / SAMPLE_RATE_HZ
 
 

