@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Chunk", "Said", "Span", "Word", "spans_of"]
+__all__ = ["Chunk", "Delivery", "Said", "Span", "Word", "spans_of"]
 
 _WORD = re.compile(r"\S+")
 
@@ -56,6 +56,20 @@ class Said(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Delivery(NamedTuple):
+    """How a chunk is spoken where its text says so, relative to the rest of the utterance.
+
+    pitch: factor on F0. volume_db: louder or softer.
+    stressed: ranges of the utterance's text whose words are stressed.
+    capitals: a word in capital letters among small ones is stressed too.
+    """
+
+    pitch: float = 1.0
+    volume_db: float = 0.0
+    stressed: tuple[tuple[int, int], ...] = ()
+    capitals: bool = False
+
+
 class Chunk:
     """A stretch of text that is spoken in one go. Treat it as frozen; equal chunks compare equal.
 
@@ -69,13 +83,16 @@ class Chunk:
     rate: factor on the speaking rate asked for inside the text.
     warnings: what had to be left out, and why.
     sound_s: about how long it will sound at speed 1; no part of what makes chunks equal.
+    delivery: pitch, volume and stress asked for inside the text.
 
     Args:
         later: works `spoken`, `spans` and `before` out, in place of the values given. Normalising figures takes a
             thousand times as long as finding where a chunk ends, so it happens when the engine's thread first asks.
     """
 
-    __slots__ = ("_said", "final", "lookahead", "pause_s", "rate", "sound_s", "start", "text", "warnings")
+    __slots__ = (
+        "_said", "delivery", "final", "lookahead", "pause_s", "rate", "sound_s", "start", "text", "warnings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -92,6 +109,7 @@ class Chunk:
         *,
         later: Callable[[], Said] | None = None,
         sound_s: float = 0.0,
+        delivery: Delivery | None = None,
     ) -> None:
         self.text = text
         self.start = start
@@ -101,6 +119,7 @@ class Chunk:
         self.rate = rate
         self.warnings = warnings
         self.sound_s = sound_s
+        self.delivery = delivery or Delivery()
         self._said = Said(spoken, spans, before) if later is None else later
 
     @property
@@ -129,7 +148,7 @@ class Chunk:
         said = self._said if isinstance(self._said, Said) else Said("")
         return Chunk(
             self.text + rest, self.start, said.spoken, self.lookahead, True, self.pause_s, said.spans, said.before,
-            self.rate, self.warnings, later=later, sound_s=self.sound_s,
+            self.rate, self.warnings, later=later, sound_s=self.sound_s, delivery=self.delivery,
         )  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
@@ -142,7 +161,8 @@ class Chunk:
         return f"Chunk({self.text!r}, {self.start}, {self.spoken!r}, {self.lookahead!r}, final={self.final})"
 
     def _key(self) -> tuple[object, ...]:
-        return self.text, self.start, self.said, self.lookahead, self.final, self.pause_s, self.rate, self.warnings
+        manner = self.pause_s, self.rate, self.delivery
+        return self.text, self.start, self.said, self.lookahead, self.final, manner, self.warnings
 
 
 def spans_of(chunk: Chunk) -> tuple[Span, ...]:

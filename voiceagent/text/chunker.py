@@ -9,10 +9,12 @@ from __future__ import annotations
 from itertools import accumulate
 
 from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
-from voiceagent.text.chunk import Chunk
+from voiceagent.text.chunk import Chunk, Delivery
 from voiceagent.text.limits import ChunkLimits, SpeechPolicy
+from voiceagent.text.markup.emphasis import stressed_ranges
 from voiceagent.text.markup.items import BLOCK, LINE, Item
 from voiceagent.text.markup.scanner import Scanner
+from voiceagent.text.markup.ssml import PLAIN
 from voiceagent.text.phonemes.lexicon import Lexicon
 from voiceagent.text.sound_length import sound_length_s
 from voiceagent.text.spoken import Saying, says_something
@@ -35,7 +37,8 @@ class Chunker:
     ) -> None:
         self._limits = limits or ChunkLimits()
         self._lexicon = lexicon
-        self._scanner = Scanner(policy or SpeechPolicy())
+        policy = policy or SpeechPolicy()
+        self._scanner = Scanner(policy)
         self._text = ""  # as sent, from the offset `_base` on
         self._base = 0
         self._start = 0  # offset of the first character that is in no chunk yet
@@ -47,7 +50,9 @@ class Chunker:
         self._unsure = False  # whether something ends after the last word depends on the next
         self._begin(0)
         self._previous: Saying | None = None  # what the last chunk said, while its sentence goes on
-        self._rate = 1.0
+        self._prosody = PLAIN
+        self._stresses = policy.emphasis == "stress"
+        self._stressed: dict[int, int] = {}  # words of each stretch of emphasis that have left, by its start
         self._marked = -1  # offset of the last character that is of anything but plain words
         self._warnings: list[tuple[int, str]] = []  # offset and text of those that wait
         self._ended = False
@@ -159,10 +164,10 @@ class Chunker:
             if item.pieces is not None or item.warning:
                 self._marked = max(item.end - 1, item.start)
             self._take_word(item)
-        elif item.rate:
-            if self._seen:
+        elif item.prosody is not None:
+            if self._seen and item.prosody != self._prosody:
                 self._close()
-            self._rate = item.rate
+            self._prosody = item.prosody
             self._marked = max(item.end - 1, item.start)
         elif item.pause_s:
             self._marked = max(item.end - 1, item.start)
@@ -293,10 +298,10 @@ class Chunker:
         shown = " ".join([item.visible for item in ahead]) if ahead else ""
         warnings = self._take_warnings(end) if self._warnings else ()
         left_s = sum([sound_length_s(item.visible) for item in rest]) if rest else 0.0
-        sound_s = max(0.0, self._sound_s - left_s) / self._rate + pause_s
-        self._out.append(
-            Chunk(text, begin, "", shown, False, pause_s, (), "", self._rate, warnings, later=saying, sound_s=sound_s)
-        )
+        rate, delivery = self._prosody.rate, self._delivery(items, end)
+        sound_s = max(0.0, self._sound_s - left_s) / rate + pause_s
+        made = Chunk(text, begin, "", shown, False, pause_s, (), "", rate, warnings, later=saying, sound_s=sound_s, delivery=delivery)
+        self._out.append(made)
         self._start = end
         self._previous = None if ends else saying
         left = sum([_spoken_words(item.visible) for item in rest]) if rest else 0
@@ -304,6 +309,12 @@ class Chunker:
             self._begin(self._index + 1)
         self._seen, self._words, self._sound_s = rest, left, left_s
         self._chars = sum([len(item.visible) + 1 for item in rest]) if rest else 0
+
+    def _delivery(self, items: list[Item], end: int) -> Delivery:
+        """How the chunk of these items is spoken."""
+        emphasised = self._stressed or any([item.stretches for item in items])
+        stressed = stressed_ranges(items, end, self._stressed) if emphasised else ()
+        return Delivery(self._prosody.pitch, self._prosody.volume_db, stressed, self._stresses)
 
 
 def _has_figure(items: list[Item]) -> bool:

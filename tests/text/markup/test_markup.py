@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from voiceagent.text import Chunker, SpeechPolicy
 from voiceagent.text.markup.latex import speak_math
-from voiceagent.text.markup.ssml import pause_seconds, rate_factor
+from voiceagent.text.markup.ssml import PLAIN, pause_seconds, prosody_of
 from voiceagent.text.report import report
 
 
@@ -157,13 +157,8 @@ def test_ssml() -> None:
         10.0,
         0.2,
     )
-    assert (rate_factor("fast"), rate_factor("80%"), rate_factor("+10%"), rate_factor("9"), rate_factor("?")) == (
-        1.25,
-        0.8,
-        1.1,
-        2.0,
-        1.0,
-    )
+    rates = {"fast": 1.25, "80%": 0.8, "+10%": 1.1, "9": 2.0, "?": 1.0}
+    assert {rate: prosody_of({"rate": rate}, PLAIN)[0].rate for rate in rates} == rates
 
 
 def test_unknown_tags_and_entities_warn() -> None:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voiceagent.model.codec import vocoder as source
+from voiceagent.model.codec.delivery import DeliveryState, deliver, plain_rows
 from voiceagent.model.codec.layers import Context, ContextBlock, FrameStack
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
 from voiceagent.model.voices import VoiceTable
@@ -96,25 +97,36 @@ class Encoder(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class DecoderState:
-    """Where a stream stands; None before the first token."""
+    """Where a stream stands; None before the first token.
+
+    delivery: None while nothing of the stream is delivered otherwise than its tokens say.
+    """
 
     tokens: Context | None
     frames: Context | None
     source: source.SourceState
+    delivery: DeliveryState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPart:
-    """The next tokens of one stream, to be decoded together with others'."""
+    """The next tokens of one stream, to be decoded together with others'.
+
+    rows: how their frames are delivered (delivery.py); None as they are.
+    """
 
     digits: Tensor  # (T, 6)
     voice: str | Tensor | None  # a row's name, a vector (V,), or None: any voice
     state: DecoderState | None
     final: bool
+    rows: Tensor | None = None  # (T * FRAMES_PER_TOKEN, delivery.ROW)
+    liveliness: float = 1.0
 
     def standing(self) -> Hashable:
-        """Streams of equal standing have tensors of equal shapes, so that they can share a pass."""
+        """Streams of equal standing have tensors of equal shapes, so that they can share a pass; a delivery has its own."""
         state = self.state
+        if self.rows is not None or (state is not None and state.delivery is not None):
+            return id(self)
         if state is None:
             return len(self.digits), self.final
         shapes = [None if t is None else t.shape[1:] for t in (*(state.tokens or ()), *(state.frames or ()))]
@@ -146,7 +158,7 @@ def split(state: DecoderState, count: int) -> list[DecoderState]:
         return context and tuple(None if t is None else t[index : index + 1] for t in context)
 
     parts = source.split(state.source)
-    return [DecoderState(row(state.tokens, i), row(state.frames, i), parts[i]) for i in range(count)]
+    return [DecoderState(row(state.tokens, i), row(state.frames, i), parts[i], state.delivery) for i in range(count)]
 
 
 class Decoder(nn.Module):
@@ -202,13 +214,38 @@ class Decoder(nn.Module):
         return torch.where(pitch[..., 1] > 0, torch.round(f0 * 64) / 64, 0.0)
 
     def stream(
-        self, values: Tensor, voice: Tensor, state: DecoderState | None, *, final: bool
+        self,
+        values: Tensor,
+        voice: Tensor,
+        state: DecoderState | None,
+        *,
+        final: bool,
+        rows: Tensor | None = None,
+        liveliness: float = 1.0,
     ) -> tuple[Tensor, DecoderState]:
-        """The next tokens of a stream (B, T, 6) -> the samples that no later token can change, and the next state."""
+        """The next tokens of a stream (B, T, 6) -> the samples that no later token can change, and the next state.
+
+        `rows` say how the frames of these tokens are delivered; streams with a delivery come alone (B = 1).
+        """
         filters, pitch, tokens, frames = self.features(values, voice, state, final=final)
         before = state.source if state else source.start(values.shape[0], values.device)
-        samples, after = source.stream(before, filters, self.f0_hz(pitch), self.noise, final=final)
-        return samples, DecoderState(tokens, frames, after)
+        f0_hz = self.f0_hz(pitch)
+        delivery = state.delivery if state else None
+        if rows is not None or delivery is not None:
+            delivery = delivery or DeliveryState(plain_rows(self._frames_due(state), f0_hz))
+            rows = plain_rows(values.shape[1] * FRAMES_PER_TOKEN, f0_hz) if rows is None else rows
+            filters, f0_hz, delivery = deliver(filters, f0_hz, rows, delivery, liveliness)
+        samples, after = source.stream(before, filters, f0_hz, self.noise, final=final)
+        return samples, DecoderState(tokens, frames, after, delivery)
+
+    def _frames_due(self, state: DecoderState | None) -> int:
+        """Frames of tokens that have come and wait for those to their right."""
+        if state is None or state.tokens is None:
+            return 0
+        blocks = (block for block in self.tokens.blocks if isinstance(block, ContextBlock))
+        kept = zip(state.tokens, blocks, strict=True)
+        due = sum(x.shape[1] - block.left * block.dilation for x, block in kept if x is not None)
+        return FRAMES_PER_TOKEN * due
 
 
 class Codec(nn.Module):
@@ -265,6 +302,9 @@ class Codec(nn.Module):
             values = self.quantizer.values(torch.stack([part.digits for part in group]))
             voice = torch.cat([self.voice_vectors(part.voice) for part in group])
             state = join([part.state for part in group if part.state is not None])
-            samples, after = self.decoder.stream(values, voice, state, final=group[0].final)
+            first = group[0]
+            samples, after = self.decoder.stream(
+                values, voice, state, final=first.final, rows=first.rows, liveliness=first.liveliness
+            )
             made.update(zip(members, zip(samples, split(after, len(group)), strict=True), strict=True))
         return [made[index] for index in range(len(parts))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from voiceagent.text.markup.cues import CUE_BEGINS, CUE_LIMIT, goes_on
+
 __all__ = ["RUN_LIMIT", "WHITE", "hold_end"]
 
 RUN_LIMIT: Final = 256  # a run without white space is cut here
@@ -14,9 +16,11 @@ _MATH_LIMIT: Final = 80  # a formula inside a sentence is short; "$HOME" must no
 WHITE: Final = re.compile(r"\s")
 _OPENER: Final = re.compile(
     r"`+|\[+|<+(?=[A-Za-z/!?|])|(?<![$\w])\$\$(?!\$)|(?<!\$)\$(?=[A-Za-z\\({|]|\d{1,6}[\^_=\\])|\\[(\[]|【"
+    rf"|(?i:{CUE_BEGINS})"
 )
 _AMOUNT: Final = re.compile(r"(?<!\$)\$(?=\d[\d.,]{0,10}$)")
-_CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "【": "】"}
+_CLOSERS: Final = {"[": "]", "<": ">", "$": "$", "【": "】", "(": ")", "*": "*", "_": "_"}
+_CUES: Final = ("(", "*", "_")
 _DISPLAYED: Final = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _SAID_TAG: Final = re.compile(r"<(sub|phoneme|say-as)\b[^>]*>")
 
@@ -55,7 +59,7 @@ def _close(buffer: str, opener: re.Match[str], *, complete: bool) -> int | None:
     """Behind the closer of `opener`; the end of the opener when it has none; None when that is not known yet."""
     mark = opener.group()
     start = opener.end()
-    limit = start + (_MATH_LIMIT if mark == "$" else _HOLD_LIMIT)
+    limit = start + (_MATH_LIMIT if mark == "$" else CUE_LIMIT if mark in _CUES else _HOLD_LIMIT)
     closer = mark if mark[0] == "`" else _DISPLAYED.get(mark) or _CLOSERS[mark[0]]
     if mark[0] == "<":
         said = _SAID_TAG.match(buffer, start - 1)
@@ -63,9 +67,11 @@ def _close(buffer: str, opener: re.Match[str], *, complete: bool) -> int | None:
             closer = f"</{said[1]}>"
     found = buffer.find(closer, start, limit)
     newline = buffer.find(
-        "\n" if mark in ("$", "\\(") or mark[0] in "<【" else "\n\n", start, limit if found < 0 else found
+        "\n" if mark in ("$", "\\(", *_CUES) or mark[0] in "<【" else "\n\n", start, limit if found < 0 else found
     )
     if newline >= 0:
+        return start
+    if mark in _CUES and not goes_on(buffer[start : limit if found < 0 else found]):
         return start
     if found < 0:
         return start if complete or len(buffer) >= limit else None

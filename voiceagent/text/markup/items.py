@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from voiceagent.text.markup.emphasis import Stretch
+    from voiceagent.text.markup.ssml import Prosody
 
 __all__ = ["BLOCK", "LINE", "NONE", "Item", "Piece"]
 
@@ -31,6 +35,7 @@ class Item:
     blank: white space alone.
     marker: the number of a list item: its full stop ends nothing.
     comma: a table cell ends here.
+    skipped: of a region or a sound that is not spoken. prosody: what holds from here on. stretches: of emphasis that it is in, in part at least.
     """
 
     # Nearly all items are plain words: what is not set on them stands here.
@@ -41,7 +46,9 @@ class Item:
     marker: bool = False
     comma: bool = False
     pause_s: float = 0.0
-    rate: float = 0.0
+    skipped: bool = False
+    prosody: Prosody | None = None
+    stretches: tuple[Stretch, ...] = ()
     warning: str = ""
 
     def __init__(self, visible: str, start: int, end: int) -> None:

@@ -12,9 +12,11 @@ from typing import Final
 
 from voiceagent.text.limits import SpeechPolicy
 from voiceagent.text.markup.brackets import RUN_LIMIT, WHITE, hold_end
+from voiceagent.text.markup.cues import CUE_BEGINS, CUE_HINT
+from voiceagent.text.markup.emphasis import Emphasis, has_emphasis
 from voiceagent.text.markup.inline import clean
 from voiceagent.text.markup.items import BLOCK, LINE, NONE, Item, Piece
-from voiceagent.text.markup.marks import MARK, Rates, tag_warning
+from voiceagent.text.markup.marks import MARK, Marks, tag_warning
 from voiceagent.text.markup.regions import Region, find_region
 
 __all__ = ["Scanner"]
@@ -22,7 +24,9 @@ __all__ = ["Scanner"]
 _SPACES: Final = re.compile(r"\s+")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 # A word that needs no second look, and the white space behind it; an empty match where something else stands.
-_PLAIN: Final = re.compile(r"([A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?()%-]{0,60})([ \n\t])|")
+_PLAIN: Final = re.compile(
+    rf"((?!(?i:{CUE_BEGINS}))[A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?)%-]{{0,60}})([ \n\t])|"
+)
 # A word whose characters need a second look; nothing opens in it.
 _WORD: Final = re.compile(r"([^\s`<\[{$\\|【◁]{1,61})([ \n\t])")
 _RULE: Final = re.compile(
@@ -31,7 +35,7 @@ _RULE: Final = re.compile(
 _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
 _MOST_MARKS: Final = 12  # "> > - 1." may nest, but "1. 1. 1." without end is no list
-_MARKED: Final = re.compile(r"[\[<]")  # no mark begins otherwise
+_MARKED: Final = re.compile(r"[\[<(*_]")  # no mark begins otherwise
 _NO_CELL: Final = re.compile(r"[`$]")  # a bar beside these is of code or of a formula
 _BARS: Final = re.compile(r"\|+")
 _NUMBER: Final = re.compile(r"\d{1,3}[.)]")
@@ -50,7 +54,9 @@ class Scanner:
         self._blank = 2  # line breaks since the last word
         self._region: Region | None = None
         self._marks = 0  # list marks and the like at the start of this line
-        self._rates = Rates()
+        self._mark_items = Marks(policy)
+        self._emphasis = Emphasis()
+        self._before = ""  # the last word that was seen, "" behind the end of a paragraph
         self._table_end = -2  # offset behind the last row of a table that was skipped
         self._overlong = False  # inside a run that is too long to be a word
 
@@ -75,6 +81,7 @@ class Scanner:
                 end = self._region.skip(buffer, position, complete=complete)
                 if end > position:
                     items.append(Item("", self._base + position, self._base + end))
+                    items[-1].skipped = True
                     position = end
                 if self._region.closed:
                     if self._region.kind == "table":
@@ -92,9 +99,25 @@ class Scanner:
             if found == position and self._region is None:
                 break
             position = found
+        if self._policy.emphasis == "stress" and (self._emphasis.is_open or has_emphasis(buffer[:position])):
+            for item in items:
+                raw = "" if item.skipped else buffer[item.start - self._base : item.end - self._base]
+                self._emphasis.mark(item, raw)
+        self._before = self._last_word(items)
         self._buffer = buffer[position:]
         self._base += position
         return items
+
+    def _last_word(self, items: list[Item]) -> str:
+        """What is visible just before the next item, in its paragraph."""
+        for item in reversed(items):
+            if item.visible:
+                return "" if item.after else item.visible
+            if item.skipped:
+                return ","
+            if item.before or item.after:
+                return ""
+        return self._before
 
     def _plain_words(self, buffer: str, position: int, items: list[Item]) -> int:
         """Take words in which nothing opens as long as they come; returns where something else stands."""
@@ -114,7 +137,7 @@ class Scanner:
             if position == len(buffer) or (self._line_start and not buffer[position].isalpha()):
                 return position
             word = _WORD.match(buffer, position)
-            if word is None:
+            if word is None or CUE_HINT.search(buffer, position, word.end()):
                 return position
             item = self._item(buffer, position, word.end(1))
             item.end += 1
@@ -217,9 +240,13 @@ class Scanner:
         at = position
         marks = MARK.finditer(buffer, position, end) if _MARKED.search(buffer, position, end) else ()
         for mark in marks:
+            before = buffer[at : mark.start()].strip() or self._last_word(items)
+            item = self._mark_items.item(mark, self._base + mark.start(), before)
+            if item is None:
+                continue
             if mark.start() > at:
                 items.append(self._item(buffer, at, mark.start()))
-            items.append(self._rates.item(mark, self._base + mark.start()))
+            items.append(item)
             at = mark.end()
         if at < end or at == position:
             items.append(self._item(buffer, at, end))
