@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
@@ -148,6 +148,9 @@ class VoiceAgent:
         speed: float = 1.0,
         seed: int = 0,
         steps: int | None = None,
+        pitch: float = 1.0,
+        volume_db: float = 0.0,
+        liveliness: float = 1.0,
         speech: Mapping[str, Setting] | None = None,
     ) -> AsyncIterator[AgentSession]:
         """Opens a session; leaving it cancels what is still being spoken. `speech` changes keys of the agent's policy.
@@ -157,7 +160,7 @@ class VoiceAgent:
             UnknownVoice: no voice of that name is here.
         """
         engine = self._running
-        options = _checked(voice, speed, seed, steps, speech)
+        options = _checked(speech, voice, speed, seed, steps, pitch, volume_db, liveliness)
         check_voice(voice, engine.voices)
         live = AsyncSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
         try:
@@ -173,13 +176,17 @@ class VoiceAgent:
         speed: float = 1.0,
         seed: int = 0,
         steps: int | None = None,
+        pitch: float = 1.0,
+        volume_db: float = 0.0,
+        liveliness: float = 1.0,
         speech: Mapping[str, Setting] | None = None,
     ) -> Clip:
         """Speaks a whole text and returns it in one piece; the same text and seed give the same samples."""
         import numpy as np
 
         frames = []
-        async with self.session(voice, speed=speed, seed=seed, steps=steps, speech=speech) as session:
+        manner = {"pitch": pitch, "volume_db": volume_db, "liveliness": liveliness}
+        async with self.session(voice, speed=speed, seed=seed, steps=steps, speech=speech, **manner) as session:
             async for frame in speak(session, text):
                 frames.append(frame)
             warnings = tuple(session.warnings)
@@ -222,11 +229,9 @@ def load_engine(weights: Path | None = None, config: EngineConfig | None = None)
     return TorchEngine(weights=weights, config=config)
 
 
-def _checked(
-    voice: str, speed: float, seed: int, steps: int | None, speech: Mapping[str, Setting] | None
-) -> SpeakOptions:
+def _checked(speech: Mapping[str, Setting] | None, *options: Any) -> SpeakOptions:
     try:
         SpeechPolicy().with_changes(speech)
-        return SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
+        return SpeakOptions(*options)
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -17,12 +17,15 @@ from typer.core import TyperGroup
 
 from voiceagent.cli.edit import edit
 from voiceagent.cli.options import (
+    Liveliness,
     OutputDevice,
+    Pitch,
     Policy,
     Seed,
     Speed,
     Steps,
     Voice,
+    VolumeDb,
     Weights,
     Words,
     check_readable,
@@ -96,13 +99,16 @@ def say(
     speed: Speed = 1.0,
     seed: Seed = 0,
     steps: Steps = None,
+    pitch: Pitch = 1.0,
+    volume_db: VolumeDb = 0.0,
+    liveliness: Liveliness = 1.0,
     device: OutputDevice = None,
     weights: Weights = None,
     lexicon: Words = None,
     policy: Policy = None,
 ) -> None:
     """Speak a text, standard input, or every line of a file."""
-    options = speak_options(voice, speed, seed, steps)
+    options = speak_options(voice, speed, seed, steps, pitch, volume_db, liveliness)
     if source is not None:
         if text is not None or output is not None:
             raise InputError("--from goes with --out, not with a text or -o")

@@ -20,6 +20,11 @@ Voice = Annotated[
     str, typer.Option(help="Who speaks: a voice that `voiceagent voices` lists, or a blend as '0.6*heart + 0.4*joe'.")
 ]
 Speed = Annotated[float, typer.Option(help="Rate of speech, 0.5 to 2.")]
+Pitch = Annotated[float, typer.Option(help="Factor on the pitch, 0.5 to 2.")]
+VolumeDb = Annotated[float, typer.Option("--volume", help="Louder or softer, -40 to 12 dB.")]
+Liveliness = Annotated[
+    float, typer.Option(help="How far the melody moves: 0 is monotone, 1 the voice's own, 2 the most.")
+]
 Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
 Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
 OutputDevice = Annotated[str | None, typer.Option("--device", help="Loudspeaker, as `voiceagent doctor` lists it.")]
@@ -58,14 +63,22 @@ def check_readable(path: Path, text_goes: str | None = None) -> None:
         raise InputError(f"cannot read {shown!r}: {reason}; a text that is not in a FILE: {text_goes}") from error
 
 
-def speak_options(voice: str, speed: float, seed: int, steps: int | None) -> SpeakOptions:
+def speak_options(
+    voice: str,
+    speed: float,
+    seed: int = 0,
+    steps: int | None = None,
+    pitch: float = 1.0,
+    volume_db: float = 0.0,
+    liveliness: float = 1.0,
+) -> SpeakOptions:
     """How to speak.
 
     Raises:
         InputError: a value is out of range.
     """
     try:
-        return SpeakOptions(voice=voice, speed=speed, seed=seed, steps=steps)
+        return SpeakOptions(voice, speed, seed, steps, pitch, volume_db, liveliness)
     except ValueError as error:
         raise InputError(str(error)) from error
 

@@ -41,6 +41,9 @@ class Options(TypedDict, total=False):
     speed: float
     seed: int
     steps: int | None
+    pitch: float
+    volume_db: float
+    liveliness: float
     timestamps: Literal["none", "word", "char"]
     buffering: BufferingName | None
     max_buffer_ms: int | None

@@ -288,6 +288,8 @@ class Engine:
             final=chunk.final,
             rate=chunk.rate,
             pause_s=chunk.pause_s,
+            delivery=chunk.delivery,
+            stressed=said.stressed,
         )
         stream.speaking = True
         if stream.state.plan is not None:

@@ -16,8 +16,11 @@ import torch
 from torch import Tensor
 
 from voiceagent.audio.formats import Samples
+from voiceagent.audio.limiter import LimiterState, limit
 from voiceagent.engine import guard
-from voiceagent.model.codec.codec import Decoder, DecoderState, StreamPart
+from voiceagent.engine.delivery import delayed, rows_of
+from voiceagent.model.codec.codec import FRAMES_PER_TOKEN, TOKEN_RATE_HZ, Decoder, DecoderState, StreamPart
+from voiceagent.model.codec.delivery import DURATION, GAIN, Floats
 from voiceagent.model.decode.interface import OpenBlock, decoder_for
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.projection import Projection, RowProjection, prepare
@@ -27,6 +30,7 @@ from voiceagent.model.lm.aligner import Aligner
 from voiceagent.model.lm.planning import ChunkPlan, Script
 from voiceagent.model.weights import Voices, voice_vector
 from voiceagent.options import SpeakOptions
+from voiceagent.text.chunk import Delivery
 
 FIRST_BLOCK = 8  # tokens of the first block of an utterance: 320 ms, so that sound starts early
 BLOCK = 16
@@ -49,11 +53,16 @@ class SynthesisState:
     final: bool = False  # nothing follows the stretch
     trimmed: int = 0  # samples of silence left out at the beginning
     recent: Tensor | None = None  # (m, 6) the last few tokens
+    rows: Floats | None = (
+        None  # (tokens * FRAMES_PER_TOKEN, ROW) how the frames of the chunk are delivered; None as they are
+    )
+    stretched_s: float = 0.0  # by how much stress has made what was planned before the chunk longer
+    limiter: LimiterState | None = None  # None while nothing has been made louder
 
 
-def leading_silence(samples: Samples) -> int:
-    """How many samples (n,) an utterance can begin later without losing sound."""
-    loud = np.flatnonzero(np.abs(samples[: TRIM + LEAD]) > SILENCE)
+def leading_silence(samples: Samples, gain: float = 1.0) -> int:
+    """How many samples (n,) an utterance can begin later without losing sound; they have been made louder by `gain`."""
+    loud = np.flatnonzero(np.abs(samples[: TRIM + LEAD]) > SILENCE * min(gain, 1.0))
     first = int(loud[0]) if len(loud) else min(len(samples), TRIM + LEAD)
     return max(0, min(TRIM, first - LEAD))
 
@@ -76,6 +85,13 @@ class DecodedBlock:
     state: SynthesisState
     options: SpeakOptions
     digits: Tensor  # (n, 6)
+    rows: Floats | None = None  # how they are delivered, (n * FRAMES_PER_TOKEN, ROW)
+
+    @property
+    def is_last(self) -> bool:
+        """Nothing of the stream follows."""
+        state = self.state
+        return state.final and (state.plan is None or state.offset == len(state.plan.conditioning))
 
 
 class Synthesizer:
@@ -123,12 +139,15 @@ class Synthesizer:
         final: bool,
         rate: float = 1.0,
         pause_s: float = 0.0,
+        delivery: Delivery | None = None,
+        stressed: Sequence[bool] = (),
     ) -> SynthesisState:
         """The next chunk as phoneme strings, one a word. The stretch before must be done."""
+        state = replace(state, plan=None, offset=0, rows=None, stretched_s=state.stretched_s + _grown_s(state.rows))
         if not words and pause_s <= 0 and state.script.tokens == 0:
-            return replace(state, plan=None, offset=0, final=final)
+            return replace(state, final=final)
         if not words and pause_s <= 0 and not final:
-            return replace(state, plan=None, offset=0)
+            return state
         voice = self.vector(options.voice)[None]
         planned, script = planning.plan_chunk(
             self.voices.model,
@@ -141,7 +160,15 @@ class Synthesizer:
             pause_s=pause_s,
             rhythm=self.voices.rhythms.get(options.voice),
         )
-        return replace(state, script=script, plan=planned, offset=0, final=final)
+        start_s, frames = state.script.tokens / TOKEN_RATE_HZ, len(planned.conditioning) * FRAMES_PER_TOKEN
+        times_s = planned.word_times_s
+        rows = rows_of(options, delivery or Delivery(), times_s, stressed, start_s, frames)
+        if rows is not None:
+            times_s = delayed(times_s, rows, start_s, state.stretched_s)
+        elif state.stretched_s:
+            times_s = tuple((begin_s + state.stretched_s, end_s + state.stretched_s) for begin_s, end_s in times_s)
+        planned = replace(planned, word_times_s=times_s)
+        return replace(state, script=script, plan=planned, final=final, rows=rows)
 
     def remaining(self, state: SynthesisState) -> int:
         """Tokens of the stretch that are still to be spoken."""
@@ -176,10 +203,11 @@ class Synthesizer:
         if block is None:
             return DecodedBlock(state, options, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
         digits, speech = self.decoder.close(block)
-        count = len(digits)
+        first, last = state.offset, state.offset + len(digits)
         recent = (digits if state.recent is None else torch.cat((state.recent, digits)))[-guard.CONTEXT :]
-        state = replace(state, speech=speech, tokens=state.tokens + count, offset=state.offset + count, recent=recent)
-        return DecodedBlock(state, options, digits)
+        rows = None if state.rows is None else state.rows[first * FRAMES_PER_TOKEN : last * FRAMES_PER_TOKEN]
+        state = replace(state, speech=speech, tokens=state.tokens + len(digits), offset=last, recent=recent)
+        return DecodedBlock(state, options, digits, rows)
 
     @torch.inference_mode()
     def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
@@ -190,18 +218,15 @@ class Synthesizer:
                 one.digits,
                 self.vector(one.options.voice),
                 one.state.decoder,
-                one.state.final and not self.remaining(one.state),
+                one.is_last,
+                one.rows,
+                one.options.liveliness,
             )
             for _, one in speaking
         ]
         results = [(np.zeros(0, np.float32), one.state) for one in said]
         for (index, one), (samples, decoder) in zip(speaking, self.voices.codec.decode_streams(parts), strict=True):
-            heard: Samples = samples.clamp(-1, 1).cpu().numpy()
-            trimmed = one.state.trimmed if one.state.decoder else leading_silence(heard)
-            results[index] = (
-                heard if one.state.decoder else heard[trimmed:],
-                replace(one.state, decoder=decoder, trimmed=trimmed),
-            )
+            results[index] = _heard(one, samples.cpu().numpy(), decoder)
         return results
 
     def step(self, state: SynthesisState, options: SpeakOptions) -> tuple[Samples, SynthesisState]:
@@ -210,3 +235,23 @@ class Synthesizer:
         while block is not None and not block.done:
             (block,) = self.decoder.tick([block])
         return self.render([self.close_block(state, options, block)])[0]
+
+
+def _heard(block: DecodedBlock, samples: Samples, decoder: DecoderState) -> tuple[Samples, SynthesisState]:
+    """What is heard of the samples (m,) of a block: within [-1, 1], without silence at the beginning of an utterance."""
+    state = block.state
+    if state.decoder is None:
+        gain = 1.0 if block.rows is None or not len(block.rows) else float(np.exp(block.rows[0, GAIN]))
+        state = replace(state, trimmed=leading_silence(samples, gain))
+        samples = samples[state.trimmed :]
+    limiter = state.limiter
+    if limiter is None and block.rows is not None and (block.rows[:, GAIN] > 0).any():
+        limiter = LimiterState()
+    if limiter is not None:
+        samples, limiter = limit(samples, limiter, final=block.is_last)
+    return np.clip(samples, -1, 1), replace(state, decoder=decoder, limiter=limiter)
+
+
+def _grown_s(rows: Floats | None) -> float:
+    """By how much the frames of a chunk sound longer than planned."""
+    return 0.0 if rows is None else float((rows[:, DURATION] - 1.0).sum()) / (FRAMES_PER_TOKEN * TOKEN_RATE_HZ)

@@ -28,6 +28,9 @@ class Start:
     speed: float = 1.0
     seed: int = 0
     steps: int | None = None
+    pitch: float = 1.0
+    volume_db: float = 0.0
+    liveliness: float = 1.0
     timestamps: Literal["none", "word", "char"] = "word"
     buffering: BufferingName | None = None
     """What text waits for before it is spoken; None is the service's own choice."""
@@ -54,7 +57,7 @@ class Start:
 
     @property
     def options(self) -> SpeakOptions:
-        return SpeakOptions(voice=self.voice, speed=self.speed, seed=self.seed, steps=self.steps)
+        return SpeakOptions(self.voice, self.speed, self.seed, self.steps, self.pitch, self.volume_db, self.liveliness)
 
 
 @dataclass(frozen=True, slots=True)

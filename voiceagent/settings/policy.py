@@ -44,7 +44,9 @@ class SpeechPolicy:
     hashtag: Literal["speak", "word"] = "speak"  # #tag: "hashtag tag" or "tag"
     list_numbers: bool = True
     footnotes: Literal["skip", "speak"] = "skip"
-    emphasis: Literal["stress", "skip"] = "stress"  # **so**, <emphasis>so</emphasis>, SO; skip: spoken like any other word
+    emphasis: Literal["stress", "skip"] = (
+        "stress"  # **so**, <emphasis>so</emphasis>, SO; skip: spoken like any other word
+    )
     sounds: Literal["skip", "pause", "speak"] = "skip"  # [laughs], (sighs), *coughs*, <chuckle>: no voice makes them
 
     def __post_init__(self) -> None:

@@ -300,7 +300,21 @@ class Chunker:
         left_s = sum([sound_length_s(item.visible) for item in rest]) if rest else 0.0
         rate, delivery = self._prosody.rate, self._delivery(items, end)
         sound_s = max(0.0, self._sound_s - left_s) / rate + pause_s
-        made = Chunk(text, begin, "", shown, False, pause_s, (), "", rate, warnings, later=saying, sound_s=sound_s, delivery=delivery)
+        made = Chunk(
+            text,
+            begin,
+            "",
+            shown,
+            False,
+            pause_s,
+            (),
+            "",
+            rate,
+            warnings,
+            later=saying,
+            sound_s=sound_s,
+            delivery=delivery,
+        )
         self._out.append(made)
         self._start = end
         self._previous = None if ends else saying
@@ -312,7 +326,7 @@ class Chunker:
 
     def _delivery(self, items: list[Item], end: int) -> Delivery:
         """How the chunk of these items is spoken."""
-        emphasised = self._stressed or any([item.stretches for item in items])
+        emphasised = self._stressed or any(item.stretches for item in items)
         stressed = stressed_ranges(items, end, self._stressed) if emphasised else ()
         return Delivery(self._prosody.pitch, self._prosody.volume_db, stressed, self._stresses)
 

@@ -39,7 +39,9 @@ def spoken(text: str, policy: SpeechPolicy | None = None) -> str:
 
 
 @pytest.mark.parametrize("cue", CUES)
-@pytest.mark.parametrize("frame", ["{} I see what you mean.", "Well, {} I see what you mean.", "I see what you mean. {}"])
+@pytest.mark.parametrize(
+    "frame", ["{} I see what you mean.", "Well, {} I see what you mean.", "I see what you mean. {}"]
+)
 def test_a_sound_is_not_read(cue: str, frame: str) -> None:
     without = spoken(frame.replace("{} ", "").replace(" {}", ""))
     assert spoken(frame.format(cue)) == without
@@ -79,7 +81,8 @@ def test_what_is_done_instead_is_the_policys_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cue", "seconds"), [("[pause]", 0.4), ("[beat]", 0.3), ("(long pause)", 0.8), ("[short pause]", 0.2), ("[laughs]", 0)]
+    ("cue", "seconds"),
+    [("[pause]", 0.4), ("[beat]", 0.3), ("(long pause)", 0.8), ("[short pause]", 0.2), ("[laughs]", 0)],
 )
 def test_a_pause_is_a_pause(cue: str, seconds: float) -> None:
     assert silence_of(cue) == pytest.approx(seconds)
@@ -88,7 +91,22 @@ def test_a_pause_is_a_pause(cue: str, seconds: float) -> None:
 
 @given(st.data())
 def test_streamed_equals_whole(data: st.DataObject) -> None:
-    words = [*CUES, *ORDINARY, "Well,", "then", "he", "goes", "on.", "(an", "aside)", "*so*", "**very**", "\n", "(takes", "*long"]
+    words = [
+        *CUES,
+        *ORDINARY,
+        "Well,",
+        "then",
+        "he",
+        "goes",
+        "on.",
+        "(an",
+        "aside)",
+        "*so*",
+        "**very**",
+        "\n",
+        "(takes",
+        "*long",
+    ]
     text = " ".join(data.draw(st.lists(st.sampled_from(words), min_size=1, max_size=14)))
     assert chunks_of(text, cut=data.draw(st.integers(1, 9))) == chunks_of(text)
 

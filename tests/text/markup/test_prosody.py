@@ -43,7 +43,14 @@ def test_what_is_understood(given: dict[str, str], prosody: Prosody) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"pitch": "180Hz"}, {"pitch": "+20Hz"}, {"pitch": "1.1"}, {"rate": "brisk"}, {"volume": "?"}, {"contour": "(0%,+1st)"}],
+    [
+        {"pitch": "180Hz"},
+        {"pitch": "+20Hz"},
+        {"pitch": "1.1"},
+        {"rate": "brisk"},
+        {"volume": "?"},
+        {"contour": "(0%,+1st)"},
+    ],
 )
 def test_what_is_not_understood_is_named_and_changes_nothing(given: dict[str, str]) -> None:
     ((name, value),) = given.items()

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voiceagent.model.codec import vocoder as source
-from voiceagent.model.codec.delivery import DeliveryState, deliver, plain_rows
+from voiceagent.model.codec.delivery import DeliveryState, Floats, deliver, plain_rows
 from voiceagent.model.codec.layers import Context, ContextBlock, FrameStack
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
 from voiceagent.model.voices import VoiceTable
@@ -119,7 +119,7 @@ class StreamPart:
     voice: str | Tensor | None  # a row's name, a vector (V,), or None: any voice
     state: DecoderState | None
     final: bool
-    rows: Tensor | None = None  # (T * FRAMES_PER_TOKEN, delivery.ROW)
+    rows: Floats | None = None  # (T * FRAMES_PER_TOKEN, delivery.ROW)
     liveliness: float = 1.0
 
     def standing(self) -> Hashable:
@@ -220,7 +220,7 @@ class Decoder(nn.Module):
         state: DecoderState | None,
         *,
         final: bool,
-        rows: Tensor | None = None,
+        rows: Floats | None = None,
         liveliness: float = 1.0,
     ) -> tuple[Tensor, DecoderState]:
         """The next tokens of a stream (B, T, 6) -> the samples that no later token can change, and the next state.
@@ -232,9 +232,12 @@ class Decoder(nn.Module):
         f0_hz = self.f0_hz(pitch)
         delivery = state.delivery if state else None
         if rows is not None or delivery is not None:
-            delivery = delivery or DeliveryState(plain_rows(self._frames_due(state), f0_hz))
-            rows = plain_rows(values.shape[1] * FRAMES_PER_TOKEN, f0_hz) if rows is None else rows
-            filters, f0_hz, delivery = deliver(filters, f0_hz, rows, delivery, liveliness)
+            delivery = delivery or DeliveryState(plain_rows(self._frames_due(state)))
+            rows = plain_rows(values.shape[1] * FRAMES_PER_TOKEN) if rows is None else rows
+            made, delivery = deliver(f0_hz[0].cpu().numpy(), rows, delivery, liveliness)
+            copies, pitched, gain = (torch.from_numpy(part).to(filters.device) for part in made)
+            filters = filters + F.pad(gain[None, :, None, None].expand(-1, -1, 2, 1), (0, 0, 0, 1))  # phases have none
+            filters, f0_hz = filters.repeat_interleave(copies, 1), pitched[None].repeat_interleave(copies, 1)
         samples, after = source.stream(before, filters, f0_hz, self.noise, final=final)
         return samples, DecoderState(tokens, frames, after, delivery)
 

@@ -1,7 +1,7 @@
 """Sounds that a text asks for and no voice here makes: [laughs], (sighs), *coughs*, <chuckle>, [clears throat].
 
-Language models and scripts write them; the words are not meant to be read aloud. Ordinary brackets, emphasis and links are left alone:
-every word of a cue must be a sound or say how it is made.
+Language models and scripts write them; the words are not meant to be read aloud. Ordinary brackets, emphasis and links are
+left alone: every word of a cue must be a sound or say how it is made.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _MOODS: Final = frozenset(
     "softly quietly calm calmly hesitant hesitantly dramatic dramatically deadpan whisper whispered".split()
 )
 _HOW: Final = frozenset(
-    "a an the of in with and to at out bit little long short deep deeply soft softly light lightly loud loudly quiet quietly nervous "
-    "nervously awkward awkwardly heavy heavily slight slightly gentle gently dry dryly slow slowly quick quickly sharp sharply wry "
-    "wryly sad sadly happy happily warm warmly dark darkly evil small big hard harder again still starts begins continues takes "
+    "a an the of in with and to at out bit little long short deep deeply soft softly light lightly loud loudly quiet quietly "
+    "nervous nervously awkward awkwardly heavy heavily slight slightly gentle gently dry dryly slow slowly quick quickly sharp sharply "
+    "wry wryly sad sadly happy happily warm warmly dark darkly evil small big hard harder again still starts begins continues takes "
     "lets gives throat breath nose voice himself herself themselves myself itself relief frustration disbelief under his her their "
     "my audience crowd dramatic dramatically hysterically uncontrollably knowingly sheepishly wearily tiredly contentedly".split()
 )
@@ -52,21 +52,25 @@ _GERUNDS: Final = frozenset(
 )
 _BARE: Final = frozenset(_VERBS)
 # In round brackets and asterisks an ordinary word is likelier: what may be a symptom or a pastime is read.
-_ASIDE: Final = _FINITE | _BARE | frozenset("laughing chuckling giggling sighing gasping groaning sobbing laughter".split())
+_ASIDE: Final = (
+    _FINITE | _BARE | frozenset("laughing chuckling giggling sighing gasping groaning sobbing laughter".split())
+)
 _ANYWHERE: Final = _FINITE | _GERUNDS | _BARE | _NOUNS | frozenset(_IRREGULAR)
-_STARTS: Final = frozenset("takes lets starts begins gives still deep soft light nervous long short slow quick heavy small big".split())
+_STARTS: Final = frozenset(
+    "takes lets starts begins gives still deep soft light nervous long short slow quick heavy small big".split()
+)
 # Before an asterisk these say that the word in it belongs to the sentence: "he *laughs* at it".
 _GOVERNS: Final = frozenset(
     "i he she it they we you who that which one everyone everybody nobody someone somebody the a an his her my your their our its "
     "this these those never always often also just only still really and or but of to with for from in on at by as than not "
     "always sometimes usually can will may must should could would do does did".split()
 )
-_CALLS: Final = frozenset("well oh ah uh um hmm hm yes yeah no nope okay ok so hey hi hello right sure sorry wow aw aww ha haha".split())
+_CALLS: Final = frozenset(
+    "well oh ah uh um hmm hm yes yeah no nope okay ok so hey hi hello right sure sorry wow aw aww ha haha".split()
+)
 
 _INNER: Final = rf"[a-z][a-z' -]{{1,{CUE_LIMIT - 2}}}"
-CUE: Final = (
-    rf"\[{_INNER}\](?![(\[:])|\({_INNER}\)|(?<![*\w])\*{_INNER}\*(?![*\w])|(?<![_\w])_{_INNER}_(?![_\w])|</?{_INNER}\s?/?>"
-)
+CUE: Final = rf"\[{_INNER}\](?![(\[:])|\({_INNER}\)|(?<![*\w])\*{_INNER}\*(?![*\w])|(?<![_\w])_{_INNER}_(?![_\w])|</?{_INNER}\s?/?>"
 _FIRST: Final = "|".join(sorted(_ASIDE | _STARTS | {"clears"}))
 # What may begin a cue of several words and is held back until its end is seen.
 CUE_BEGINS: Final = rf"[(*_](?=(?:{_FIRST})(?![a-z']))"

@@ -35,7 +35,8 @@ class Item:
     blank: white space alone.
     marker: the number of a list item: its full stop ends nothing.
     comma: a table cell ends here.
-    skipped: of a region or a sound that is not spoken. prosody: what holds from here on. stretches: of emphasis that it is in, in part at least.
+    skipped: of a region or a sound that is not spoken.
+    prosody: what holds from here on. stretches: of emphasis that it is in, in part at least.
     """
 
     # Nearly all items are plain words: what is not set on them stands here.

@@ -24,9 +24,7 @@ __all__ = ["Scanner"]
 _SPACES: Final = re.compile(r"\s+")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 # A word that needs no second look, and the white space behind it; an empty match where something else stands.
-_PLAIN: Final = re.compile(
-    rf"((?!(?i:{CUE_BEGINS}))[A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?)%-]{{0,60}})([ \n\t])|"
-)
+_PLAIN: Final = re.compile(rf"((?!(?i:{CUE_BEGINS}))[A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?)%-]{{0,60}})([ \n\t])|")
 # A word whose characters need a second look; nothing opens in it.
 _WORD: Final = re.compile(r"([^\s`<\[{$\\|【◁]{1,61})([ \n\t])")
 _RULE: Final = re.compile(

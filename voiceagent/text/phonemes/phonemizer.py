@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from voiceagent.text.chunk import Chunk, Word, spans_of
 from voiceagent.text.phonemes.capitals import read_capitals, shortened
+from voiceagent.text.stress import stressed_words
 from voiceagent.text.tables import read_table
 
 __all__ = ["MisakiPhonemizer", "PhonemeText", "Phonemizer"]
@@ -33,11 +34,13 @@ class PhonemeText:
     words: of the chunk, in order. Joined by single spaces their phonemes are what the voice was trained on.
     lookahead: phonemes of the words that are known to follow, one string a word.
     warnings: what could not be said, for the client.
+    stressed: whether each word is stressed; () is none.
     """
 
     words: tuple[Word, ...]
     lookahead: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    stressed: tuple[bool, ...] = ()
 
 
 class Phonemizer(Protocol):
@@ -81,7 +84,9 @@ class MisakiPhonemizer:
             text = chunk.text[span.start - chunk.start : span.end - chunk.start]
             words.extend(Word(text, span.start, span.end, part) for part in phonemes.split(" ") if part)
         lookahead = " ".join(said[len(before) + len(spans) :]).split()
-        return PhonemeText(tuple(words), tuple(lookahead), (*chunk.warnings, *chunk.said.warnings))
+        stressed = stressed_words(chunk, words, lambda word: bool(self._has(word)))
+        warnings = (*chunk.warnings, *chunk.said.warnings)
+        return PhonemeText(tuple(words), tuple(lookahead), warnings, stressed)
 
     def _read(self, spoken: list[str], sent: str) -> list[str]:
         """The words as the dictionaries have them: words in capitals and drawn-out ones in their common form."""
