@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def made(seed: int, length: int, loudest: float) -> Samples:
 def streamed(samples: Samples, cuts: list[int]) -> Samples:
     state, out = LimiterState(), []
     edges = [0, *sorted(min(cut, len(samples)) for cut in cuts), len(samples)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         piece, state = limit(samples[begin:end], state)
         out.append(piece)
     out.append(limit(samples[:0], state, final=True)[0])

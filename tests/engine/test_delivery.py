@@ -47,4 +47,5 @@ def test_utterance_and_text_add_up_within_bounds() -> None:
     np.testing.assert_allclose(rows[:, PITCH], 1.8)
     np.testing.assert_allclose(rows[:, GAIN], 4.0 * np.log(10) / 20)
     most = rows_of(SpeakOptions("heart", pitch=2.0), Delivery(2.0), (), (), 0.0, 8)
-    assert most is not None and (most[:, PITCH] == 2.0).all()
+    assert most is not None
+    assert (most[:, PITCH] == 2.0).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,7 @@ def decode(codec: Codec, rows: Floats | None, cuts: list[int], liveliness: float
     """Decode in pieces; rows come from the token `first_row` on."""
     state, out = None, []
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < TOKENS}), TOKENS]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         given_rows = None
         if rows is not None and begin >= first_row:
             given_rows = rows[begin * FRAMES_PER_TOKEN : end * FRAMES_PER_TOKEN]

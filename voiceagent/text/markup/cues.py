@@ -36,11 +36,12 @@ _MOODS: Final = frozenset(
     "softly quietly calm calmly hesitant hesitantly dramatic dramatically deadpan whisper whispered".split()
 )
 _HOW: Final = frozenset(
-    "a an the of in with and to at out bit little long short deep deeply soft softly light lightly loud loudly quiet quietly "
-    "nervous nervously awkward awkwardly heavy heavily slight slightly gentle gently dry dryly slow slowly quick quickly sharp sharply "
-    "wry wryly sad sadly happy happily warm warmly dark darkly evil small big hard harder again still starts begins continues takes "
-    "lets gives throat breath nose voice himself herself themselves myself itself relief frustration disbelief under his her their "
-    "my audience crowd dramatic dramatically hysterically uncontrollably knowingly sheepishly wearily tiredly contentedly".split()
+    "a an the of in with and to at out bit little long short deep deeply soft softly light lightly loud loudly quiet "
+    "quietly nervous nervously awkward awkwardly heavy heavily slight slightly gentle gently dry dryly slow slowly quick "
+    "quickly sharp sharply wry wryly sad sadly happy happily warm warmly dark darkly evil small big hard harder again still "
+    "starts begins continues takes lets gives throat breath nose voice himself herself themselves myself itself relief "
+    "frustration disbelief under his her their my audience crowd dramatic dramatically hysterically uncontrollably "
+    "knowingly sheepishly wearily tiredly contentedly".split()
 )
 _PAUSES: Final = {"pause": 0.4, "pauses": 0.4, "pausing": 0.4, "beat": 0.3, "silence": 0.7}
 _LONG, _SHORT = 2.0, 0.5  # factors of a "long pause" and of a "short" one

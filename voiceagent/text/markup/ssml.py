@@ -92,7 +92,7 @@ def _factor(text: str, named: dict[str, float], units: tuple[str, ...]) -> float
         return None
     sign, value, unit = match[1], float(match[2]), match[3] or ""
     if unit == "st":
-        factor = 2.0 ** (float(f"{sign}{value}") / 12.0)
+        factor = math.exp2((-value if sign == "-" else value) / 12.0)
     else:
         value /= 100.0 if unit else 1.0
         factor = value if not sign else 1.0 + value if sign == "+" else 1.0 - value
