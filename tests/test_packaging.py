@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINKED = ("adapters", "kernels", "configs")
-SHIPPED = {".py", ".toml", ".safetensors", ".md", ".typed", ".tsv", ".html", ".css", ".js", ".svg"}
+SHIPPED = {".py", ".toml", ".safetensors", ".md", ".typed", ".tsv", ".gz", ".html", ".css", ".js", ".svg"}
 LEAVE = shutil.ignore_patterns(
     ".git", ".venv*", "data", "runs", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.wav"
 )

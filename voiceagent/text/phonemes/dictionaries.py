@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from voiceagent.text.phonemes.names import Fallback
+
 __all__ = ["PackedTable", "load_front_end"]
 
 _STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
@@ -70,8 +72,9 @@ def load_front_end(*, british: bool) -> Any:
     assets = Path(front.ASSETS)
     accent = "gb" if british else "us"
     gold, silver = (PackedTable(_unpacked(assets / f"lexicon_{accent}_{kind}.json.gz")) for kind in ("gold", "silver"))
+    behind = silver if british else Fallback(silver)
     g2p = front.G2P.__new__(front.G2P)  # its constructor would load everything the other way
-    g2p.lexicon = Lexicon(gold, silver, british)
+    g2p.lexicon = Lexicon(gold, behind, british)
     g2p.tokenizer = Tokenizer(json.loads((assets / "tokenizer_exceptions.json").read_bytes()))
     g2p.tagger = Tagger(_model(_unpacked(assets / "tagger.json.gz")))
     g2p._oov, g2p.unk, g2p.british = None, "", british

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from voiceagent.text.chunk import Chunk, Word, spans_of
 from voiceagent.text.phonemes.capitals import read_capitals, shortened
+from voiceagent.text.phonemes.homographs import Homographs
+from voiceagent.text.phonemes.names import Fallback, name_phonemes
 from voiceagent.text.stress import stressed_words
 from voiceagent.text.tables import read_table
 
@@ -15,7 +17,7 @@ __all__ = ["MisakiPhonemizer", "PhonemeText", "Phonemizer"]
 
 _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[B-HJ-Z]")
-_MARKS = ",.;:!?()\"'"
+_MARKS = ",.;:!?—…()\"'“”‘’[]*"
 _NAMES = {
     "JSON": "ʤˈAsən", "README": "ɹˈidmi", "sudo": "sˈudu", "nginx": "ˈɛnʤənˌɛks", "NumPy": "nˈʌmpˌI", "numpy": "nˈʌmpˌI",
     "kHz": "kˈɪlOhˌɜɹts", "LaTeX": "lˈAtɛk", "SaaS": "sˈæs", "kubectl": "kjˈubkəntɹˌOl", "YAML": "jˈæməl", "regex": "ɹˈɛʤɛks",
@@ -23,6 +25,10 @@ _NAMES = {
 _SOUNDS = [(re.compile(row[0]), row[1]) for row in read_table(__package__, "interjections.tsv")]
 _DRAWN_OUT = re.compile(r"([A-Za-z])\1\1")
 _SPELLED = {"PSI": "pˌiˌɛsˈI", "IT": "ˌItˈi"}
+_CLIPPED = {
+    "th'": "ðə", "o'": "ə", "an'": "ən", "ol'": "ˈOl", "lil'": "lˈɪl", "'em": "əm", "'til": "tˌɪl", "'cause": "kˌʌz",
+    "'bout": "bˌWt", "'tis": "tˈɪz", "'twas": "twˈʌz", "'round": "ɹˈWnd", "wit'": "wɪt", "y'all": "jˈɔl",
+}  # fmt: skip
 # More would be a sign of text that slipped through the limits of the chunker; a model that is asked for it runs away.
 _MAX_WORD_PHONEMES = 200
 
@@ -61,6 +67,12 @@ class MisakiPhonemizer:
         from voiceagent.text.phonemes.dictionaries import load_front_end
 
         self._g2p: Any = load_front_end(british=british)
+        from hibari.g2p.lexicon import Dict
+
+        silver = self._g2p.lexicon.silvers.d
+        self._common: Any = Dict(silver.first if isinstance(silver, Fallback) else silver)  # without the rare names
+        # The table of homographs is American, like the voices.
+        self._homographs = None if british else Homographs(self._g2p.tagger.tagdict.get, self._g2p.lexicon.golds.get)
 
     def warm(self) -> None:
         """Load what is needed for unknown words now, so that the first of them does not stall speech."""
@@ -76,9 +88,9 @@ class MisakiPhonemizer:
         after = speak_plainly(chunk.lookahead).split() if chunk.lookahead else []
         spoken = before + [span.word for span in spans] + after
         read = self._read(spoken, " ".join((chunk.before, chunk.text, chunk.lookahead)))
-        given = _known(read)
+        given = self._known(read)
         given |= {len(before) + i: span.phonemes for i, span in enumerate(spans) if span.phonemes}
-        said = self._say(read, given)
+        said = self._say(read, given, len(before))
         words: list[Word] = []
         for span, phonemes in zip(spans, said[len(before) :], strict=False):
             text = chunk.text[span.start - chunk.start : span.end - chunk.start]
@@ -109,14 +121,56 @@ class MisakiPhonemizer:
             word.removesuffix("d"),
             word.removesuffix("ing"),
         )
-        return any(len(form) > 1 and (lexicon.golds.get(form) or lexicon.silvers.get(form)) for form in forms)
+        return any(len(form) > 1 and (lexicon.golds.get(form) or self._common.get(form)) for form in forms)
 
-    def _say(self, words: list[str], given: dict[int, str]) -> list[str]:
-        """Phonemes of each word, read in the context of all of them; `given` prescribes some by index."""
+    def _known(self, words: list[str]) -> dict[int, str]:
+        """Phonemes by index of what the dictionaries say wrongly: names, clipped words, and the letter A, their article."""
+        found: dict[int, str] = {}
+        for index, word in enumerate(words):
+            bare = word.strip(_MARKS)
+            if bare == "A":
+                phonemes = "ˈA" if _is_letter(words, index) else ""
+            elif bare == "Am":  # "Pan Am", "I Am Legend": never two letters
+                phonemes = "ˈæm"
+            else:
+                phonemes = (
+                    _NAMES.get(bare)
+                    or _SPELLED.get(bare)
+                    or _sound(bare)
+                    or name_phonemes(bare, self._g2p.lexicon._s)
+                    or self._clipped(words, index)
+                )
+            if phonemes:
+                found[index] = _dressed(word, phonemes)
+        return found
+
+    def _clipped(self, words: list[str], index: int) -> str:
+        """Phonemes of a word that lacks a letter ("th'", "movin'"); "" for others, and where the ' closes a quotation."""
+        word = words[index].replace("’", "'")
+        bare = word.strip(_MARKS.replace("'", "")).lower()
+        if bare in _CLIPPED:
+            return _CLIPPED[bare]
+        if (
+            not bare.endswith("in'")
+            or len(bare) < 5
+            or any(w[0] in "'‘" for w in words[max(0, index - 12) : index + 1])
+        ):
+            return ""
+        phonemes: str | None = self._g2p.lexicon.get_word(bare[:-1] + "g", "VBG", None, _context_type()())[0]
+        return phonemes.removesuffix("ŋ") + "n" if phonemes is not None and phonemes.endswith("ɪŋ") else ""
+
+    def _say(self, words: list[str], given: dict[int, str], start: int) -> list[str]:
+        """Phonemes of each word, read in the context of all of them.
+
+        given: phonemes that are prescribed, by index. start: nobody listens to the words before it.
+        """
         tokens: list[Any] = []
         owners: list[int] = []
         pieces = self._g2p.tokenizer(" ".join(words))  # [(token text, whitespace)]: whitespace ends a word
         tags = self._g2p.tagger([text for text, _ in pieces])
+        if self._homographs is not None:
+            found = self._homographs.find(words, _tags_of_words(pieces, tags), start)
+            given = {index: _dressed(words[index], phonemes) for index, phonemes in found.items()} | given
         token_type = _token_type()
         index = 0
         for (text, whitespace), tag in zip(pieces, tags, strict=True):
@@ -135,26 +189,29 @@ class MisakiPhonemizer:
         return [phonemes[:_MAX_WORD_PHONEMES] for phonemes in said]
 
 
-def _known(words: list[str]) -> dict[int, str]:
-    """Phonemes by index of what the dictionaries say wrongly: some names, and the letter A, which they take for the article."""
-    found: dict[int, str] = {}
-    for index, word in enumerate(words):
-        bare = word.strip(_MARKS)
-        phonemes = _NAMES.get(bare, "") or _SPELLED.get(bare, "") or _sound(bare)
-        if bare == "A" and _is_letter(words, index):
-            phonemes = "ˈA"
-        if phonemes:
-            head, _, tail = word.partition(bare)
-            found[index] = "".join(c for c in head if c == "(") + phonemes + tail.replace("'", "").replace('"', "")
-    return found
-
-
 def _sound(word: str) -> str:
     """The phonemes of an interjection that is no word ("Shh", "Brrr"), or ""."""
     if len(word) > 12 or not word.isalpha() or (word.isupper() and len(word) < 4):
         return ""
     low = word.lower()
     return next((phonemes for pattern, phonemes in _SOUNDS if pattern.fullmatch(low)), "")
+
+
+def _tags_of_words(pieces: list[tuple[str, str]], tags: list[str]) -> list[str]:
+    """The tag of each word's first part that has a letter."""
+    found = [""]
+    for (text, whitespace), tag in zip(pieces, tags, strict=True):
+        if not found[-1] and any(map(str.isalpha, text)):
+            found[-1] = tag
+        if whitespace:
+            found.append("")
+    return found
+
+
+def _dressed(word: str, phonemes: str) -> str:
+    """Phonemes with the punctuation that stands around the word."""
+    head, _, tail = word.partition(word.strip(_MARKS))
+    return "".join(c for c in head if c == "(") + phonemes + "".join(c for c in tail if c not in "'\"’”*]")
 
 
 def _is_letter(words: list[str], index: int) -> bool:
@@ -164,6 +221,12 @@ def _is_letter(words: list[str], index: int) -> bool:
         return len(following) == 2 and all(_LETTER.fullmatch(word.strip(_MARKS)) for word in following)
     beside = [words[index - 1], *following[:1]] if words[index][-1] == "A" else [words[index - 1], ""]
     return words[index][-1] in ",.;:!?)" or any(_LETTER.fullmatch(word.strip(_MARKS)) for word in beside)
+
+
+def _context_type() -> Any:
+    from hibari.g2p import Context
+
+    return Context
 
 
 def _token_type() -> Any:
