@@ -92,8 +92,10 @@ def draw(path: Path, results: dict[str, dict[str, dict[str, Any]]], clients: int
             linewidth=1,
             label=arrival,
         )
-    axes.set(xlabel="first sound, p50, s", ylabel="silence in gaps, s an utterance", yscale="symlog", xlim=(0, None))
     axes.set_yscale("symlog", linthresh=0.01)
+    axes.set(
+        xlabel="first sound, p50, s", ylabel="silence in gaps, s an utterance", xlim=(0, None), ylim=(-0.001, None)
+    )
     axes.legend(fontsize=7)
     axes.set_title(f"from left to right: {', '.join(chosen)}; {clients} client(s)", fontsize=8)
     figure.tight_layout()
