@@ -55,7 +55,8 @@ def note_end(text: str, start: int) -> int:
         return start
     last = word[1]
     if last.isdigit():
-        return match.end() if "1500" <= last <= "2100" and match.group() not in ("²", "³") else start
+        year = "1000" < last <= "2100" and not last.endswith("000")
+        return match.end() if year and match.group() not in ("²", "³") else start
     longest = 3 if last[1:].islower() and last.lower() not in ("rad", "pixel") else 9
     return match.end() if len(last) > longest and last.lower() not in _RAISED_TO else start
 

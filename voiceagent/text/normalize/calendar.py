@@ -148,6 +148,13 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     (re.compile(rf"{_NO_FIGURE}{_SLASHED}(?= at (?:\d|noon|midnight))"), _slash_date),
     (re.compile(rf"(?P<before>(?<=\d)(?: ?[&,]| and| or| through| to) ){_SLASHED}(?<=\d)"), lambda m: _after_date(m)),
+    (
+        re.compile(
+            rf"{_NO_FIGURE}{_SLASHED}(?= (?:is|was) (?:a|the|my|our|his|her|your) "
+            r"(?:holiday|birthday|anniversary|deadline|day|date|launch|party|wedding|party|big day)\b| works\b)"
+        ),
+        _slash_date,
+    ),
     (re.compile(rf"{_NO_FIGURE}{_SLASHED}(?= is\b|(?:,| and| &|\.|$))"), _bare),
 )
 

@@ -36,7 +36,7 @@ _KIND: Final = (
     r"routing|security|session|sms|sort|tracking|two-factor|verification|zip|postal|account|reference|member|membership|policy|serial|"
     r"social security|passport|license|licence|customer|case|ticket|invoice|swift|dialing|country|promo|voucher)"
 )
-_CODE: Final = rf"(?:{_KIND}[ -](?:code|number|no\.|id)|code|passcode|password|pin|otp|ein|ssn|zip|postcode|cvv|cvc)"
+_CODE: Final = rf"(?:{_KIND}[ -](?:code|number|no\.|id)|code|passcode|password|pin|otp|ein|ssn|zip|postcode|cvv|cvc|verification|authentication|(?:please )?enter)"
 _NUMBERED: Final = (
     r"(?:access|area|authentication|booking|card|confirmation|conference|door|entry|one-time|login|locker|meeting|pass|pin|"
     r"routing|security|session|sort|tracking|two-factor|verification|zip|postal|account|reference|member|membership|policy|serial|"
@@ -71,11 +71,11 @@ def _phone(match: re.Match[str]) -> str | None:
     """A telephone number as people write it outside the US: by its first figures, its length, or the words before it."""
     text = match.group()
     count = sum(map(str.isdecimal, text))
-    if not 7 <= count <= 15 or _DATE.fullmatch(text):
+    called = _CALLED.search(match.string, 0, match.start()) is not None
+    if not (6 if called else 7) <= count <= 15 or _DATE.fullmatch(text):
         return None
     bare = text.lstrip("(")
     grouped = " " in text or "-" in text or ")" in text
-    called = _CALLED.search(match.string, 0, match.start()) is not None
     foreign = bare[0] == "+" or (bare.startswith("00") and count >= 10)
     trunk = bare[0] == "0" and grouped and (count >= 8 or called)
     if not (foreign or trunk or called):
@@ -189,7 +189,10 @@ RULES: Final[tuple[Rule, ...]] = (
         ),
         lambda m: _groups_short(m.group()),
     ),
-    (re.compile(r"(?<![\w.,$€£+-])\d{3} \d{4} \d{4}(?![\w-]| \d)"), lambda m: _groups_short(m.group())),
+    (
+        re.compile(r"(?<![\w.,$€£+-])(?<!\+\d )(?<!\+\d\d )(?<!\+\d\d\d )\d{3} \d{4} \d{4}(?![\w-]| \d)"),
+        lambda m: _groups_short(m.group()),
+    ),
     (re.compile(rf"(?i)\b({_CODE}{_IS}|\b{_NUMBERED} {_CODE}?{_IS})(?P<code>{_GROUPS})(?![\w.,-]*\w)"), _coded),
     (
         re.compile(

@@ -10,6 +10,7 @@ from voiceagent.text.normalize.codes import NAMED_PLACE, spell_letter
 from voiceagent.text.normalize.rule import Rule
 from voiceagent.text.normalize.science import ELEMENTS, say_power
 from voiceagent.text.normalize.signed import say_sign
+from voiceagent.text.normalize.time import say_many
 
 __all__ = ["RULES"]
 
@@ -47,6 +48,7 @@ _ATOM: Final = re.compile(r"([A-Z][a-z]?)(\d{0,3})")
 _NO_FORMULA: Final = frozenset({"B2B", "P2P", "B2C", "C2C", "PS5", "PS4", "PS3", "PS2", "PS1"})
 _SCREENS: Final = frozenset({"2", "4", "5", "6", "8"})  # "4K" is a screen, "10K" ten thousand
 _HOUSE: Final = re.compile(r" [A-Z][a-z]+ (?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Square|Place)\b")
+_RUN: Final = re.compile(r"\b(?:ran|run|runs|running|jog\w*|raced?|walk\w*)\b[^.]{0,12}$")
 _SIZED: Final = re.compile(r"[ -](?:model|parameters?|params|tokens?|LLM|weights)\b")
 _AMOUNT: Final = re.compile(
     r"(?i)\b(?:over|about|around|nearly|almost|roughly|approximately|than|reach(?:ed|es)?|hit|hits|exceed(?:ed|s)?|sold|raised|earned|worth|"
@@ -164,6 +166,8 @@ def _named(number: str, scale: str, string: str, start: int, end: int) -> str | 
         return ""
     if scale == "k" and number in ("5", "10") and string.startswith((" run", " race"), end):
         return f"{N.count(number)} K"
+    if scale in "kK" and number in ("5", "10", "15") and _RUN.search(string, 0, start):
+        return f"{N.count(number)} K"
     if scale == "m" and "." not in number and len(number) < 2:
         return ""
     if scale in ("M", "B", "T"):
@@ -208,6 +212,11 @@ def _code(match: re.Match[str]) -> str | None:
     return " ".join(said)
 
 
+def _codes(match: re.Match[str]) -> str:
+    """Several of what a code names: "A320s" is "A three twenties"."""
+    return " ".join([*(spell_letter(letter) for letter in match[1]), say_many(match[2])])
+
+
 def _formula(text: str) -> str:
     """The formula C6H12O6 as "C six H twelve O six"; "" when it is none."""
     atoms = _ATOM.findall(text)
@@ -230,6 +239,7 @@ def _letters(part: str, text: str) -> str:
 
 _BEFORE: Final = r"(?<![\w.,])(?<![A-Z]-)"
 RULES: Final[tuple[Rule, ...]] = (
+    (re.compile(r"(?<=[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])(?: ?[-–] ?| to )(?=\d)"), lambda m: " to "),
     (re.compile(r"\bCVE-(\d{4})-(\d{4,6})\b"), lambda m: f"CVE {N.year(int(m[1]))}, {N.digits(m[2])}"),
     (re.compile(r"\b(RFC|PEP|ISO|IEEE|ECMA)[ -](\d{3,5})(?![\w,]|\.\d)"), lambda m: f"{m[1]} " + N.house_number(m[2])),
     (re.compile(r"\bHTTP/(?=[123]\b)"), lambda m: "HTTP "),
@@ -270,7 +280,8 @@ RULES: Final[tuple[Rule, ...]] = (
         re.compile(r"(?<![\w.,])(\d{1,3}(?: \d{3}){2,4}|\d{1,3}(?:['’]\d{3}){1,4})(?![\w]|[.,' ]?\d)"),
         lambda m: N.count(re.sub(r"\D", "", m[1])),
     ),
-    (re.compile(r"(?<![\w.,])(\d{1,4})(?:\.\.\.?|~|—|⇒)(?=\d{1,4}(?!\w|\.\d))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w.,])(\d{1,4})(?:\.\.\.?|…|~|—|⇒)(?=\d{1,4}(?!\w|\.\d))"), lambda m: f"{m[1]} to "),
+    (re.compile(r"(?<![\w-])([A-Z]{1,3})(\d{2,4})s(?!\w)"), _codes),
     (re.compile(r"(?<![\w.,-])(7\d7)-(\d{1,3})(?![\w-])"), lambda m: f"{N.house_number(m[1])} {N.count(m[2])}"),
     (re.compile(r"(?<![\w.,-])\d(?:[-–]\d){3,9}(?![\w-])"), lambda m: N.digits(m.group())),
     (

@@ -41,11 +41,11 @@ _LANDS: Final = {
 }
 _SCALES: Final = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "b": "billion", "B": "billion",
-    "bn": "billion", "t": "trillion", "T": "trillion", "tn": "trillion", "MM": "million",
+    "bn": "billion", "t": "trillion", "T": "trillion", "tn": "trillion", "MM": "million", "mm": "million",
 }  # fmt: skip
 _NUMBER: Final = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,10})?|\.\d{1,10}"
 _SCALE: Final = (
-    r"(?:[ -]?(?:hundred|thousand|million|billion|trillion|lakh|crore|lakhs|crores)\b| ?MM\b|(?:k"
+    r"(?:[ -]?(?:hundred|thousand|million|billion|trillion|lakh|crore|lakhs|crores)\b| ?MM\b|mm\b|(?:k"
     r"|K|mn|m|M|bn|b|B|tn|t|T)\b)"
 )
 _SIGN: Final = "[" + re.escape("".join(_MONEY)) + "]"
@@ -169,7 +169,7 @@ def _ratio(match: re.Match[str]) -> str | None:
     unit, per, number, many = match["unit"], match["per"], match["number"], match["many"]
     if unit in UNITS:
         named = UNITS[unit][number not in _ONE]
-    elif unit in _NOUNS or (unit.endswith("s") and len(unit) > 3):
+    elif unit in _NOUNS or (len(unit) > 3 and (unit.endswith("s") or number in _ONE)):
         named = _NOUNS.get(unit, unit)
     else:
         return None
@@ -274,7 +274,10 @@ RULES: Final[tuple[Rule, ...]] = (
         ),
         _continental,
     ),
-    (re.compile(r"(?<=€)(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){1,4})(?:,(?P<part>\d{2}))?(?![\w.]*\w)"), _continental),
+    (
+        re.compile(r"(?:(?<=€)|(?<=€ ))(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){1,4})(?:,(?P<part>\d{2}))?(?![\w.]*\w)"),
+        _continental,
+    ),
     (
         re.compile(r"(?<![\w.,])(?P<whole>[1-9]\d{0,2}(?:\.\d{3}){2})(?:,(?P<part>\d{1,2}))?(?![\w,]|\.\d)"),
         _continental,

@@ -26,7 +26,7 @@ _SPECIAL: Final = re.compile(
 )
 _STOPPED: Final = re.compile(r"([A-Za-z]+)\.")
 _NET: Final = re.compile(
-    r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w|(?:St|Ave|Blvd|Rd|Dr|Ln|Ct|Pl|Pkwy|Hwy|Sq|Ter|Cir|Fwy|Expy)\b"
+    r"\d|://|@|/|\w\.\w|, [A-Z]{2}\b|(?<!\w)\.\w|(?:St|Ave|Blvd|Rd|Dr|Ln|Ct|Pl|Pkwy|Hwy|Sq|Ter|Cir|Fwy|Expy|Apt|Ste|Rm|Bldg)\b"
 )
 _FIGURE: Final = re.compile(
     r"\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞√≈≠≤≥=+<>^⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ·▲▼→∈⇒≡∝∪∩⊂]|\b[Aa][-–][Zz]|[JFMAJSOND][aepuco][nbrylgptvc]|[MTWFS][a-z]{2}"

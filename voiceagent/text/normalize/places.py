@@ -56,6 +56,8 @@ def _state(match: re.Match[str]) -> str | None:
 
 def _in_a_city(before: str, state: str) -> bool:
     """Whether the last word before the comma is a city of the state's, or "in" goes before the name there."""
+    if state == "MD" and re.search(r"\b(?:Dr\.?|Doctor|Prof\.?)[^,]*, $", before + ", "):
+        return False
     words = before.split()[-3:]
     if not words or not words[-1][0].isupper():
         return False
@@ -127,6 +129,10 @@ RULES: Final[tuple[Rule, ...]] = (
             r")-?(?P<letter>[A-Z])?(?!\w|[.,]\d)"
         ),
         _room,
+    ),
+    (
+        re.compile(r"\b(?P<room>Apt|apt|Ste|ste|Rm|rm|Bldg|bldg)\.? #?(?P<letter>[A-Z])(?![\w'])"),
+        lambda m: f"{_ROOMS[m['room']]} {spell_letter(m['letter'])}",
     ),
     (re.compile(r"(?<=\d(?:st|nd|rd|th)) [Ff]l\b(?:\.(?= [a-z]|,))?(?=(\.?$)?)"), lambda m: " floor"),
     (

@@ -81,6 +81,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     (re.compile(r"(?<=[A-Za-z\d)])·(?=\d{0,2}[A-Z])"), lambda m: ", "),  # CuSO4·5H2O
     (re.compile(r"ⁿ(?=[ᵈd])"), lambda m: "n"),
+    (re.compile(rf"(?<=[a-z])-([{_RAISED}]{{1,3}})(?!\w)"), lambda m: f" {N.house_number(m[1].translate(_LEVEL))}"),
     (re.compile(rf"(?<![\w²³¹^)])([{_RAISED}]{{1,3}})(ᵐ|m)?([A-Z][a-z]?)(?![A-Za-z])"), _isotope),
     (re.compile(rf"(?<=[A-Za-z\d)\]])([{_RAISED}]{{0,2}})([⁺⁻])(?![{_RAISED}])"), _ion),
     (

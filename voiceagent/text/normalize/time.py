@@ -9,7 +9,7 @@ from voiceagent.text.normalize import number_words as N
 from voiceagent.text.normalize.calendar import DAYS, MONTHS, SHORT_MONTHS
 from voiceagent.text.normalize.rule import Rule
 
-__all__ = ["ABBREVIATED", "RULES"]
+__all__ = ["ABBREVIATED", "RULES", "say_many"]
 
 _MONTH: Final = (
     r"(?P<month>" + "|".join([*MONTHS, r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec)\b\.?", r"May\b"]) + ")"
@@ -107,13 +107,13 @@ _SECONDS_BEFORE: Final = re.compile(
     r"final|\d+ ?(?:m|min|mins|minutes?)|in|and)|[<>~≈+–:=(-])(?: (?:of|is|to|at|be|about|around|a|up to|it))* ?$"
 )
 _PLURAL_BEFORE: Final = re.compile(
-    r"(?i)\b(?:the|his|her|their|my|your|our|its|early|late|mid|low|high|lower|upper|roaring|swinging|(?:pair|set|lot|lots|bunch|pile|stack|couple|row|handful|deck) of|sizes?|wears?|wore|all|both|these|"
+    r"(?i)\b(?:the|his|her|their|my|your|our|its|early|late|mid|low|high|lower|upper|roaring|swinging|(?:pair|set|lot|lots|bunch|pile|stack|couple|row|handful|deck) of|sizes?|wears?|wore|pocket|roll(?:s|ed)?|drew|draws?|all|both|these|"
     r"those|old|new|some|any|many|few|more|several|dozen|two|three|four|five|six|seven|eight|nine|ten|\d+ ?x|\d+|boeing|airbus|no|by|"
     r"pays? in|paid in|come in|comes in|bundles? of|stacks? of|want it in|(?:in|of) (?:the|his|her|their|my))[ -]$"
 )
 _SECONDS_AFTER: Final = re.compile(
     r" (?:delay|timeout|ad|ads|window|video|clip|timer|interval|pause|break|limit|mark|rule|sprint|hold|plank|cooldown|countdown|gap|lead|"
-    r"penalty|later|long|ago|between|left|remaining|each|before|until|or (?:less|more)|read|response|spot|shot)\b"
+    r"penalty|later|long|ago|between|left|remaining|each|before|until|or (?:less|more)|(?:is|isn't|was) (?:enough|plenty|fine|long|short|too|not|ok|okay|about)|read|response|spot|shot)\b"
 )
 _LISTED: Final = re.compile(r"\d{1,4}s,? (?:and|or|to) $")
 _MEASURED: Final = re.compile(r" (?:and|or|to) \d{1,4}s\b(?! (?:in|are|were|of))")
@@ -127,34 +127,37 @@ def _many_or_seconds(match: re.Match[str]) -> str | None:
     if "." in number:
         return f"{N.count(number)} seconds"
     if string[: match.start()].endswith("-"):
-        return _many(number) if string[match.start() - 2 : match.start() - 1].isalpha() else None
+        return say_many(number) if string[match.start() - 2 : match.start() - 1].isalpha() else None
     round_number = number[-1] == "0" and len(number) in (2, 4) and (len(number) == 2 or "1100" <= number < "2100")
     listed = _LISTED.search(string, 0, match.start())
     if _SECONDS_AFTER.match(string, match.end()):
         singular = re.match(
-            r" (?:later|long|ago|between|left|remaining|each|before|until|or)\b", string[match.end() : match.end() + 12]
+            r" (?:later|long|ago|between|left|remaining|each|before|until|or|is|isn't|was)\b",
+            string[match.end() : match.end() + 12],
         )
         return f"{N.count(number)} second{'s' if singular else ''}"
     if len(number) == 4:
-        return _many(number)
+        return say_many(number)
     if _PLURAL_BEFORE.search(string, 0, match.start()):
-        return _many(number)
+        return say_many(number)
     if listed:
         earlier = re.search(r"(?i)(?:\b[a-z]+|\d+x) \d{1,4}s,? (?:and|or|to) $", string[: match.start()])
         head = string[: match.start()].rsplit(None, 2)[0].rsplit(None, 1)[0] + " " if earlier else ""
         return (
             f"{N.count(number)} seconds"
             if _SECONDS_BEFORE.search(head) and not _PLURAL_BEFORE.search(head)
-            else _many(number)
+            else say_many(number)
         )
     if _SECONDS_BEFORE.search(string, 0, match.start()):
         return f"{N.count(number)} second{'' if number == '1' else 's'}"
     return (
-        _many(number) if len(number) == 3 or round_number else f"{N.count(number)} second{'' if number == '1' else 's'}"
+        say_many(number)
+        if len(number) == 3 or round_number
+        else f"{N.count(number)} second{'' if number == '1' else 's'}"
     )
 
 
-def _many(number: str) -> str:
+def say_many(number: str) -> str:
     """Several of a number: "747" -> "seven forty sevens", "100" -> "hundreds", "90" -> "nineties"."""
     if number in ("100", "1000"):
         return "hundreds" if number == "100" else "thousands"

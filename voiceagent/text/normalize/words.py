@@ -25,7 +25,7 @@ _BEFORE_FIGURES: Final = {
     "ver": "version", "attn": "attention", "ed": "edition", "tab": "table", "ex": "exercise", "q": "question", "ref": "reference",
 }  # fmt: skip
 _COUNTED: Final = (
-    "World War|Amendment|Chapter|Part|Act|Scene|Book|Volume|Section|Article|Phase|Type|Class|Level|Rocky|Rambo|Final Fantasy|Super Bowl|"
+    "World War|Amendment|Star Wars|Star Trek|Toy Story|Halo|Godfather|Terminator|Jaws|Saw|Chapter|Part|Act|Scene|Book|Volume|Section|Article|Phase|Type|Class|Level|Rocky|Rambo|Final Fantasy|Super Bowl|"
     "Episode|Grade|Stage|Title|Appendix|Figure|Table|Mark|Unit|Season|Round|Vatican|Generation|Division|Tier|Category|Step|"
     "Quake|Civilization|Diablo|Saturn|Apollo|Schedule|Lesson|Module|chapter|part|volume|section|phase|type|level|stage|appendix"
 )

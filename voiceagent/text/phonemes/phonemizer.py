@@ -24,7 +24,7 @@ _NAMES = {
 }  # fmt: skip
 _SOUNDS = [(re.compile(row[0]), row[1]) for row in read_table(__package__, "interjections.tsv")]
 _DRAWN_OUT = re.compile(r"([A-Za-z])\1\1")
-_SPELLED = {"PSI": "pˌiˌɛsˈI", "IT": "ˌItˈi"}
+_SPELLED = {"PSI": "pˌiˌɛsˈI", "IT": "ˌItˈi", "Pst": "pssst"}
 _CLIPPED = {
     "th'": "ðə", "o'": "ə", "an'": "ən", "ol'": "ˈOl", "lil'": "lˈɪl", "'em": "əm", "'til": "tˌɪl", "'cause": "kˌʌz",
     "'bout": "bˌWt", "'tis": "tˈɪz", "'twas": "twˈʌz", "'round": "ɹˈWnd", "wit'": "wɪt", "y'all": "jˈɔl",
