@@ -88,6 +88,7 @@ class VoiceAgent:
         limits: what one session may keep waiting.
         policy: what is spoken of markup, as code, tables and links.
         lexicon: TOML file that says how words are spoken.
+        lexicons: further ones by name; `speech={"lexicon": name}` has one in place of `lexicon`.
         make_chunker: makes the object that cuts the text of an utterance, in place of the one that uses policy and lexicon.
 
     Raises:
@@ -103,6 +104,7 @@ class VoiceAgent:
         limits: Limits | None = None,
         policy: SpeechPolicy | None = None,
         lexicon: Path | None = None,
+        lexicons: Mapping[str, Path] | None = None,
         make_chunker: MakeChunker | None = None,
     ) -> None:
         self._given = engine
@@ -111,7 +113,7 @@ class VoiceAgent:
         self._weights = weights
         self._config = config
         self._limits = limits
-        self._make_chunker = make_chunker or chunker_with(lexicon, policy)
+        self._make_chunker = make_chunker or chunker_with(lexicon, policy, lexicons)
 
     async def __aenter__(self) -> VoiceAgent:
         self._engine = await asyncio.to_thread(self._start)

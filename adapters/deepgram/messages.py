@@ -70,6 +70,13 @@ class Order:
     speed: float = 1.0
     header: bytes = b""
     """Comes before the audio, where a container has one."""
+    lexicon: str = ""
+    """Ours: the name of one of the service's lexicons."""
+
+    @property
+    def speech(self) -> dict[str, str | bool] | None:
+        """What is spoken differently from the service's own policy."""
+        return {"lexicon": self.lexicon} if self.lexicon else None
 
     @property
     def media_type(self) -> str:
@@ -114,7 +121,7 @@ def decode_order(query: Mapping[str, str], voices: Sequence[str], *, streamed: b
     except (ValueError, InputError) as error:
         raise _unsupported(str(error)) from error
     header = b"" if streamed else _header(query, encoding, rate)
-    return Order(model, our_voice(model, voices), audio_format, speed, header)
+    return Order(model, our_voice(model, voices), audio_format, speed, header, query.get("lexicon", "")[:200])
 
 
 def our_voice(model: str, voices: Sequence[str]) -> str:

@@ -55,7 +55,9 @@ async def _speak(request: Request, request_id: str) -> Response:
     text = messages.decode_text(fields, service.config.limits.max_text_buffer)
     if service.full:
         raise DeepgramRefusal(FULL, "TOO_MANY_REQUESTS", status=429)
-    start = commands.Start(UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none")
+    start = commands.Start(
+        UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none", speech=order.speech
+    )
     speech = await SpokenResponse.begun(service, start, text)
     return SpeechResponse(
         speech,

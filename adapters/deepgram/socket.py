@@ -195,7 +195,13 @@ class DeepgramConnection:
         order = self._order
         self._live.handle(
             commands.Start(
-                turn.id, order.voice, order.format, speed=order.speed, timestamps="none", max_ahead_ms=MAX_AHEAD_MS
+                turn.id,
+                order.voice,
+                order.format,
+                speed=order.speed,
+                timestamps="none",
+                max_ahead_ms=MAX_AHEAD_MS,
+                speech=order.speech,
             )
         )
 

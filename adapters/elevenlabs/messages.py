@@ -87,12 +87,20 @@ class GenerationConfig(msgspec.Struct, frozen=True):
                 raise ValueError(f"chunk_length_schedule: {length} is not within {SCHEDULE_MIN} and {SCHEDULE_MAX}")
 
 
+class DictionaryLocator(msgspec.Struct, frozen=True):
+    """Names a pronunciation dictionary; ours have no versions."""
+
+    pronunciation_dictionary_id: str
+    version_id: str | None = None
+
+
 class ClientMessage(msgspec.Struct, frozen=True):
     """One message of a client, on either WebSocket."""
 
     text: str | None = None
     voice_settings: VoiceSettings | None = None
     generation_config: GenerationConfig | None = None
+    pronunciation_dictionary_locators: tuple[DictionaryLocator, ...] | None = None
     flush: bool | None = None
     try_trigger_generation: bool | None = None
     close_context: bool | None = None
@@ -120,6 +128,7 @@ class SpeechRequest(msgspec.Struct, frozen=True):
 
     text: str
     voice_settings: VoiceSettings | None = None
+    pronunciation_dictionary_locators: tuple[DictionaryLocator, ...] | None = None
     language_code: str | None = None
     seed: int | None = None
 
@@ -229,9 +238,20 @@ def start(
             speed=1.0 if settings.speed is None else settings.speed,
             seed=seed or 0,
             max_ahead_ms=max_ahead_ms,
+            speech=_lexicon(request.pronunciation_dictionary_locators),
         )
     except ValueError as error:
         raise ElevenLabsRefusal("invalid_settings", str(error)) from error
+
+
+def _lexicon(locators: Sequence[DictionaryLocator] | None) -> dict[str, str | bool] | None:
+    """Their pronunciation dictionary is a lexicon of the service, and its id the name."""
+    if not locators:
+        return None
+    if len(locators) > 1:
+        message = "pronunciation_dictionary_locators has several entries; one is taken here: join them in one lexicon"
+        raise ElevenLabsRefusal("invalid_parameters", message, status=422)
+    return {"lexicon": locators[0].pronunciation_dictionary_id}
 
 
 def audio_message(payload: bytes, alignment: Alignment | None, names: dict[str, str], *, from_start: bool) -> str:

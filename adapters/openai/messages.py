@@ -83,6 +83,8 @@ class SpeechRequest:
     response_format: str = "mp3"
     speed: float = 1.0
     stream_format: str = "audio"
+    lexicon: str = ""
+    """Ours: the name of one of the service's lexicons."""
 
     @property
     def sse(self) -> bool:
@@ -107,7 +109,12 @@ class SpeechRequest:
             raise OpenAIRefusal(message, param="speed", code="invalid_value")
         speed = min(max(self.speed, SPEED_MIN), SPEED_MAX)  # as slow and as fast as our voices can speak
         voice = our_voice(self.voice if isinstance(self.voice, str) else self.voice.id, voices)
-        return Start(UTTERANCE, voice, self._format(), speed=speed, timestamps="none")
+        lexicon: dict[str, str | bool] | None = {"lexicon": self.lexicon} if self.lexicon else None
+        audio_format = self._format()
+        try:
+            return Start(UTTERANCE, voice, audio_format, speed=speed, timestamps="none", speech=lexicon)
+        except ValueError as error:
+            raise OpenAIRefusal(str(error), param="lexicon", code="invalid_value") from error
 
     def _format(self) -> AudioFormat:
         encoding = FORMATS.get(self.response_format)

@@ -51,7 +51,8 @@ def serve(
     more_doors = doors.doors_of(settings, typer.echo)
     if settings.tls_cert and settings.tls_key:
         check(settings.tls_cert, settings.tls_key)
-    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech)
+    named = {name: Path(path) for name, path in settings.lexicons.items()}
+    make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech, named)
     with bind(settings.host, settings.port) as listener:
         with notes.status("loading the voices"):
             engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)

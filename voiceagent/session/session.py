@@ -174,8 +174,8 @@ class Session:
             self.refuse(start.id, NoCapacity(f"{self.limits.max_open} utterances are open already; end or cancel one"))
             return
         stream = self._next_stream()
-        chunker = self._make_chunker(start.speech)
         try:
+            chunker = self._make_chunker(start.speech)
             engine_stream = self._engine.open(start.options, partial(self._post, stream), owner=self.id)
         except VoiceAgentError as error:
             self.refuse(start.id, error)

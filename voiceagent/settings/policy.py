@@ -48,6 +48,7 @@ class SpeechPolicy:
         "stress"  # **so**, <emphasis>so</emphasis>, SO; skip: spoken like any other word
     )
     sounds: Literal["skip", "pause", "speak"] = "skip"  # [laughs], (sighs), *coughs*, <chuckle>: no voice makes them
+    lexicon: str = ""  # the name of one of the service's lexicons, in place of its usual one
 
     def __post_init__(self) -> None:
         for name, kind in _KINDS.items():

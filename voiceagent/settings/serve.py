@@ -144,6 +144,8 @@ class ServeConfig:
     """Folder of the voices; None is the one that ships."""
     lexicon: str | None = None
     """TOML file that says how words are spoken; None is none."""
+    lexicons: dict[str, str] = field(default_factory=dict)
+    """Further ones by name, which an utterance may ask for in place of `lexicon`: `speech = {"lexicon": "medical"}`."""
     max_connections: int = 64
     max_message_bytes: int = 262_144
     text_wait_s: float = 10.0

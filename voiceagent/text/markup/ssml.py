@@ -8,6 +8,8 @@ import math
 import re
 from typing import Final, NamedTuple
 
+from voiceagent.text.phonemes.alphabet import from_ipa
+
 __all__ = ["PLAIN", "Prosody", "attributes_of", "pause_seconds", "prosody_of", "speak_tag"]
 
 _ATTRIBUTE: Final = re.compile(r"""([A-Za-z][\w:.-]{0,30})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>/]+))""")
@@ -21,11 +23,6 @@ _VOLUMES_DB: Final = {
 _NUMBER: Final = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,4})?)\s?(%|st|db|hz)?")
 _LOWEST_DB, _HIGHEST_DB = -80.0, 12.0
 _LONGEST_PAUSE_S: Final = 10.0
-# IPA that people write, as the voices' alphabet spells it.
-_IPA: Final = [
-    ("eɪ", "A"), ("aɪ", "I"), ("oʊ", "O"), ("əʊ", "O"), ("aʊ", "W"), ("ɔɪ", "Y"), ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("t͡ʃ", "ʧ"),
-    ("d͡ʒ", "ʤ"), ("ɝ", "ɜɹ"), ("ɚ", "əɹ"), ("r", "ɹ"), ("g", "ɡ"), ("ː", ""), ("ɫ", "l"), ("e", "ɛ"), (".", ""), (" ", ""),
-]  # fmt: skip
 
 
 def attributes_of(tag: str) -> dict[str, str]:
@@ -128,8 +125,7 @@ def speak_tag(tag: str, attributes: str, content: str) -> tuple[str, str]:
     if tag == "phoneme":
         phonemes = given.get("ph", "")[:100]
         if given.get("alphabet", "ipa").lower() == "ipa":
-            for written, ours in _IPA:
-                phonemes = phonemes.replace(written, ours)
+            phonemes = from_ipa(phonemes)
         return content, phonemes.replace(" ", "")
     how = given.get("interpret-as", "").lower()
     if how in ("characters", "spell-out", "verbatim", "digits", "telephone"):
