@@ -152,6 +152,7 @@ class ElevenLabsConnection(ABC):
     def _open(self, name: str | None, message: ClientMessage) -> Context:
         start = messages.start(f"{next(self._numbers)}", self._voice, self._format, self._query, message, MAX_AHEAD_MS)
         context = Context(self._live, name, start, auto_mode=self._query.auto_mode, now=self._now)
+        context.notice = messages.notice_of(message)
         self._contexts[context.utterance] = context
         return context
 
@@ -176,6 +177,9 @@ class ElevenLabsConnection(ABC):
         context = self._contexts.get(getattr(event, "id", None) or "")
         if context is None:
             return
+        if context.notice:
+            notice, context.notice = context.notice, ""
+            await self._websocket.send_text(messages.notice_message(notice, context.names))
         match event:
             case events.Words():
                 context.hear(event)

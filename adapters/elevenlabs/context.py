@@ -46,6 +46,8 @@ class Context:
         """It has been interrupted; only its last message is due."""
         self.later: list[ClientMessage] = []
         """Messages for a new context of the same name, which waits for the end of this one."""
+        self.notice = ""
+        """What of the client's settings is not followed; it is told before the first audio."""
         self._live = live
         self._auto_mode = auto_mode
         self._encoder = StreamEncoder(start.format)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from voiceagent.adapters.elevenlabs.alignment import Alignment
+from voiceagent.adapters.elevenlabs.voice_settings import VoiceSettings
 from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
@@ -64,16 +65,6 @@ class ElevenLabsRefusal(Exception):
         self.reason = reason
         self.status = status
         self.close_code = close_code
-
-
-class VoiceSettings(msgspec.Struct, frozen=True):
-    """Of these our voices have a rate of speech; the others are accepted and change nothing."""
-
-    stability: float | None = None
-    similarity_boost: float | None = None
-    style: float | None = None
-    use_speaker_boost: bool | None = None
-    speed: float | None = None
 
 
 class GenerationConfig(msgspec.Struct, frozen=True):
@@ -230,12 +221,14 @@ def start(
     if isinstance(request, SpeechRequest):
         language, seed = request.language_code or language, seed if request.seed is None else request.seed
     try:
+        manner = settings.manner()
         return commands.Start(
             utterance,
             voice=voice,
             format=audio_format,
             language=language or "en",
-            speed=1.0 if settings.speed is None else settings.speed,
+            speed=manner.speed,
+            liveliness=manner.liveliness,
             seed=seed or 0,
             max_ahead_ms=max_ahead_ms,
             speech=_lexicon(request.pronunciation_dictionary_locators),
@@ -252,6 +245,16 @@ def _lexicon(locators: Sequence[DictionaryLocator] | None) -> dict[str, str | bo
         message = "pronunciation_dictionary_locators has several entries; one is taken here: join them in one lexicon"
         raise ElevenLabsRefusal("invalid_parameters", message, status=422)
     return {"lexicon": locators[0].pronunciation_dictionary_id}
+
+
+def notice_of(request: ClientMessage | SpeechRequest) -> str:
+    """What of its settings is not followed, or ""."""
+    return "" if request.voice_settings is None else request.voice_settings.manner().notice
+
+
+def notice_message(notice: str, names: dict[str, str]) -> str:
+    """A notice in the form of a message without audio: clients that do not know it read past it."""
+    return _to_json({"audio": None, "isFinal": None, "is_final": None, "notice": notice, **names})
 
 
 def audio_message(payload: bytes, alignment: Alignment | None, names: dict[str, str], *, from_start: bool) -> str:

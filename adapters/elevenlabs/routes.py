@@ -31,7 +31,13 @@ from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
 from voiceagent.adapters.elevenlabs.messages import ElevenLabsRefusal, SpeechRequest
 from voiceagent.adapters.elevenlabs.socket import multi_stream_input, stream_input
 from voiceagent.adapters.http.auth import authorized
-from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
+from voiceagent.adapters.http.speech_response import (
+    SpeechRefused,
+    SpeechResponse,
+    SpokenResponse,
+    notice_header,
+    read_json,
+)
 from voiceagent.audio.encoders import StreamEncoder, media_type
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import InputError
@@ -159,6 +165,7 @@ class _Spoken:
     format: AudioFormat
     chars: int
     stall_s: float
+    notice: str
 
     async def pieces(self) -> AsyncGenerator[tuple[bytes, Alignment | None]]:
         """Bytes of the format and the characters that begin in them."""
@@ -174,7 +181,7 @@ class _Spoken:
 
     def answer(self, body: AsyncGenerator[bytes], kind: str) -> Response:
         """An answer whose client may go away."""
-        headers = {"request-id": uuid.uuid4().hex, "character-cost": str(self.chars)}
+        headers = {"request-id": uuid.uuid4().hex, "character-cost": str(self.chars), **notice_header(self.notice)}
         return SpeechResponse(self.speech, body, media_type=kind, headers=headers, stall_s=self.stall_s)
 
 
@@ -208,7 +215,7 @@ async def _begun(request: Request) -> _Spoken:
         busy = error.code == "no_capacity"
         reason = "too_many_concurrent_requests" if busy else "internal_error"
         raise ElevenLabsRefusal(reason, str(error), status=429 if busy else 500) from error
-    return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s)
+    return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s, messages.notice_of(asked))
 
 
 def _timed(payload: bytes, alignment: dict[str, Any] | None) -> bytes:

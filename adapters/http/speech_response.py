@@ -54,6 +54,12 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
         raise InputError(str(error)) from error
 
 
+def notice_header(notice: str) -> dict[str, str]:
+    """The header that tells a client what of its request is not followed; none where there is nothing to tell."""
+    plain = "".join(character if " " <= character <= "~" else "?" for character in notice)
+    return {"x-voiceagent-notice": plain} if plain else {}
+
+
 class SpokenResponse:
     """The speech of one text. It has begun when it is made; `close` stops it, and whoever makes it sees to that.
 

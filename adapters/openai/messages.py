@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from starlette.responses import JSONResponse, Response
 
+from voiceagent.adapters.openai.instructions import manner_of
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError
@@ -75,7 +76,11 @@ class _VoiceId:
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """The body of a request for speech; what else it has (instructions, stream) is read past."""
+    """The body of a request for speech; what else it has is read past.
+
+    instructions: how to speak, in words; instructions.py says what is understood.
+    pitch, volume_db, liveliness: ours, for clients that can send more (`extra_body`).
+    """
 
     input: str
     model: str = MODELS[0]
@@ -85,6 +90,15 @@ class SpeechRequest:
     stream_format: str = "audio"
     lexicon: str = ""
     """Ours: the name of one of the service's lexicons."""
+    instructions: str = ""
+    pitch: float = 1.0
+    volume_db: float = 0.0
+    liveliness: float = 1.0
+
+    @property
+    def notice(self) -> str:
+        """What of it is not followed, or ""."""
+        return manner_of(self.instructions).notice
 
     @property
     def sse(self) -> bool:
@@ -107,14 +121,27 @@ class SpeechRequest:
         if not THEIR_SPEED_MIN <= self.speed <= THEIR_SPEED_MAX:
             message = f"speed {self.speed} is not within {THEIR_SPEED_MIN} and {THEIR_SPEED_MAX}"
             raise OpenAIRefusal(message, param="speed", code="invalid_value")
-        speed = min(max(self.speed, SPEED_MIN), SPEED_MAX)  # as slow and as fast as our voices can speak
+        # as slow and as fast as our voices can speak
+        manner = manner_of(self.instructions, min(max(self.speed, SPEED_MIN), SPEED_MAX))
         voice = our_voice(self.voice if isinstance(self.voice, str) else self.voice.id, voices)
         lexicon: dict[str, str | bool] | None = {"lexicon": self.lexicon} if self.lexicon else None
         audio_format = self._format()
         try:
-            return Start(UTTERANCE, voice, audio_format, speed=speed, timestamps="none", speech=lexicon)
+            return Start(
+                UTTERANCE,
+                voice,
+                audio_format,
+                speed=manner.speed,
+                pitch=manner.pitch * self.pitch,
+                volume_db=manner.volume_db + self.volume_db,
+                liveliness=manner.liveliness * self.liveliness,
+                timestamps="none",
+                speech=lexicon,
+            )
         except ValueError as error:
-            raise OpenAIRefusal(str(error), param="lexicon", code="invalid_value") from error
+            named = str(error).split(" ", 1)[0]
+            param = named if named in ("pitch", "volume_db", "liveliness") else "lexicon"
+            raise OpenAIRefusal(str(error), param=param, code="invalid_value") from error
 
     def _format(self) -> AudioFormat:
         encoding = FORMATS.get(self.response_format)

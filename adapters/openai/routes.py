@@ -18,7 +18,13 @@ from starlette.routing import BaseRoute, Route
 
 from voiceagent.adapters.elevenlabs import routes as elevenlabs
 from voiceagent.adapters.http.auth import authorized
-from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
+from voiceagent.adapters.http.speech_response import (
+    SpeechRefused,
+    SpeechResponse,
+    SpokenResponse,
+    notice_header,
+    read_json,
+)
 from voiceagent.adapters.openai import messages
 from voiceagent.adapters.openai.messages import OpenAIRefusal
 from voiceagent.audio.encoders import StreamEncoder, media_type
@@ -62,7 +68,7 @@ async def create_speech(request: Request) -> Response:
         speech,
         _sse(speech, encoder, asked.input) if asked.sse else _audio(speech, encoder),
         media_type="text/event-stream" if asked.sse else media_type(start.format),
-        headers={"x-request-id": messages.request_id()},
+        headers={"x-request-id": messages.request_id(), **notice_header(asked.notice)},
         stall_s=service.config.send_stall_s,
     )
 
