@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from voiceagent.text import Chunk, Chunker, Lexicon, MisakiPhonemizer, Word
-from voiceagent.text.phonemes.dictionaries import PackedTable, load_front_end
+from voiceagent.text.phonemes.dictionaries import load_front_end
 
 SENTENCES = (Path(__file__).parent.parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 
@@ -81,11 +81,6 @@ def test_packed_tables_have_every_entry() -> None:
         assert table.get("no such entry \ud800") is None
     assert front.tagger.vocab == set(tagger["vocab"])
     assert front.tagger.tags == tagger["tags"]
-
-
-def test_packed_table_reads_json() -> None:
-    table = PackedTable(b'{"a": "x", "q\\"{": {"b": "}"}, "\\u00e9": null, "n": [1, 2], "a": "y"}')
-    assert [table.get(key) for key in ("a", 'q"{', "é", "n", "b")] == ["y", {"b": "}"}, None, [1, 2], None]
 
 
 @pytest.mark.parametrize(

@@ -1,118 +1,177 @@
-"""The dictionaries and the tagger of the grapheme-to-phoneme front end, packed.
+"""The dictionaries and the tagger of the grapheme-to-phoneme front end, ready in a tenth of a second and never unpacked.
 
-As Python objects they take 120 MB, most of it for strings and small dictionaries that are never looked at. Here they stay the
-JSON text that they are, with an index of hashes beside it; an entry is parsed when it is asked for.
+As Python objects they take 120 MB and a second to build. Here they stay the JSON text that they are: a dictionary, whose words are
+sorted, is searched by bisection in the text itself; the tagger's weights, which are not, have an index of hashes beside them. An
+entry is parsed when it is asked for.
 """
 
 from __future__ import annotations
 
-import gzip
+import importlib.util
 import json
 import re
+import sys
+import zlib
 from array import array
 from bisect import bisect_left
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
+from voiceagent import onnx_runtime
 from voiceagent.text.phonemes.names import Fallback
 
-__all__ = ["PackedTable", "load_front_end"]
+__all__ = ["SortedTable", "WeightTable", "load_front_end"]
 
-_STRING: Final = rb'"((?:[^"\\]|\\.)*)"'
-_ENTRY: Final = re.compile(
-    _STRING + rb'\s*:\s*("(?:[^"\\]|\\.)*"|\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}|\[[^\[\]]*\]|null|true|false|-?[\d.eE+-]+)'
-)
+_ENTRY: Final = re.compile(rb'"((?:[^"\\]|\\.)*)":("(?:[^"\\]|\\.)*"|\{[^{}]*\}|null)')
 _CACHED: Final = 4_096
+_LONGEST_VALUE: Final = 1_024  # bytes of an object that is a value
+_FNV_START, _FNV_PRIME = 2_166_136_261, 16_777_619
+_GZIP = 16 + zlib.MAX_WBITS
 
 
-class PackedTable:
-    """A JSON object whose values hold no objects of objects, read-only: `get` is all that the front end asks of it.
+def _escaped(key: str) -> bytes:
+    """A key as it stands in the text."""
+    return json.dumps(key, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
 
-    text: where the object stands in it, from `start` to `end`.
+
+class SortedTable:
+    """A JSON object without spaces, its keys in the order of their characters, read-only: `get` is all that is asked of it.
+
+    Its values are strings, objects of strings or null, and no string ends with a comma.
     """
 
-    def __init__(self, text: bytes, start: int = 0, end: int | None = None) -> None:
-        import numpy as np
-
+    def __init__(self, text: bytes) -> None:
         self._text = text
-        hashes, places = array("q"), array("I")
-        for match in _ENTRY.finditer(text, start, len(text) if end is None else end):
-            key = match[1]
-            hashes.append(hash(json.loads(b'"%b"' % key) if b"\\" in key else key.decode()))
-            places.append(match.start())
-        order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
-        self._hashes = array("q", np.frombuffer(hashes, np.int64)[order].tobytes())
-        self._places = array("I", np.frombuffer(places, np.uint32)[order].tobytes())
         self.get = lru_cache(_CACHED)(self._find)
-
-    def __len__(self) -> int:
-        return len(self._places)
 
     def _find(self, key: str) -> Any:
         """The value of `key`, or None."""
-        wanted = hash(key)
-        at = bisect_left(self._hashes, wanted)
-        found = None
-        while at < len(self._hashes) and self._hashes[at] == wanted:
+        wanted, low, high = _escaped(key), 1, len(self._text) - 1
+        while low < high:
+            at = self._entry_before((low + high) // 2, low)
+            match = _ENTRY.match(self._text, at)
+            if match is None:
+                return None
+            if match[1] == wanted:
+                return json.loads(match[2])
+            if match[1] < wanted:
+                low = match.end() + 1
+            else:
+                high = at
+        return None
+
+    def _entry_before(self, place: int, low: int) -> int:
+        """Where the entry begins that holds `place`, or `low`, which begins one."""
+        while (comma := self._text.rfind(b',"', low, place)) >= 0:
+            reach = max(low, comma - _LONGEST_VALUE)
+            opened = self._text.rfind(b"{", reach, comma)
+            if opened <= self._text.rfind(b"}", reach, comma):
+                return comma + 1
+            place = opened  # the comma is inside a value
+        return low
+
+
+class WeightTable:
+    """A JSON object of objects without spaces, read-only: `get` is all that is asked of it.
+
+    text: where the object stands in it, from `start`, behind its brace, to `end`.
+    """
+
+    def __init__(self, text: bytes, start: int, end: int) -> None:
+        import numpy as np
+
+        self._text = text
+        place = np.frombuffer(text, np.uint8)[start:end]
+        opens = np.flatnonzero((place[:-2] == ord('"')) & (place[1:-1] == ord(":")) & (place[2:] == ord("{")))
+        closes = np.flatnonzero(place == ord("}"))
+        ends = closes[np.searchsorted(closes, opens)]
+        begins = np.concatenate(([1], ends[:-1] + 3))  # behind `},"`
+        hashes = np.full(len(opens), _FNV_START, np.uint32)
+        lengths = opens - begins
+        left = np.arange(len(opens))
+        for column in range(int(lengths.max())):
+            left = left[lengths[left] > column]
+            hashes[left] = (hashes[left] ^ place[begins[left] + column]) * np.uint32(_FNV_PRIME)
+        order = np.argsort(hashes)
+        self._hashes = array("I", hashes[order].tobytes())
+        self._places = array("I", (begins[order] + (start - 1)).astype(np.uint32).tobytes())
+        self.get = lru_cache(_CACHED)(self._find)
+
+    def _find(self, key: str) -> Any:
+        """The value of `key`, or None."""
+        wanted, hashed = _escaped(key), _FNV_START
+        for byte in wanted:
+            hashed = (hashed ^ byte) * _FNV_PRIME & 0xFFFF_FFFF
+        at = bisect_left(self._hashes, hashed)
+        while at < len(self._hashes) and self._hashes[at] == hashed:
             match = _ENTRY.match(self._text, self._places[at])
-            if match is not None and json.loads(b'"%b"' % match[1]) == key:
-                found = json.loads(match[2])  # of equal keys the last one counts, as in JSON
+            if match is not None and match[1] == wanted:
+                return json.loads(match[2])
             at += 1
-        return found
+        return None
+
+
+class UnknownWords:
+    """The network that reads words that no dictionary has; it is loaded when the first one comes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read: Any = None
+
+    def __call__(self, word: str) -> str | None:
+        """The phonemes of a word."""
+        if self._read is None:
+            from hibari.g2p.oov import OOV
+
+            session = onnx_runtime.load().InferenceSession(
+                str(self._file), onnx_runtime.options(), providers=["CPUExecutionProvider"]
+            )
+            self._read = OOV(str(self._file), session)
+        phonemes: str | None = self._read(word)
+        return phonemes
 
 
 def load_front_end(*, british: bool) -> Any:
-    """The front end `hibari.g2p.G2P`, with its tables packed."""
-    import hibari.g2p as front
+    """The front end `hibari.g2p.G2P`, with its tables as they are on disk."""
+    front = _front_end()
     from hibari.g2p.lexicon import Lexicon
     from hibari.g2p.tagger import Tagger
     from hibari.g2p.tokenize import Tokenizer
 
     assets = Path(front.ASSETS)
     accent = "gb" if british else "us"
-    gold, silver = (PackedTable(_unpacked(assets / f"lexicon_{accent}_{kind}.json.gz")) for kind in ("gold", "silver"))
+    gold, silver = (SortedTable(_unpacked(assets / f"lexicon_{accent}_{kind}.json.gz")) for kind in ("gold", "silver"))
     behind = silver if british else Fallback(silver)
     g2p = front.G2P.__new__(front.G2P)  # its constructor would load everything the other way
     g2p.lexicon = Lexicon(gold, behind, british)
     g2p.tokenizer = Tokenizer(json.loads((assets / "tokenizer_exceptions.json").read_bytes()))
-    g2p.tagger = Tagger(_model(_unpacked(assets / "tagger.json.gz")))
-    g2p._oov, g2p.unk, g2p.british = None, "", british
+    g2p.tagger = Tagger(_tagger(_unpacked(assets / "tagger.json.gz")))
+    g2p._oov, g2p.unk, g2p.british = UnknownWords(assets / ("oov_gb.onnx" if british else "oov.onnx")), "", british
     return g2p
 
 
+def _front_end() -> Any:
+    """`hibari.g2p` without the rest of the package, which would bring its own voice, and SciPy where that is installed."""
+    if "hibari" in sys.modules or (spec := importlib.util.find_spec("hibari")) is None:
+        return importlib.import_module("hibari.g2p")
+    bare = ModuleType("hibari")
+    bare.__path__ = list(spec.submodule_search_locations or ())
+    sys.modules["hibari"] = bare
+    try:
+        return importlib.import_module("hibari.g2p")
+    finally:
+        del sys.modules["hibari"]  # whoever imports it gets all of it
+
+
 def _unpacked(path: Path) -> bytes:
-    with gzip.open(path) as file:
-        return file.read()
+    return zlib.decompress(path.read_bytes(), _GZIP)
 
 
-def _model(text: bytes) -> dict[str, Any]:
-    """The tables of the tagger; the small ones as they are."""
-    model: dict[str, Any] = {}
-    section = re.compile(rb'\s*[{,]\s*"(tagdict|tags|vocab|weights)"\s*:\s*')
-    at = 0
-    while (match := section.match(text, at)) is not None:
-        name, start = match[1].decode(), match.end()
-        if name in ("tags", "vocab"):
-            decoder = json.JSONDecoder()
-            end = text.index(b"]", start) + 1
-            while True:  # a "]" may stand inside a string
-                try:
-                    model[name] = decoder.decode(text[start:end].decode())
-                    break
-                except json.JSONDecodeError:
-                    end = text.index(b"]", end) + 1
-        else:
-            end = _end_of_object(text, start)
-            model[name] = PackedTable(text, start + 1, end)
-        at = end
+def _tagger(text: bytes) -> dict[str, Any]:
+    """The tables of the tagger; the small ones as they are, the weights, which come last, as a table."""
+    begin = text.index(b'"weights":{') + len(b'"weights":{')
+    model: dict[str, Any] = json.loads(text[:begin] + b"}}")
+    model["weights"] = WeightTable(text, begin, len(text) - 2)
     return model
-
-
-def _end_of_object(text: bytes, start: int) -> int:
-    """Behind the object that opens at `start`."""
-    at = start + 1
-    entry = re.compile(_ENTRY.pattern + rb"\s*,?\s*")
-    while (match := entry.match(text, at)) is not None:
-        at = match.end()
-    return text.index(b"}", at) + 1
