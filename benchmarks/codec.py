@@ -112,8 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="folder of other voices")
     options = parser.parse_args(arguments)
 
-    from voiceagent.engine.synthesizer import prepare_decoder
     from voiceagent.model.decode.projection import fastest_dtype
+    from voiceagent.model.torch_model import prepare_decoder
     from voiceagent.model.weights import load
 
     machine = announce(f"codec, voice {options.voice}", CAVEATS)

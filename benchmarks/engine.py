@@ -29,12 +29,14 @@ from judging.evaluation import read_sentences
 from rich.progress import track
 
 from voiceagent.engine.synthesizer import BLOCK, Synthesizer
+from voiceagent.model.config import LanguageModelConfig
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode import reference as decoding
-from voiceagent.model.decode.interface import PackedDecoder, decoder_for
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.decode.torch_decoder import PackedDecoder, decoder_for
+from voiceagent.model.lm.language_model import SpeechLanguageModel
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import load
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
@@ -185,7 +187,8 @@ def measure_shipped(options: argparse.Namespace) -> dict[str, Any]:
     """The voices that ship, or those of --weights."""
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
     precision = None if options.precision is None else getattr(torch, options.precision)
-    speaker = Synthesizer(load(options.weights, device=options.device.type), precision, streams=max(options.rows) + 1)
+    voices = load(options.weights, device=options.device.type)
+    speaker = Synthesizer(TorchModel(voices, precision, streams=max(options.rows) + 1))
     rig = SpeakingRig(speaker, MisakiPhonemizer())
     machine = measure(rig.model)
     figures = measure_rows(rig, texts, machine, options)

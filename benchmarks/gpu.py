@@ -18,12 +18,12 @@ from instruments.floors import QWEN2_05B, Machine, Model
 from instruments.launches import count_operations, count_tick
 from instruments.machine import announce, finish, show
 
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
+from voiceagent.model.config import LanguageModelConfig, TransformerConfig
 from voiceagent.model.decode import reference as decoding
+from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.lm.transformer import TransformerConfig
+from voiceagent.model.lm.language_model import SpeechLanguageModel
 
 BLOCK, FIRST_BLOCK, STEPS = 16, 8, 8
 STREAMS = (1, 8, 64, 250, 1000)
@@ -64,7 +64,7 @@ class Tick:
         return self.launches_ms + self.bytes_ms + self.products_ms
 
 
-_FIRST_TICKS = len(decoding.commit_counts(FIRST_BLOCK, DecodingOptions(steps=STEPS)))
+_FIRST_TICKS = len(commit_counts(FIRST_BLOCK, DecodingOptions(steps=STEPS)))
 DIFFUSION = Way("diffusion", BLOCK, STEPS, BLOCK + BLOCK / STEPS, _FIRST_TICKS)
 PARENT = Way("autoregressive", 1, 1, 1.0, FIRST_BLOCK)
 

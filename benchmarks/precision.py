@@ -20,17 +20,18 @@ import torch
 from engine import resident_bytes, speak_out
 from instruments.machine import CONSOLE, DATA, announce, finish, show
 from instruments.runtimes import Int8, OneShape, Runtime, compiled, onnx_runtime
-from instruments.ticking import SpeakingRig, chunks_of
+from instruments.ticking import SpeakingRig, chunks_of, packed_of
 from judging.evaluation import read_sentences
 from rich.progress import track
 from torch import Tensor, nn
 
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.model.decode import projection
-from voiceagent.model.decode.interface import PackedDecoder
 from voiceagent.model.decode.packed import PackedModel, Row
+from voiceagent.model.decode.torch_decoder import PackedDecoder
 from voiceagent.model.lm.language_model import SpeechLanguageModel
 from voiceagent.model.lm.transformer import KeysValues
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import Voices, load
 from voiceagent.options import SpeakOptions
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
@@ -92,9 +93,9 @@ class ShapedModel(PackedModel):
 
 def with_model(voices: Voices, model: PackedModel) -> Synthesizer:
     """A speaker in float32 whose language model is another."""
-    speaker = Synthesizer(voices, torch.float32)
-    speaker.decoder, speaker.model = PackedDecoder(model), model
-    return speaker
+    made = TorchModel(voices, torch.float32)
+    made.decoder, made.packed = PackedDecoder(model), model
+    return Synthesizer(made)
 
 
 def int8_speaker(voices: Voices) -> Synthesizer:
@@ -117,8 +118,8 @@ def shaped_speaker(voices: Voices, make: Callable[[OneShape, Sequence[Tensor]], 
 
 
 WAYS: dict[str, Callable[[Voices], Synthesizer]] = {
-    "float32": lambda voices: Synthesizer(voices, torch.float32),
-    "bfloat16": lambda voices: Synthesizer(voices, torch.bfloat16),
+    "float32": lambda voices: Synthesizer(TorchModel(voices, torch.float32)),
+    "bfloat16": lambda voices: Synthesizer(TorchModel(voices, torch.bfloat16)),
     "int8": int8_speaker,
     "compiled": lambda voices: shaped_speaker(voices, compiled(torch.float32)),
     "compiled bfloat16": lambda voices: shaped_speaker(voices, compiled(torch.bfloat16)),
@@ -132,7 +133,7 @@ def make_way(name: str, voices: Voices, said: DecodedBlock) -> Way:
     """Build it, run it once, and note what that took."""
     before, begin_s = resident_bytes(), time.perf_counter()
     speaker = WAYS[name](copy.deepcopy(voices))
-    way = Way(name, speaker.model, speaker.render if name in OWN_DECODER else None, speaker)
+    way = Way(name, packed_of(speaker), speaker.render if name in OWN_DECODER else None, speaker)
     way.model(*pass_inputs(way.model, SLOTS, 0))
     way.model(*pass_inputs(way.model, SLOTS, SLOTS))
     if way.sound is not None:
@@ -243,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     phonemize, voices = MisakiPhonemizer(), load(options.weights)
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")][: options.sentences]
-    said = in_stream(Synthesizer(copy.deepcopy(voices), torch.float32))
+    said = in_stream(Synthesizer(TorchModel(copy.deepcopy(voices), torch.float32)))
     ways = [make_way(name, voices, said) for name in track(options.only, "making", console=CONSOLE)]
     time_all(ways, said, options.rounds)
     reference = tokens_of(ways[0], texts, phonemize)

@@ -26,7 +26,9 @@ from judging.evaluation import read_sentences
 
 from voiceagent.audio.formats import Samples
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ, DecoderState
+from voiceagent.model.codec.codec import DecoderState
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import load
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
@@ -228,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     few = () if cores > 1 else ("only one core may be used here: no way with two threads can win",)
     machine = announce(f"threads, {cores} core(s)", (*CAVEATS, *few))
     texts = [text for _, text in read_sentences(DATA / "conversation.tsv")]
-    speaker, phonemize = Synthesizer(load(None)), MisakiPhonemizer()
+    speaker, phonemize = Synthesizer(TorchModel(load(None))), MisakiPhonemizer()
     apart = Apart(speaker)
     try:
         ways = [Way(ONE, Listened(speaker), phonemize, texts), Way(APART, apart, phonemize, texts)]

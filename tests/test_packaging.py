@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINKED = ("adapters", "kernels", "configs")
-SHIPPED = {".py", ".toml", ".safetensors", ".md", ".typed", ".tsv", ".gz", ".html", ".css", ".js", ".svg"}
+SHIPPED = {".py", ".toml", ".safetensors", ".onnx", ".md", ".typed", ".tsv", ".gz", ".html", ".css", ".js", ".svg"}
 LEAVE = shutil.ignore_patterns(
     ".git", ".venv*", "data", "runs", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.wav"
 )
@@ -96,11 +96,15 @@ def declared(*extras: str) -> set[str]:
 def test_what_is_imported_is_declared() -> None:
     component = third_party_imports("voiceagent", "adapters", "kernels")
     assert (
-        component - declared("gpu", "local", "echo", "whisper", "mqtt", "wyoming", "files", "tls", "llm") - {"click"}
+        component
+        - declared("torch", "gpu", "local", "echo", "whisper", "mqtt", "wyoming", "files", "tls", "llm")
+        - {"click"}
         == set()
     )  # click: for types alone
     training = third_party_imports("voiceagent/training")
-    assert training - declared("train", "eval") - {"resemblyzer"} == set()  # resemblyzer: asked for where it is wanted
+    assert (
+        training - declared("torch", "train", "eval") - {"resemblyzer"} == set()
+    )  # resemblyzer: asked for where it is wanted
     others = third_party_imports("benchmarks", "tests", "demos")
     assert others - declared(*PROJECT["optional-dependencies"]) - {"tokenizers"} == set()  # tokenizers: comes with vllm
 

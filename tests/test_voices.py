@@ -13,7 +13,7 @@ from judging.wer import word_error_rate
 
 from voiceagent import VoiceAgent
 from voiceagent.agent import Clip
-from voiceagent.model.weights import SHIPPED
+from voiceagent.model.config import SHIPPED
 
 pytestmark = [pytest.mark.weights, pytest.mark.skipif(not (SHIPPED / "voice.toml").exists(), reason="no weights here")]
 

@@ -8,7 +8,7 @@
             async for frame in session:
                 play(frame.samples)
 
-Knows no transport. The engine, and with it torch, is loaded when the agent is entered, unless one is given.
+Knows no transport. The engine is loaded when the agent is entered, unless one is given.
 """
 
 from __future__ import annotations
@@ -215,20 +215,23 @@ class VoiceAgent:
 
 
 def _load_editor(weights: Path | None) -> Editor:
+    from voiceagent.model.loading import need_torch
+
+    need_torch("editing")
     from voiceagent.editing.editor import Editor
 
     return Editor(weights=weights)
 
 
 def load_engine(weights: Path | None = None, config: EngineConfig | None = None) -> AgentEngine:
-    """Builds the engine; this imports torch and reads the weights, which takes seconds.
+    """Builds the engine and reads the weights; this imports torch, which takes seconds, where the settings ask for it alone.
 
     Raises:
         ModelError: the weights are missing, cut short or not ours.
     """
-    from voiceagent.engine.engine import Engine as TorchEngine
+    from voiceagent.engine.engine import Engine
 
-    return TorchEngine(weights=weights, config=config)
+    return Engine(weights=weights, config=config)
 
 
 def _checked(speech: Mapping[str, Setting] | None, *options: Any) -> SpeakOptions:

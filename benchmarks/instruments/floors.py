@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from voiceagent.model.config import TransformerConfig
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.projection import Projection
-from voiceagent.model.lm.transformer import TransformerConfig
 
 QWEN2_05B = TransformerConfig(width=896, layers=24, heads=14, kv_heads=2, ffn=4864, rope_base=1_000_000.0)
 ROUNDS = 7

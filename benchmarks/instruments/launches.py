@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from voiceagent.kernels.dispatch import Kernels
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.cuda.graphs import as_it_is
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
 
 # Memory is named or reserved, nothing is computed.
 IDLE = ("_unsafe_view", "_reshape_alias", "detach", "empty", "empty_strided", "lift_fresh", "new_empty")

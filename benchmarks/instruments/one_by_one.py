@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from voiceagent.engine import synthesizer as speaker
+from voiceagent.model.config import LanguageModelConfig
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel, Row
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.language_model import LanguageModelConfig
 from voiceagent.model.lm.transformer import KeysValues
 from voiceagent.model.weights import Voices, load, save
 
@@ -58,7 +58,7 @@ class ParentBlock:
 class ParentDecoder:
     """Decodes tokens of many streams together, one of each a tick; in the place of model/decode/interface.py's."""
 
-    rewinds = False  # a token at a time, and every time others
+    rewinds = False
 
     def __init__(self, model: PackedModel) -> None:
         self.model = model

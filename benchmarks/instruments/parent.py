@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from instruments.machine import show
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
 
 ONE_BY_ONE = DecodingOptions(steps=1, prior=0.0)
 KEYS = ("block_ms", "parent_block_ms")

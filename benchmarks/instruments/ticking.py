@@ -11,17 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from voiceagent.engine.synthesizer import SynthesisState, Synthesizer
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode.interface import BlockDecoder, OpenBlock
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Speech
 from voiceagent.settings.policy import SpeechPolicy
@@ -104,12 +106,18 @@ class SpokenStream:
     over: bool = False
 
 
+def packed_of(speaker: Synthesizer) -> PackedModel:
+    """The language model of a synthesizer that computes in torch."""
+    model = cast(TorchModel, speaker.model)  # benchmarks wrap synthesizers
+    return model.packed
+
+
 class SpeakingRig:
     """Streams that speak text with a voice."""
 
     def __init__(self, speaker: Synthesizer, phonemize: Phonemizer) -> None:
-        self.speaker, self.decoder, self.model = speaker, speaker.decoder, speaker.model
-        self.clock = Clock(speaker.model.device)
+        self.speaker, self.decoder, self.model = speaker, speaker.decoder, packed_of(speaker)
+        self.clock = Clock(self.model.device)
         self.work = Work()
         self._phonemize = phonemize
         self._out: queue.SimpleQueue[Speech] = queue.SimpleQueue()
@@ -195,7 +203,8 @@ class RandomRig:
     """The language model alone, of any shape and on any device; speed does not depend on what the weights say."""
 
     def __init__(self, decoder: BlockDecoder[Any, Any], options: DecodingOptions, block_tokens: int = 16) -> None:
-        self.decoder, self.model = decoder, decoder.model
+        self.decoder = decoder
+        self.model: PackedModel = cast(Any, decoder).model  # torch's decoders have one
         self.clock = Clock(self.model.device)
         self.work = Work()
         self._options = options

@@ -23,7 +23,7 @@ from reproduction.layouts import Prefix
 from reproduction.results import Row, Table
 from reproduction.stand import Spoken, Stand
 from reproduction.streaming import in_chunks
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.lm.aligner import LABEL_S, Aligner, agreement, best_path
 from voiceagent.model.weights import load_aligner
 from voiceagent.training.prefix.attention_times import FloatArray, monotonic_path, onsets_s

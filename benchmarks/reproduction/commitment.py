@@ -15,7 +15,8 @@ from reproduction.layouts import Canvas, Layout, margin, whole
 from reproduction.results import Row, Table, mean_and_error
 from reproduction.stand import Stand
 from voiceagent.model.decode.infill import Confidence
-from voiceagent.model.decode.reference import DecodingOptions, propose
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.decode.reference import propose
 from voiceagent.model.lm.aligner import SILENT
 
 STEPS = 32

@@ -12,7 +12,7 @@ from reproduction.decoding import Speaking, wholly
 from reproduction.layouts import Layout, whole
 from reproduction.results import Row, Table
 from reproduction.stand import Stand
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.training.language_model import LanguageModelTraining
 from voiceagent.training.prefix.autoregressive import Sampling
 from voiceagent.training.prefix.train import PrefixTraining

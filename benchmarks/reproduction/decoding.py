@@ -12,7 +12,8 @@ from reproduction.results import Row, Table
 from reproduction.stand import Stand
 from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK
 from voiceagent.model.decode.infill import Confidence
-from voiceagent.model.decode.reference import DecodingOptions, propose
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.decode.reference import propose
 from voiceagent.training.prefix.autoregressive import Sampling
 
 PLAIN = DecodingOptions(tau=1.0, alpha=0.0)  # as many tokens in every step, all steps taken

@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.decode import reference as decoding
 from voiceagent.model.decode.infill import Confidence, OnCommit, unmask
+from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions, SpeechState, commit_counts, propose
+from voiceagent.model.decode.reference import SpeechState, propose
 from voiceagent.model.lm.language_model import SpeechLanguageModel, TokenModel
 from voiceagent.model.lm.planning import lay_out
 from voiceagent.training.prefix import autoregressive

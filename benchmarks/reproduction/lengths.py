@@ -14,7 +14,7 @@ from reproduction.layouts import Canvas
 from reproduction.results import Row, Table
 from reproduction.stand import Sentence, Spoken, Stand
 from voiceagent.model.lm import planning
-from voiceagent.model.lm.planning import Script
+from voiceagent.model.lm.script import Script
 from voiceagent.training import teachers
 
 LOOKAHEAD = 1

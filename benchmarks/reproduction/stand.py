@@ -18,8 +18,8 @@ from torch import Tensor
 
 from reproduction.layouts import Aligned, Canvas, Layout, Prefix
 from reproduction.results import Row
-from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
-from voiceagent.model.lm.planning import spell
+from voiceagent.model.codec.constants import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
+from voiceagent.model.lm.script import spell
 from voiceagent.model.symbols import BOUNDARY, encode
 from voiceagent.model.weights import Voices, load
 from voiceagent.text.chunker import Chunker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import cast
 
 import torch
 from instruments.listening import SAMPLE_RATE_HZ, first_audible_s
@@ -18,7 +19,8 @@ from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK, SynthesisState, Sy
 from voiceagent.model.codec.codec import StreamPart
 from voiceagent.model.lm import planning
 from voiceagent.model.lm.language_model import SpeechLanguageModel
-from voiceagent.model.lm.planning import Script, spell
+from voiceagent.model.lm.script import Script, spell
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import load
 from voiceagent.options import SpeakOptions
 
@@ -29,7 +31,7 @@ WHOLLY = replace(PLAIN, steps=16)
 def streaming(stand: Stand) -> Table:
     """Chunks of so many words with so many words of look-ahead."""
     layout, options, model = stand.layout, stand.voices.decoding[stand.voice], stand.voices.model
-    speaker = Synthesizer(load(stand.options.weights))
+    speaker = Synthesizer(TorchModel(load(stand.options.weights)))
 
     def row(label: str, words: int, ahead: int) -> Row:
         made = stand.speak(
@@ -95,14 +97,14 @@ def in_chunks(
 
 def first_sound_s(stand: Stand, speaker: Synthesizer, sentence: Sentence, words: int, ahead: int) -> float:
     """Processor seconds from a chunk that is complete to its first block as samples, and the silence that these begin with."""
-    layout, voice, spelled = stand.layout, stand.voice, sentence.words
+    layout, voice, spelled, voices = stand.layout, stand.voice, sentence.words, cast(TorchModel, speaker.model).voices
     begin_s = time.thread_time()
     with torch.inference_mode():
         if isinstance(layout, Prefix):
-            chunk = next(in_chunks(speaker.voices.model, stand.row, spelled, words, ahead))
+            chunk = next(in_chunks(voices.model, stand.row, spelled, words, ahead))
             digits = layout.opening(chunk, speaker.decoding_options(SpeakOptions(voice)))
             final = len(digits) == len(chunk.heard) and words >= len(spelled)
-            ((heard, _),) = speaker.voices.codec.decode_streams([StreamPart(digits, voice, None, final)])
+            ((heard, _),) = voices.codec.decode_streams([StreamPart(digits, voice, None, final)])
             samples = heard.numpy()[leading_silence(heard.numpy()) :]
         else:
             state = speaker.plan_chunk(

@@ -18,12 +18,13 @@ from support.tiny_voice import tiny_model, tiny_voices
 
 from voiceagent.engine.synthesizer import Synthesizer
 from voiceagent.kernels.dispatch import TORCH
+from voiceagent.model.config import TransformerConfig
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode import reference as decoding
-from voiceagent.model.decode.interface import PackedDecoder
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.transformer import TransformerConfig
+from voiceagent.model.decode.torch_decoder import PackedDecoder
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import save
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
@@ -39,7 +40,7 @@ def fake_phonemizer(chunk: Chunk) -> PhonemeText:
 
 @pytest.fixture
 def rig() -> ticking.SpeakingRig:
-    return ticking.SpeakingRig(Synthesizer(tiny_voices()), fake_phonemizer)
+    return ticking.SpeakingRig(Synthesizer(TorchModel(tiny_voices())), fake_phonemizer)
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

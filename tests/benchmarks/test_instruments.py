@@ -29,7 +29,8 @@ from support.fakes import FakeChunker, FakeEngine
 from support.loopback import serving
 
 from voiceagent import agent
-from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.config import CodecConfig
 from voiceagent.protocol.outputs import WordTime
 
 RATE_HZ = 24_000

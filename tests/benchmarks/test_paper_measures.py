@@ -23,7 +23,7 @@ from reproduction.stand import Spoken
 from support.tiny_voice import tiny_model, tiny_prefix
 
 from voiceagent.model.decode.infill import fill
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.symbols import encode
 from voiceagent.training.prefix.layout import fill_prefix
 

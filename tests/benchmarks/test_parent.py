@@ -16,8 +16,9 @@ from instruments.ticking import SpeakingRig, chunks_of
 from support.tiny_voice import tiny_model, tiny_voices
 
 from voiceagent.engine.synthesizer import Synthesizer
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel, Row
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 
@@ -29,7 +30,7 @@ def fake_phonemizer(chunk: Chunk) -> PhonemeText:
 
 
 def test_it_says_as_much_a_token_at_a_time() -> None:
-    rig, text = SpeakingRig(Synthesizer(tiny_voices()), fake_phonemizer), "One two three four five."
+    rig, text = SpeakingRig(Synthesizer(TorchModel(tiny_voices())), fake_phonemizer), "One two three four five."
     ours = rig.stream(chunks_of(text), "heart")
     speak_out(rig, [ours], staggered=False)
     rig.decoder = rig.speaker.decoder = ParentDecoder(rig.model)

@@ -17,6 +17,7 @@ from support.tiny_voice import tiny_model, tiny_voices
 from voiceagent.audio.formats import Samples
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.model.decode.packed import PackedModel, Row
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 
@@ -103,7 +104,7 @@ def test_a_codec_apart_says_the_same() -> None:
             speaker.stop()
         return np.concatenate(speaker.samples)
 
-    voices = Synthesizer(tiny_voices())
+    voices = Synthesizer(TorchModel(tiny_voices()))
     inline, apart = speak(Recorded(voices)), speak(RecordedApart(voices))
     assert len(inline) > 24_000
     assert np.array_equal(inline, apart)

@@ -8,7 +8,8 @@ from support.tiny_voice import styled_voices
 from typer.testing import CliRunner
 
 from voiceagent.cli.commands import app
-from voiceagent.model.weights import STOCK, save
+from voiceagent.model.config import STOCK
+from voiceagent.model.weights import save
 
 
 def test_a_line_a_voice_that_begins_with_the_name(tmp_path: Path) -> None:

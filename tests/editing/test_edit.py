@@ -15,9 +15,9 @@ from voiceagent.editing.splicing import FADE, LAG, Patch, splice
 from voiceagent.editing.transcript import Spoken, time_words
 from voiceagent.errors import InputError
 from voiceagent.model.decode.infill import fill, runs
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.lm.aligner import SILENT, Aligner, AlignerConfig, agreement, best_path
-from voiceagent.model.lm.planning import spell
+from voiceagent.model.lm.script import spell
 from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.weights import load_aligner, save_aligner
 

@@ -12,7 +12,7 @@ from judging.wer import word_error_rate
 from voiceagent import VoiceAgent
 from voiceagent.editing.editor import Editor
 from voiceagent.errors import InputError
-from voiceagent.model.weights import SHIPPED
+from voiceagent.model.config import SHIPPED
 
 pytestmark = [pytest.mark.weights, pytest.mark.skipif(not (SHIPPED / "voice.toml").exists(), reason="no weights here")]
 

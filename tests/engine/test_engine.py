@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.tiny_voice import tiny_voices
+from support.tiny_folder import save_tiny
 
 from voiceagent.engine.engine import Engine
 from voiceagent.errors import NoCapacity, UnknownVoice
-from voiceagent.model.weights import save
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
@@ -39,13 +38,14 @@ def fake_phonemizer(chunk: Chunk) -> PhonemeText:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("voices")
-    save(path, tiny_voices())
+    save_tiny(path)
     return path
 
 
-@pytest.fixture
-def engine(folder: Path) -> Iterator[Engine]:
-    made = Engine(weights=folder, phonemizer=fake_phonemizer, config=EngineConfig(max_streams=3))
+@pytest.fixture(params=["onnx", "torch"])
+def engine(folder: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    config = EngineConfig(runtime=request.param, max_streams=3)
+    made = Engine(weights=folder, phonemizer=fake_phonemizer, config=config)
     made.start()
     yield made
     made.close()

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tiny_voice import tiny_voices
+from support.tiny_folder import save_tiny
 
-from voiceagent.engine import synthesizer as speaker
 from voiceagent.engine.engine import Engine
 from voiceagent.errors import InputError
+from voiceagent.model import torch_model
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.weights import save
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Output, Speech
 from voiceagent.settings.engine import EngineConfig
@@ -42,7 +41,7 @@ def last_of(waiting: queue.Queue[Output]) -> Finished:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save(tmp_path, tiny_voices())
+    save_tiny(tmp_path)
     return tmp_path
 
 
@@ -63,8 +62,12 @@ def test_rings_of_streams_that_end_in_any_way_come_back(folder: Path, monkeypatc
     def on_device(model: PackedModel, *, streams: int, longest: int, kernels: str) -> DeviceDecoder:
         return DeviceDecoder(model, streams=streams, longest=longest)
 
-    monkeypatch.setattr(speaker, "decoder_for", on_device)
-    made = Engine(weights=folder, phonemizer=fake_phonemizer, config=EngineConfig(max_streams=3, precision="float32"))
+    monkeypatch.setattr(torch_model, "decoder_for", on_device)
+    made = Engine(
+        weights=folder,
+        phonemizer=fake_phonemizer,
+        config=EngineConfig(runtime="torch", max_streams=3, precision="float32"),
+    )
     decoder = made._synthesizer.decoder
     assert isinstance(decoder, DeviceDecoder)
     made.start()

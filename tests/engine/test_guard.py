@@ -9,47 +9,39 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tiny_voice import tiny_voices
-from torch import Tensor
+from support.tiny_folder import save_tiny
 
 from voiceagent.engine.engine import Engine
 from voiceagent.engine.guard import DOUBTFUL, WORST, Guard, again
-from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.aligner import Aligner
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.symbols import SYMBOLS, encode
-from voiceagent.model.weights import save
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
 from voiceagent.text.chunk import Chunk, Word
 from voiceagent.text.phonemes.phonemizer import PhonemeText
 
-LEVELS = (8, 8, 8, 5, 5, 5)
 PHONES = encode("ntəɹɪsdi")  # the phoneme that a token of first digit 0 to 7 sounds like
 
 
-def hears_the_first_digit(values: Tensor) -> Tensor:
-    """In place of an aligner: (1, T, 6) -> logits (1, 2 T, symbols), sure of themselves."""
-    digit = ((values[0, :, 0] + 1) * 3.5).round().long()
-    logits = torch.full((len(digit), 2, len(SYMBOLS)), -20.0)
-    logits[torch.arange(len(digit)), :, torch.tensor(PHONES)[digit]] = 20.0
-    return logits.flatten(0, 1)[None]
+def hears_the_first_digit(digits: np.ndarray) -> np.ndarray:
+    """In place of an aligner: (T, 6) -> logits (2 T, symbols), sure of themselves."""
+    logits = np.full((len(digits), 2, len(SYMBOLS)), -20.0, np.float32)
+    logits[np.arange(len(digits)), :, np.array(PHONES)[digits[:, 0]]] = 20.0
+    return logits.reshape(-1, len(SYMBOLS))
 
 
-GUARD = Guard(cast(Aligner, hears_the_first_digit), FiniteScalarQuantizer(LEVELS))
-NOTHING = torch.zeros(0, 6, dtype=torch.long)
+GUARD = Guard(hears_the_first_digit)
 
 
-def tokens(digits: list[int]) -> Tensor:
-    return torch.nn.functional.pad(torch.tensor(digits)[:, None], (0, 5))
+def tokens(digits: list[int]) -> np.ndarray:
+    return np.pad(np.array(digits, np.int64)[:, None], ((0, 0), (0, 5)))
 
 
-def planned(digits: list[int]) -> Tensor:
-    return torch.tensor(PHONES)[torch.tensor(digits)][:, None].expand(-1, 2)
+def planned(digits: list[int]) -> np.ndarray:
+    return np.repeat(np.array(PHONES)[digits][:, None], 2, axis=1)
 
 
 spoken = st.lists(st.integers(0, 7), min_size=1, max_size=18)
@@ -57,26 +49,23 @@ spoken = st.lists(st.integers(0, 7), min_size=1, max_size=18)
 
 @given(spoken, st.lists(st.integers(0, 7), max_size=3))
 def test_what_sounds_as_planned_is_not_doubted(said: list[int], before: list[int]) -> None:
-    assert GUARD.doubt(tokens(said), tokens(before) if before else NOTHING, planned(said)) == 0
+    assert GUARD.doubt(tokens(said), tokens(before) if before else None, planned(said)) == 0
 
 
 @given(spoken, st.integers(1, 7))
 def test_other_speech_is_doubted(said: list[int], other: int) -> None:
     same = [said[0]] * len(said)
-    assert GUARD.doubt(tokens(same), NOTHING, planned([(d + other) % 8 for d in same])) == WORST > DOUBTFUL
+    assert GUARD.doubt(tokens(same), None, planned([(d + other) % 8 for d in same])) == WORST > DOUBTFUL
 
 
 @given(spoken)
 def test_a_phoneme_may_come_a_token_sooner_or_later(said: list[int]) -> None:
-    assert GUARD.doubt(tokens([said[0], *said[:-1]]), NOTHING, planned(said)) == 0
+    assert GUARD.doubt(tokens([said[0], *said[:-1]]), None, planned(said)) == 0
 
 
 def test_what_is_no_number_is_doubted() -> None:
-    def broken(values: Tensor) -> Tensor:
-        return torch.full((1, 2 * values.shape[1], len(SYMBOLS)), torch.nan)
-
-    guard = Guard(cast(Aligner, broken), FiniteScalarQuantizer(LEVELS))
-    assert guard.doubt(tokens([1, 2]), NOTHING, planned([1, 2])) > DOUBTFUL
+    guard = Guard(lambda digits: np.full((2 * len(digits), len(SYMBOLS)), np.nan, np.float32))
+    assert guard.doubt(tokens([1, 2]), None, planned([1, 2])) > DOUBTFUL
 
 
 def test_another_attempt_is_decoded_otherwise() -> None:
@@ -96,17 +85,17 @@ class Doubtful:
     def __init__(self, doubts: float, *, sinks: bool = False) -> None:
         self.doubts, self.sinks = doubts, sinks
 
-    def doubt(self, digits: Tensor, before: Tensor, labels: Tensor) -> float:
+    def doubt(self, digits: Any, before: Any, labels: Any) -> float:
         assert labels.shape == (len(digits), 2)
-        assert len(before) <= 3
+        assert before is None or len(before) <= 3
         self.doubts -= 0.001 * self.sinks
-        return self.doubts + (0 if self.sinks else float(digits.float().mean()))
+        return self.doubts + (0 if self.sinks else float(np.asarray(digits).mean()))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("voices")
-    save(path, tiny_voices())
+    save_tiny(path)
     return path
 
 

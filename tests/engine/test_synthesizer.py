@@ -7,6 +7,7 @@ import pytest
 from support.tiny_voice import tiny_voices
 
 from voiceagent.engine.synthesizer import BLOCK, LEAD, TRIM, Synthesizer, leading_silence
+from voiceagent.model.torch_model import TorchModel
 from voiceagent.options import SpeakOptions
 
 
@@ -23,7 +24,7 @@ def test_nothing_has_no_silence() -> None:
 
 
 def test_a_short_block_takes_fewer_steps_of_as_many_tokens() -> None:
-    speaker = Synthesizer(tiny_voices())
+    speaker = Synthesizer(TorchModel(tiny_voices()))
     four = SpeakOptions("heart", steps=4)
     assert [speaker.decoding_options(four, tokens).steps for tokens in (1, 4, 8, 9, BLOCK, BLOCK + 2)] == [
         1,

@@ -12,8 +12,8 @@ from torch import Tensor
 from voiceagent.kernels.gumbel import philox
 from voiceagent.kernels.unmask import Schedule, unmask, unmask_reference
 from voiceagent.model.decode import reference as decoding
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
 
 LEVELS = (8, 8, 8, 5, 5, 5)
 SHARP, BROKEN = 1e4, float("nan")

@@ -11,8 +11,10 @@ from safetensors.torch import save_file
 from support.tiny_voice import styled_voices, tiny_voices
 
 from voiceagent.errors import ModelError, UnknownVoice
-from voiceagent.model.voices import VoiceTable, load_card
-from voiceagent.model.weights import STOCK, load, read_space, save, voice_vector
+from voiceagent.model.config import STOCK, read_config
+from voiceagent.model.voice_table import VoiceTable
+from voiceagent.model.voices import load_card
+from voiceagent.model.weights import load, save, voice_vector
 
 
 def test_a_row_is_heard_bit_for_bit() -> None:
@@ -60,7 +62,7 @@ def test_voices_are_files_of_a_kilobyte(tmp_path: Path) -> None:
     voices = styled_voices(style_width=32)
     save(tmp_path, voices)
     again = load(tmp_path)
-    assert again.names == read_space(tmp_path).names == ("heart", "joe", "af_bella", "af_sky")
+    assert again.names == read_config(tmp_path).space.names == ("heart", "joe", "af_bella", "af_sky")
     assert torch.equal(voice_vector(again, "af_bella"), voice_vector(voices, "af_bella"))
     assert again.space.cards["af_bella"].line() == "af_bella  English (US), female"
     assert all(file.stat().st_size < 2_000 for file in (tmp_path / STOCK).iterdir())

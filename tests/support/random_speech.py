@@ -11,10 +11,11 @@ import torch
 from support.tiny_voice import SHAPE
 from torch import Tensor
 
+from voiceagent.model.config import LanguageModelConfig
 from voiceagent.model.decode.interface import BlockDecoder
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
+from voiceagent.model.lm.language_model import SpeechLanguageModel
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 WIDTH, CONTEXT, LONGEST = 32, 21, 9

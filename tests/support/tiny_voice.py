@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.codec.codec import Codec
 from voiceagent.model.codec.layers import ContextBlock
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.lm.transformer import TransformerConfig
-from voiceagent.model.voices import VoiceCard, VoiceTable
+from voiceagent.model.config import CodecConfig, LanguageModelConfig, TransformerConfig
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.lm.language_model import SpeechLanguageModel
+from voiceagent.model.voice_table import VoiceTable
+from voiceagent.model.voices import VoiceCard
 from voiceagent.model.weights import Voices
 from voiceagent.training.prefix.layout import PrefixLanguageModel
 
@@ -65,5 +66,7 @@ def styled_voices(style_width: int = 4) -> Voices:
         if isinstance(module, VoiceTable) and module.style is not None:
             torch.nn.init.normal_(module.style)
     about = {"language": "English (US)", "sex": "female"}
-    cards = tuple(VoiceCard(name, torch.randn(style_width).half().float(), about) for name in ("af_bella", "af_sky"))
+    cards = tuple(
+        VoiceCard(name, torch.randn(style_width).half().float().numpy(), about) for name in ("af_bella", "af_sky")
+    )
     return Voices(codec, model, {}, cards)

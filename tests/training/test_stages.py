@@ -12,8 +12,7 @@ import pytest
 import torch
 from support.tiny_voice import SHAPE, tiny_voices
 
-from voiceagent.model.codec.codec import CodecConfig
-from voiceagent.model.lm.language_model import LanguageModelConfig
+from voiceagent.model.config import CodecConfig, LanguageModelConfig
 from voiceagent.model.weights import load, load_aligner, save
 from voiceagent.training import corpus
 from voiceagent.training.adversarial import AdversarialTraining, train_adversarially

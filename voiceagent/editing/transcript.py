@@ -12,7 +12,7 @@ from torch import Tensor
 
 from voiceagent.errors import InputError
 from voiceagent.model.lm.aligner import LABEL_S, SILENT, Aligner, agreement, best_path
-from voiceagent.model.lm.planning import spell
+from voiceagent.model.lm.script import spell
 
 LEEWAY = 1.5  # nats a label that the sound may contradict a word: teachers swallow "a" and "of", too
 FIT = -8.0  # a word that is contradicted by more than this beyond the leeway (nats) was not said

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
 from voiceagent.engine.guard import ATTEMPTS, DOUBTFUL
@@ -27,7 +26,7 @@ from voiceagent.engine.scheduler import Scheduler
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.errors import NoCapacity
 from voiceagent.model.decode.interface import OpenBlock
-from voiceagent.model.weights import find_aligner, load, voice_vector
+from voiceagent.model.loading import load_model
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
 from voiceagent.settings.engine import EngineConfig
@@ -80,15 +79,10 @@ class Engine:
         from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
 
         self._config = config = (config or EngineConfig()).overridden()
-        dtype = None if config.precision == "auto" else getattr(torch, config.precision)
-        streams = config.max_streams + 1  # one for the warm-up
-        self._synthesizer = Synthesizer(
-            load(weights, device=config.device), dtype, streams=streams, kernels=config.kernels,
-            aligner=find_aligner(weights) if config.guard else None,
-        )  # fmt: skip
+        self._synthesizer = Synthesizer(load_model(weights, config))
         self._phonemize: Phonemizer = phonemizer or MisakiPhonemizer()
         self.sample_rate = SAMPLE_RATE_HZ
-        self.voices = self._synthesizer.voices.names
+        self.voices = self._synthesizer.model.space.names
         self._scheduler = Scheduler(config.max_streams)
         self._streams: dict[int, Stream] = {}
         self._opened = 0
@@ -117,7 +111,7 @@ class Engine:
             UnknownVoice: no voice of that name.
             NoCapacity: all streams are taken.
         """
-        voice_vector(self._synthesizer.voices, options.voice)
+        self._synthesizer.model.space.vector(options.voice)
         with self._wake:
             if self._scheduler.full:
                 raise NoCapacity(
@@ -143,7 +137,7 @@ class Engine:
                 self._wake.notify()
 
     def _run(self) -> None:
-        torch.set_num_threads(self._config.threads)
+        self._synthesizer.model.use_threads(self._config.threads)
         self._warm_up()
         while turn := self._schedule():
             self._tick(turn)

@@ -7,14 +7,13 @@ others, the block is doubtful, and is decoded again while it is still here. It k
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
-from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.aligner import Aligner
-from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.interface import Listen
 from voiceagent.model.symbols import BOUNDARY, GAP, INDEX, PUNCTUATION
 
 CONTEXT = 3  # tokens before the block that the aligner hears with it
@@ -29,32 +28,49 @@ _SILENT = sorted(INDEX[symbol] for symbol in PUNCTUATION | {BOUNDARY, GAP})
 
 
 class Guard:
-    """Rates blocks; the same block gets the same rating in any company."""
+    """Rates blocks; the same block gets the same rating in any company.
 
-    def __init__(self, aligner: Aligner, quantizer: FiniteScalarQuantizer) -> None:
-        self._aligner, self._quantizer = aligner, quantizer
+    Args:
+        listen: what tokens sound like.
+    """
 
-    @torch.inference_mode()
-    def doubt(self, digits: Tensor, before: Tensor, labels: Tensor) -> float:
+    def __init__(self, listen: Listen) -> None:
+        self._listen = listen
+
+    def doubt(self, digits: Any, before: Any, labels: Any) -> float:
         """How far a block sounds from what was planned, in nats; 0 is as planned, more than DOUBTFUL is doubtful.
 
         Args:
             digits: tokens of the block, (n, 6).
-            before: the last tokens before it, (m, 6), m up to CONTEXT.
+            before: the last tokens before it, (m, 6), m up to CONTEXT, or None.
             labels: the phonemes that were planned, (n, 2) indices of symbols.
         """
-        values = self._quantizer.values(torch.cat((before, digits)))[None]
-        log_p = self._aligner(values)[0, len(before) * LABELS_PER_TOKEN :].float().log_softmax(-1)  # (L, symbols)
-        log_p[:, _SILENT] = log_p[:, _SILENT].logsumexp(-1, keepdim=True)  # silence sounds alike
-        planned = labels.flatten()
-        fits = log_p[:, planned]  # (L, L) label by planned place
-        place = torch.arange(len(planned))
-        fits = fits.masked_fill((place[:, None] - place).abs() > SLACK, -torch.inf).amax(1)
-        misfit = (log_p.amax(1) - fits).clamp(0, WORST)
-        if not torch.isfinite(misfit).all():
+        digits, planned = np.asarray(digits), np.asarray(labels).ravel()
+        heard = digits if before is None else np.concatenate((np.asarray(before), digits))
+        logits = self._listen(heard)[-len(planned) :]
+        if not np.isfinite(logits).all():
             return WORST
+        log_p = logits - _log_sum(logits)  # (L, symbols)
+        log_p[:, _SILENT] = _log_sum(log_p[:, _SILENT])  # silence sounds alike
+        fits = log_p[:, planned]  # (L, L) label by planned place
+        place = np.arange(len(planned))
+        fits = np.where(np.abs(place[:, None] - place) > SLACK, -np.inf, fits).max(1)
+        misfit = np.clip(log_p.max(1) - fits, 0, WORST)
         window = min(WINDOW, len(misfit))
-        return float(misfit.unfold(0, window, 1).mean(1).max())
+        return float(np.lib.stride_tricks.sliding_window_view(misfit, window).mean(1).max())
+
+
+def _log_sum(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Log of the sum of exp over the last axis, which stays."""
+    largest = x.max(-1, keepdims=True)
+    summed: npt.NDArray[np.float32] = largest + np.log(np.exp(x - largest).sum(-1, keepdims=True))
+    return summed
+
+
+def latest(before: Any, digits: Any) -> npt.NDArray[np.int64]:
+    """The last tokens of a stream, up to CONTEXT, of those before and those of a block."""
+    mine: npt.NDArray[np.int64] = np.asarray(digits)
+    return (mine if before is None else np.concatenate((before, mine)))[-CONTEXT:]
 
 
 def again(options: DecodingOptions) -> DecodingOptions:

@@ -12,23 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from voiceagent.audio.formats import Samples
 from voiceagent.audio.limiter import LimiterState, limit
 from voiceagent.engine import guard
 from voiceagent.engine.delivery import delayed, rows_of
-from voiceagent.model.codec.codec import FRAMES_PER_TOKEN, TOKEN_RATE_HZ, Decoder, DecoderState, StreamPart
+from voiceagent.model.codec.constants import FRAMES_PER_TOKEN, TOKEN_RATE_HZ
 from voiceagent.model.codec.delivery import DURATION, GAIN, Floats
-from voiceagent.model.decode.interface import OpenBlock, decoder_for
-from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.projection import Projection, RowProjection, prepare
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm import planning
-from voiceagent.model.lm.aligner import Aligner
-from voiceagent.model.lm.planning import ChunkPlan, Script
-from voiceagent.model.weights import Voices, voice_vector
+from voiceagent.model.decode.interface import OpenBlock
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.interface import LONGEST_BLOCK, SpeechModel, StreamTokens
+from voiceagent.model.lm.script import ChunkPlan, Script
 from voiceagent.options import SpeakOptions
 from voiceagent.text.chunk import Delivery
 
@@ -37,7 +31,7 @@ BLOCK = 16
 TRIM = 1_440  # samples of silence that an utterance may lose at its beginning, 60 ms: it sounds so much sooner
 LEAD = 120  # samples that stay before the first sound, 5 ms
 SILENCE = 0.004
-CRUMBS = 3  # so few tokens at the end of a stretch join the block before
+CRUMBS = LONGEST_BLOCK - BLOCK + 1  # fewer tokens than this at the end of a chunk join the block before
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +40,13 @@ class SynthesisState:
 
     script: Script = field(default_factory=Script)
     speech: Any = None  # the decoder's own, None before the first token
-    decoder: DecoderState | None = None
+    decoder: Any = None  # the codec's own, None before the first samples
     tokens: int = 0  # spoken so far
     plan: ChunkPlan | None = None  # of the chunk that is being spoken
     offset: int = 0  # tokens of the chunk that are done
     final: bool = False  # nothing follows the stretch
     trimmed: int = 0  # samples of silence left out at the beginning
-    recent: Tensor | None = None  # (m, 6) the last few tokens
+    recent: Any = None  # (m, 6) the last few tokens, where there is a guard
     rows: Floats | None = (
         None  # (tokens * FRAMES_PER_TOKEN, ROW) how the frames of the chunk are delivered; None as they are
     )
@@ -67,24 +61,13 @@ def leading_silence(samples: Samples, gain: float = 1.0) -> int:
     return max(0, min(TRIM, first - LEAD))
 
 
-def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
-    """Make the decoder fast, in place: its stacks and what joins them, not its heads, because pitch in bfloat16 would jitter.
-
-    What the pitch is made of has the same bits however a stream is cut: its phase would add up the smallest difference.
-    """
-    for part in (decoder.tokens, decoder.frames):
-        prepare(part, dtype)
-    decoder.up = Projection(decoder.up.weight, decoder.up.bias, dtype, out_dtype=torch.float32)  # type: ignore[assignment]
-    decoder.into, decoder.pitch = RowProjection(decoder.into), RowProjection(decoder.pitch)  # type: ignore[assignment]
-
-
 @dataclass(frozen=True, slots=True)
 class DecodedBlock:
     """Tokens of a stream that are decided and not yet sound."""
 
     state: SynthesisState
     options: SpeakOptions
-    digits: Tensor  # (n, 6)
+    digits: Any  # (n, 6) of the runtime's own, None where there are none
     rows: Floats | None = None  # how they are delivered, (n * FRAMES_PER_TOKEN, ROW)
 
     @property
@@ -95,39 +78,17 @@ class DecodedBlock:
 
 
 class Synthesizer:
-    """The voices and the operations on a `SynthesisState`; it takes the voices over and makes them fast (projection.py).
+    """The operations on a `SynthesisState`, with the voices of a model."""
 
-    Everything is where the voices are. On a GPU there is room for `streams` streams at once.
-    """
-
-    def __init__(
-        self,
-        voices: Voices,
-        dtype: torch.dtype | None = None,
-        *,
-        streams: int = 1,
-        kernels: str = "auto",
-        aligner: Aligner | None = None,
-    ) -> None:
-        self.voices = voices
-        self.decoder = decoder_for(
-            PackedModel(voices.model, dtype), streams=streams, longest=BLOCK + CRUMBS - 1, kernels=kernels
-        )
-        self.model = self.decoder.model
-        self.guard = guard.Guard(aligner, voices.codec.quantizer) if aligner and self.decoder.rewinds else None
-        prepare_decoder(voices.codec.decoder, self.model.dtype)
-        prepare(voices.model.text, self.model.dtype)
-        del voices.model.transformer, voices.codec.encoder  # a third of the memory, and speaking needs neither
+    def __init__(self, model: SpeechModel) -> None:
+        self.model, self.decoder = model, model.decoder
+        self.guard = None if model.listen is None else guard.Guard(model.listen)
 
     def decoding_options(self, options: SpeakOptions, tokens: int = BLOCK) -> DecodingOptions:
         """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner done."""
-        decoding = self.voices.options(options.voice)
+        decoding = self.model.options(options.voice)
         steps = decoding.steps if options.steps is None else options.steps
         return replace(decoding, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
-
-    def vector(self, voice: str) -> Tensor:
-        """A voice or a blend (V,), where the model is."""
-        return voice_vector(self.voices, voice).to(self.model.device)
 
     def plan_chunk(
         self,
@@ -148,17 +109,14 @@ class Synthesizer:
             return replace(state, final=final)
         if not words and pause_s <= 0 and not final:
             return state
-        voice = self.vector(options.voice)[None]
-        planned, script = planning.plan_chunk(
-            self.voices.model,
+        planned, script = self.model.plan_chunk(
             state.script,
             words,
             lookahead,
-            voice,
+            options.voice,
             final=final,
             speed=options.speed * rate,
             pause_s=pause_s,
-            rhythm=self.voices.rhythms.get(options.voice),
         )
         start_s, frames = state.script.tokens / TOKEN_RATE_HZ, len(planned.conditioning) * FRAMES_PER_TOKEN
         times_s = planned.word_times_s
@@ -195,28 +153,26 @@ class Synthesizer:
         if self.guard is None or state.plan is None:
             return 0.0
         digits, _ = self.decoder.close(block)
-        before = digits[:0] if state.recent is None else state.recent
-        return self.guard.doubt(digits, before, state.plan.labels[state.offset : state.offset + len(digits)])
+        return self.guard.doubt(digits, state.recent, state.plan.labels[state.offset : state.offset + len(digits)])
 
     def close_block(self, state: SynthesisState, options: SpeakOptions, block: OpenBlock | None) -> DecodedBlock:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
         if block is None:
-            return DecodedBlock(state, options, torch.zeros(0, 6, dtype=torch.long, device=self.model.device))
+            return DecodedBlock(state, options, None)
         digits, speech = self.decoder.close(block)
         first, last = state.offset, state.offset + len(digits)
-        recent = (digits if state.recent is None else torch.cat((state.recent, digits)))[-guard.CONTEXT :]
+        recent = None if self.guard is None else guard.latest(state.recent, digits)
         rows = None if state.rows is None else state.rows[first * FRAMES_PER_TOKEN : last * FRAMES_PER_TOKEN]
         state = replace(state, speech=speech, tokens=state.tokens + len(digits), offset=last, recent=recent)
         return DecodedBlock(state, options, digits, rows)
 
-    @torch.inference_mode()
     def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
         """Tokens of many streams -> samples (m,) in [-1, 1] that are ready, and the next state of each."""
         speaking = [(index, one) for index, one in enumerate(said) if one.state.tokens]
         parts = [
-            StreamPart(
+            StreamTokens(
                 one.digits,
-                self.vector(one.options.voice),
+                one.options.voice,
                 one.state.decoder,
                 one.is_last,
                 one.rows,
@@ -225,8 +181,8 @@ class Synthesizer:
             for _, one in speaking
         ]
         results = [(np.zeros(0, np.float32), one.state) for one in said]
-        for (index, one), (samples, decoder) in zip(speaking, self.voices.codec.decode_streams(parts), strict=True):
-            results[index] = _heard(one, samples.cpu().numpy(), decoder)
+        for (index, one), (samples, decoder) in zip(speaking, self.model.render(parts), strict=True):
+            results[index] = _heard(one, samples, decoder)
         return results
 
     def step(self, state: SynthesisState, options: SpeakOptions) -> tuple[Samples, SynthesisState]:
@@ -237,7 +193,7 @@ class Synthesizer:
         return self.render([self.close_block(state, options, block)])[0]
 
 
-def _heard(block: DecodedBlock, samples: Samples, decoder: DecoderState) -> tuple[Samples, SynthesisState]:
+def _heard(block: DecodedBlock, samples: Samples, decoder: Any) -> tuple[Samples, SynthesisState]:
     """What is heard of the samples (m,) of a block: within [-1, 1], without silence at the beginning of an utterance."""
     state = block.state
     if state.decoder is None:

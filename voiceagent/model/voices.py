@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from safetensors.numpy import save_file
 
 from voiceagent.errors import ModelError, UnknownVoice
 from voiceagent.options import parse_blend
@@ -24,7 +24,7 @@ class VoiceCard:
     """A voice that is not a row of the weights: where it lies in the style space, and what a list of voices says of it."""
 
     name: str
-    style: Tensor  # (style_width,)
+    style: npt.NDArray[np.float32]  # (style_width,)
     about: Mapping[str, str] = field(default_factory=dict)  # language, sex, description, licence
 
     def line(self) -> str:
@@ -37,7 +37,7 @@ def save_card(folder: Path, card: VoiceCard) -> Path:
     """Write `NAME.safetensors`, a few hundred bytes; what is known of the voice is in the header."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{card.name}.safetensors"
-    save_file({"style": card.style.to(torch.float16).contiguous()}, path, metadata=dict(card.about))
+    save_file({"style": np.ascontiguousarray(card.style, np.float16)}, path, metadata=dict(card.about))
     path.chmod(0o644)
     return path
 
@@ -49,13 +49,13 @@ def load_card(path: Path, style_width: int) -> VoiceCard:
         ModelError: it is damaged, or belongs to other weights.
     """
     try:
-        with safe_open(path, "pt") as file:
-            style, about = file.get_tensor("style").float(), file.metadata() or {}
+        with safe_open(path, "numpy") as file:
+            style, about = file.get_tensor("style").astype(np.float32), file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is no voice that can be read ({error}): restore the file, or remove it") from error
-    if style.shape != (style_width,) or not torch.isfinite(style).all():
+    if style.shape != (style_width,) or not np.isfinite(style).all():
         raise ModelError(
-            f"{path} holds a style of shape {tuple(style.shape)}, the weights want {style_width} finite numbers: "
+            f"{path} holds a style of shape {style.shape}, the weights want {style_width} finite numbers: "
             "the voice was made for other weights; make it again, or remove it"
         )
     return VoiceCard(path.stem, style, about)
@@ -84,47 +84,19 @@ class VoiceSpace:
         """Numbers in a voice's vector."""
         return len(self.rows) + self.style_width
 
-    def vector(self, voice: str) -> Tensor:
+    def vector(self, voice: str) -> npt.NDArray[np.float32]:
         """A name or a blend -> (width,).
 
         Raises:
             UnknownVoice: there is none of that name.
             InputError: it is neither a name nor a blend.
         """
-        made = torch.zeros(self.width)
+        made = np.zeros(self.width, np.float32)
         for name, share in parse_blend(voice).items() if voice not in self.names else ((voice, 1.0),):
             if name in self.rows:
                 made[self.rows.index(name)] += share
             elif name in self.cards:
-                made[len(self.rows) :] += share * self.cards[name].style
+                made[len(self.rows) :] += np.float32(share) * self.cards[name].style
             else:
                 raise UnknownVoice(name, self.names)
         return made
-
-
-class VoiceTable(nn.Module):
-    """What a network hears of a voice: its rows, and its style through a matrix that starts at zero.
-
-    With `any_voice` there is one row more, which speaks as far as the rows do not: for a voice that is all style, wholly.
-    """
-
-    def __init__(self, rows: int, style_width: int, width: int, *, any_voice: bool = False) -> None:
-        super().__init__()
-        self.rows, self.style_width, self.any_voice = rows, style_width, any_voice
-        self.weight = nn.Parameter(torch.randn(rows + any_voice, width))
-        self.style = nn.Parameter(torch.zeros(style_width, width)) if style_width else None
-
-    def forward(self, voice: Tensor) -> Tensor:
-        """Rows (B,) int64, or vectors (B, rows + style_width) -> (B, width).
-
-        Summed element by element: the bits of a product would depend on how many streams share it.
-        """
-        if not voice.is_floating_point():
-            return self.weight[voice]
-        shares = voice[:, : self.rows]
-        if self.any_voice:
-            shares = torch.cat((shares, 1 - shares.sum(1, keepdim=True)), dim=1)
-        heard = (shares[..., None] * self.weight).sum(1)
-        if self.style is not None:
-            heard = heard + (voice[:, self.rows :, None] * self.style).sum(1)
-        return heard

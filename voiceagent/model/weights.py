@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,16 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from voiceagent.errors import InputError, ModelError
-from voiceagent.model.codec.codec import Codec, CodecConfig
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.config import STOCK, read_config
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.lm.aligner import Aligner, AlignerConfig
-from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.lm.planning import Rhythm
-from voiceagent.model.lm.transformer import TransformerConfig
-from voiceagent.model.voices import VoiceCard, VoiceSpace, load_card, save_card
+from voiceagent.model.lm.language_model import SpeechLanguageModel
+from voiceagent.model.lm.script import Rhythm
+from voiceagent.model.voices import VoiceCard, VoiceSpace, save_card
 
 SHIPPED = Path(__file__).resolve().parent.parent / "voices"
-STOCK = "stock"  # the folder of voices that are a style each
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +113,6 @@ def find_aligner(folder: Path | None = None) -> Aligner | None:
     return load_aligner(folder) if ((folder or SHIPPED) / "aligner.safetensors").exists() else None
 
 
-def _read(folder: Path) -> dict[str, dict[str, object]]:
-    file = folder / "voice.toml"
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"no voice.toml in {folder}: point --weights at a folder of voices, or reinstall voiceagent"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ModelError(f"{file} cannot be read ({error}): restore the file, or reinstall voiceagent") from error
-
-
-def _known(kind: type, values: dict[str, object]) -> dict[str, object]:
-    """The values of a table as keyword arguments; an unknown key is an error that lists the valid ones."""
-    names = {field.name for field in fields(kind)}
-    if unknown := set(values) - names:
-        raise ModelError(f"voice.toml: unknown keys {sorted(unknown)} in {kind.__name__}; valid keys: {sorted(names)}")
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-
-
 def _fill(module: nn.Module, file: Path) -> None:
     """Load the tensors of a file into a module."""
     try:
@@ -152,50 +130,6 @@ def _fill(module: nn.Module, file: Path) -> None:
     module.eval().requires_grad_(False)
 
 
-def _configs(folder: Path) -> tuple[CodecConfig, LanguageModelConfig, dict[str, DecodingOptions], dict[str, Rhythm]]:
-    """What voice.toml says."""
-    tables = _read(folder)
-    try:
-        codec = CodecConfig(**_known(CodecConfig, tables["codec"]))  # type: ignore[arg-type]
-        lm = dict(tables["language_model"])
-        speech = TransformerConfig(**_known(TransformerConfig, lm.pop("speech")))  # type: ignore[arg-type]
-        text = TransformerConfig(**_known(TransformerConfig, lm.pop("text")))  # type: ignore[arg-type]
-        config = LanguageModelConfig(**_known(LanguageModelConfig, lm), speech=speech, text=text)  # type: ignore[arg-type]
-        decoding = {
-            voice: DecodingOptions(**_known(DecodingOptions, values))  # type: ignore[arg-type]
-            for voice, values in tables.get("decoding", {}).items()
-        }
-        rhythms = {
-            voice: Rhythm(**_known(Rhythm, values))  # type: ignore[arg-type]
-            for voice, values in tables.get("rhythm", {}).items()
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / 'voice.toml'} lacks {error}: restore the file, or reinstall voiceagent") from error
-    if (codec.voices, codec.style_width) != (config.voices, config.style_width):
-        raise ModelError(
-            f"{folder / 'voice.toml'}: codec and language_model differ in their voices or style_width: "
-            "both must come from one training run"
-        )
-    return codec, config, decoding, rhythms
-
-
-def _cards(folder: Path, style_width: int) -> tuple[VoiceCard, ...]:
-    """The voices that are a style each; weights that know no styles have none."""
-    files = sorted((folder / STOCK).glob("*.safetensors")) if style_width else []
-    return tuple(load_card(file, style_width) for file in files)
-
-
-def read_space(folder: Path | None = None) -> VoiceSpace:
-    """Which voices a folder has, without its weights.
-
-    Raises:
-        ModelError: a file is missing or damaged.
-    """
-    folder = folder or SHIPPED
-    _, config, _, _ = _configs(folder)
-    return VoiceSpace.of(config.voices, config.style_width, _cards(folder, config.style_width))
-
-
 def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
     """Read the voices of a folder, by default those that ship.
 
@@ -210,13 +144,11 @@ def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
             "device cuda was asked for, but torch finds no GPU: install a driver and a CUDA build of torch, or choose cpu"
         )
     folder = folder or SHIPPED
-    codec_config, config, decoding, rhythms = _configs(folder)
-    codec, model = Codec(codec_config), SpeechLanguageModel(config)
+    config = read_config(folder)
+    codec, model = Codec(config.codec), SpeechLanguageModel(config.language_model)
     _fill(codec, folder / "codec.safetensors")
     _fill(model, folder / "language_model.safetensors")
-    options = {voice: decoding.get(voice, DecodingOptions()) for voice in config.voices}
-    cards = _cards(folder, config.style_width)
-    return Voices(codec.to(device), model.to(device), options, cards, rhythms)
+    return Voices(codec.to(device), model.to(device), config.decoding, config.cards, config.rhythms)
 
 
 def voice_vector(voices: Voices, voice: str) -> Tensor:
@@ -226,4 +158,4 @@ def voice_vector(voices: Voices, voice: str) -> Tensor:
         UnknownVoice: there is none of that name.
         InputError: it is neither a name nor a blend.
     """
-    return voices.space.vector(voice)
+    return torch.from_numpy(voices.space.vector(voice))

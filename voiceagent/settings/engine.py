@@ -9,13 +9,15 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from voiceagent.errors import InputError
 
-Device = Literal["cpu", "cuda"]
-Precision = Literal["auto", "float32", "bfloat16"]
+Device = Literal["cpu", "cuda", "auto"]
+Runtime = Literal["auto", "onnx", "torch"]
+Precision = Literal["auto", "int8", "float32", "bfloat16"]
 Kernels = Literal["auto", "triton", "torch"]
 
 # Environment keys that override the settings, and the setting of each. This is the only place that reads them.
 ENVIRONMENT = {
     "VOICEAGENT_DEVICE": "device",
+    "VOICEAGENT_RUNTIME": "runtime",
     "VOICEAGENT_PRECISION": "precision",
     "VOICEAGENT_THREADS": "threads",
     "VOICEAGENT_KERNELS": "kernels",
@@ -32,8 +34,11 @@ class EngineConfig:
     """
 
     device: Device = "cpu"
+    """auto is a GPU where torch finds one, else the processor."""
+    runtime: Runtime = "auto"
+    """Who computes: ONNX Runtime on a processor alone, torch on both; auto is ONNX Runtime on a processor."""
     precision: Precision = "auto"
-    """Of the weights that are multiplied; auto is bfloat16 where the processor has instructions for it."""
+    """Of the weights that are multiplied; auto is int8 in ONNX Runtime, in torch bfloat16 where there are instructions for it."""
     threads: int = 1
     """Threads of the tensor library; two are slower than one at these sizes."""
     kernels: Kernels = "auto"
@@ -45,7 +50,7 @@ class EngineConfig:
 
     def __post_init__(self) -> None:
         hints = get_type_hints(EngineConfig)
-        for name in ("device", "precision", "kernels"):
+        for name in ("device", "runtime", "precision", "kernels"):
             value, choices = getattr(self, name), get_args(hints[name])
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}: choose {' or '.join(choices)}")

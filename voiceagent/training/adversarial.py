@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from voiceagent.model.codec import vocoder as source
-from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.codec.constants import HOP, NOISE_FRAMES
+from voiceagent.model.config import CodecConfig
 from voiceagent.model.symbols import INDEX
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.codec import ANY_VOICE
@@ -73,10 +75,10 @@ class AdversarialTrainer(Trainer[Crop]):
                 values = self.codec.quantizer(self.encode(crop.samples))
             voice = crop.voice * (torch.rand(len(crop.voice), 1) >= ANY_VOICE)
             filters, pitch, _, _ = self.features(values, voice)
-        offset = int(torch.randint(source.NOISE_FRAMES, (), device="cpu"))
-        noise = self.codec.decoder.noise[(torch.arange(filters.shape[1]) + offset) % source.NOISE_FRAMES]
+        offset = int(torch.randint(NOISE_FRAMES, (), device="cpu"))
+        noise = self.codec.decoder.noise[(torch.arange(filters.shape[1]) + offset) % NOISE_FRAMES]
         made = self.synthesize(filters, crop.f0_hz, noise, phase=torch.rand(len(crop.f0_hz), dtype=torch.float64))
-        inner = slice(8 * source.HOP, -8 * source.HOP)
+        inner = slice(8 * HOP, -8 * HOP)
         return made[:, inner], crop.samples[:, inner], pitch
 
     def update(self, crop: Crop, share_done: float) -> dict[str, float]:

@@ -79,7 +79,7 @@ def corpus(
 @app.command()
 def codec(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 42.0, threads: Threads = 1) -> None:
     """Train encoder and decoder of the speech codec together."""
-    from voiceagent.model.codec.codec import CodecConfig
+    from voiceagent.model.config import CodecConfig
     from voiceagent.training.codec import CodecTraining, train_codec
     from voiceagent.training.plots import draw_curves
 
@@ -99,7 +99,7 @@ def decoder(
     ] = False,
 ) -> None:
     """Train the decoder further; the tokens do not change, so the language model can be trained meanwhile."""
-    from voiceagent.model.codec.codec import CodecConfig
+    from voiceagent.model.config import CodecConfig
     from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
     from voiceagent.training.codec import CodecTraining, train_codec
     from voiceagent.training.plots import draw_curves
@@ -221,7 +221,7 @@ def _options(
 def _train_lm(
     data: Path, run: Path, options: LanguageModelTraining | PrefixTraining, start: Path | None = None
 ) -> None:
-    from voiceagent.model.lm.language_model import LanguageModelConfig
+    from voiceagent.model.config import LanguageModelConfig
     from voiceagent.training.language_model import train_language_model
     from voiceagent.training.plots import draw_curves
     from voiceagent.training.prefix.layout import CONFIG
@@ -238,7 +238,7 @@ def _train_lm(
 @app.command()
 def aligner(data: Data = DATA, runs: Runs = RUNS, minutes: Minutes = 4.0, threads: Threads = 1) -> None:
     """Train what finds the times of words in recordings, for editing."""
-    from voiceagent.model.codec.codec import CodecConfig
+    from voiceagent.model.config import CodecConfig
     from voiceagent.training.aligner import AlignerTraining, train_aligner
     from voiceagent.training.plots import draw_curves
 
@@ -254,7 +254,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("voiceagent/voices"),
 ) -> None:
     """Write the averaged weights as a folder of voices."""
-    from voiceagent.model.decode.reference import DecodingOptions
+    from voiceagent.model.decode.options import DecodingOptions
     from voiceagent.training import export as exporting
 
     _need(runs / "lm" / "last.pt", "lm")
@@ -263,6 +263,17 @@ def export(
     exporting.export(chosen, runs / "lm" / "last.pt", out, {voice: DecodingOptions() for voice in VOICES})
     if (runs / "aligner" / "last.pt").exists():
         exporting.export_aligner(runs / "aligner" / "last.pt", out)
+    graphs(out)
+
+
+@app.command()
+def graphs(
+    voices: Annotated[Path, typer.Argument(help="Folder of voices.")] = Path("voiceagent/voices"),
+) -> None:
+    """Write the graphs that ONNX Runtime speaks a folder of voices with; `export` does it by itself."""
+    from voiceagent.training.graphs import export_graphs
+
+    export_graphs(voices)
 
 
 @app.command()

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voiceagent.model.codec import vocoder as source
-from voiceagent.model.codec.codec import Codec, CodecConfig
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.codec.constants import HOP, NOISE_FRAMES
 from voiceagent.model.codec.layers import ContextBlock
-from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
+from voiceagent.model.config import LABELS_PER_TOKEN, CodecConfig
 from voiceagent.model.symbols import INDEX, SYMBOLS
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.crops import Crop, CropSource
@@ -102,11 +103,11 @@ class CodecTrainer(Trainer[Crop]):
             filters, pitch, _, _ = self.features(values, voice)
             probe = None if self.training.decoder_only else self.probe(values)
         frames = filters.shape[1]
-        offset = int(torch.randint(source.NOISE_FRAMES, (), device="cpu"))
-        noise = self.codec.decoder.noise[(torch.arange(frames) + offset) % source.NOISE_FRAMES]
+        offset = int(torch.randint(NOISE_FRAMES, (), device="cpu"))
+        noise = self.codec.decoder.noise[(torch.arange(frames) + offset) % NOISE_FRAMES]
         made = self.synthesize(filters, crop.f0_hz, noise, phase=torch.rand(len(crop.f0_hz), dtype=torch.float64))
         # the first frames lack their left context, the last their right
-        inner = slice(8 * source.HOP, -8 * source.HOP)
+        inner = slice(8 * HOP, -8 * HOP)
         losses = {
             "spectral": self.judge(made[:, inner], crop.samples[:, inner]),
             "pitch": 0.5 * pitch_loss(pitch, crop.f0_hz),

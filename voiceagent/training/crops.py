@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from voiceagent.model.codec.vocoder import HOP
-from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
+from voiceagent.model.codec.constants import HOP
+from voiceagent.model.config import LABELS_PER_TOKEN
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
 
@@ -80,7 +80,7 @@ class CropSource:
             torch.from_numpy(np.stack(samples)).float() / 32768,
             torch.from_numpy(np.stack(f0)).float(),
             torch.from_numpy(np.stack(labels)),
-            torch.stack([self.space.vector(voice) for voice in voices]),
+            torch.from_numpy(np.stack([self.space.vector(voice) for voice in voices])),
         )
 
     def _odds(self) -> tuple[float, ...]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from voiceagent.model.codec.codec import Codec, CodecConfig
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.config import CodecConfig, LanguageModelConfig, TransformerConfig
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.lm.aligner import Aligner, AlignerConfig
-from voiceagent.model.lm.language_model import LanguageModelConfig, SpeechLanguageModel
-from voiceagent.model.lm.transformer import TransformerConfig
+from voiceagent.model.lm.language_model import SpeechLanguageModel
 from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.weights import Voices, load, save, save_aligner
 from voiceagent.training.codec import PhonemeProbe

@@ -17,14 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from voiceagent.model.config import LanguageModelConfig
 from voiceagent.model.lm import transformer
-from voiceagent.model.lm.language_model import (
-    Alignment,
-    LanguageModelConfig,
-    SpeechLanguageModel,
-    TokenModel,
-    align,
-)
+from voiceagent.model.lm.language_model import Alignment, SpeechLanguageModel, TokenModel, align
 from voiceagent.model.symbols import INDEX
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.device import autocast, use_device

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from voiceagent.model.voices import VoiceTable
+from voiceagent.model.voice_table import VoiceTable
 
 
 def optimizers(modules: Iterable[nn.Module], *, muon_lr: float, adamw_lr: float) -> list[torch.optim.Optimizer]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ, Codec
+from voiceagent.model.codec.codec import Codec
+from voiceagent.model.codec.constants import SAMPLES_PER_TOKEN, TOKEN_RATE_HZ
 from voiceagent.model.symbols import INDEX
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.training.corpus import Record, read_shard, shard_numbers
@@ -203,7 +204,7 @@ class TokenSource:
             np.arange(limit) < limit - pad,
             padded(ends, last + 1).astype(np.float32),
             padded(starts, last + 1).astype(np.float32),
-            np.asarray(voice) if self.space is None else self.space.vector(first.voice).numpy(),
+            np.asarray(voice) if self.space is None else self.space.vector(first.voice),
         )
 
     def utterances(self, longest: int) -> tuple[int, list[Sentence]]:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from support.tiny_voice import tiny_codec
 
-from voiceagent.engine.synthesizer import prepare_decoder
 from voiceagent.model.codec import vocoder as source
-from voiceagent.model.codec.codec import SAMPLES_PER_TOKEN
+from voiceagent.model.codec.constants import SAMPLES_PER_TOKEN
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
+from voiceagent.model.torch_model import prepare_decoder
 
 
 def test_digits_and_values_are_inverse() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.tiny_voice import tiny_voices
 
 from voiceagent.audio.formats import Samples
-from voiceagent.model.codec.codec import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN, Codec, StreamPart
+from voiceagent.model.codec.codec import Codec, StreamPart
+from voiceagent.model.codec.constants import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN
 from voiceagent.model.codec.delivery import DURATION, GAIN, PITCH, DeliveryState, Floats, deliver, plain_rows
 
 TOKENS = 20

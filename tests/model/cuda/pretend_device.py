@@ -28,9 +28,9 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from support.tiny_voice import tiny_voices
 
-from voiceagent.engine import synthesizer as speaking
 from voiceagent.engine.synthesizer import SynthesisState, Synthesizer
 from voiceagent.kernels.dispatch import TRITON
+from voiceagent.model import torch_model
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.cuda.tick_inputs import TickInputs
 from voiceagent.model.decode.packed import PackedModel
@@ -115,8 +115,8 @@ def speak(device: torch.device) -> None:
     voices = tiny_voices()
     for whole in (voices.codec, voices.model):
         move(whole, device)
-    with patch.object(speaking, "decoder_for", on_device):
-        speaker = Synthesizer(voices, torch.bfloat16, streams=3)
+    with patch.object(torch_model, "decoder_for", on_device):
+        speaker = Synthesizer(torch_model.TorchModel(voices, torch.bfloat16, streams=3))
     options = SpeakOptions("joe")
     states = [SynthesisState() for _ in range(3)]
     for final in (False, True):

@@ -16,9 +16,9 @@ from voiceagent.kernels.dispatch import TORCH, TRITON, Kernels
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.cuda.graphs import as_it_is
 from voiceagent.model.cuda.tick_inputs import Bucket
-from voiceagent.model.decode.interface import PackedDecoder
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.torch_decoder import PackedDecoder
 from voiceagent.training.prefix.autoregressive import Sampling, generate
 
 needs_triton = pytest.mark.skipif(not compiler.INSTALLED, reason="Triton is not installed")

@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from voiceagent.kernels.dispatch import TORCH, Kernels
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.cuda.graphs import Capture
-from voiceagent.model.decode.interface import PackedDecoder
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.decode.torch_decoder import PackedDecoder
 
 pytestmark = pytest.mark.skipif(DEVICE.type != "cpu", reason="there are real graphs here")
 

@@ -6,13 +6,12 @@ import pytest
 import torch
 from support.tiny_voice import tiny_model
 
+from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.reference import (
-    DecodingOptions,
     MaskedBlock,
     begin,
     close_block,
-    commit_counts,
     decode_block,
     open_block,
     propose,

@@ -9,7 +9,8 @@ import torch
 from support.tiny_voice import tiny_model
 
 from voiceagent.model.lm.language_model import align
-from voiceagent.model.lm.planning import Rhythm, Script, expected, plan_chunk, spell
+from voiceagent.model.lm.planning import plan_chunk
+from voiceagent.model.lm.script import Rhythm, Script, expected, spell
 
 VOICE = torch.tensor([0])
 

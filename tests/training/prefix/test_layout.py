@@ -7,8 +7,9 @@ import torch
 from support.tiny_voice import SHAPE, attentive_prefix
 from torch import Tensor
 
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions, SpeechState, decode_block
+from voiceagent.model.decode.reference import SpeechState, decode_block
 from voiceagent.training.masking import block_causal, withheld
 from voiceagent.training.prefix.autoregressive import Sampling
 from voiceagent.training.prefix.layout import (

@@ -10,9 +10,10 @@ import torch
 from support.tiny_voice import attentive_prefix
 from torch import Tensor
 
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions, decode_block
-from voiceagent.model.lm.planning import spell
+from voiceagent.model.decode.reference import decode_block
+from voiceagent.model.lm.script import spell
 from voiceagent.model.symbols import BOUNDARY, encode
 from voiceagent.training.masking import block_causal, withheld
 from voiceagent.training.prefix.layout import SPEAK, PrefixLanguageModel, visible

@@ -11,7 +11,7 @@ import torch
 from support.tiny_voice import SHAPE
 from typer.testing import CliRunner
 
-from voiceagent.model.lm.language_model import LanguageModelConfig
+from voiceagent.model.config import LanguageModelConfig
 from voiceagent.training.cli import app
 from voiceagent.training.export import prefix_model_of
 from voiceagent.training.masking import Mask

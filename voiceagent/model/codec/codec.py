@@ -7,43 +7,26 @@ The encoder sees a log-mel spectrogram and is used for training, editing and clo
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.model.codec import vocoder as source
+from voiceagent.model.codec.constants import BINS, BRANCHES, FRAMES_PER_TOKEN, HOP, SAMPLES_PER_TOKEN
 from voiceagent.model.codec.delivery import DeliveryState, Floats, deliver, plain_rows
 from voiceagent.model.codec.layers import Context, ContextBlock, FrameStack
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
-from voiceagent.model.voices import VoiceTable
+from voiceagent.model.config import CodecConfig
+from voiceagent.model.voice_table import VoiceTable
 
-TOKEN_RATE_HZ = 25
-FRAMES_PER_TOKEN = 4
-SAMPLES_PER_TOKEN = FRAMES_PER_TOKEN * source.HOP
 MEL_FFT = 1024
 LOG_FLOOR = 4e-5  # about -88 dBFS: below it nothing is audible, and codes should not go there
 
 
-@dataclass(frozen=True, slots=True)
-class CodecConfig:
-    """Sizes of encoder and decoder."""
-
-    levels: tuple[int, ...] = (8, 8, 8, 5, 5, 5)
-    mels: int = 100
-    encoder_frame_width: int = 192
-    encoder_width: int = 320
-    token_width: int = 320
-    frame_width: int = 256
-    voices: tuple[str, ...] = ("heart", "joe")
-    frame_dilations: tuple[int, ...] = (1, 2, 4, 1, 2)
-    token_left: tuple[int, ...] = field(default=(2, 2, 2, 2))
-    token_right: tuple[int, ...] = field(default=(1, 1, 0, 0))
-    style_width: int = 0  # numbers in a style; 0: the voices are rows alone
-
-
-def mel_filters(mels: int, n_fft: int, sample_rate_hz: int = source.SAMPLE_RATE_HZ) -> Tensor:
+def mel_filters(mels: int, n_fft: int, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Tensor:
     """Triangles on the HTK mel scale, (mels, n_fft // 2 + 1), each of unit area in bins."""
     top = 2595 * torch.log10(torch.tensor(1 + sample_rate_hz / 2 / 700))
     edges_hz = 700 * (10 ** (torch.linspace(0, 1, mels + 2) * top / 2595) - 1)
@@ -66,8 +49,8 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(MEL_FFT), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
-        pad = (MEL_FFT - source.HOP) // 2
-        frames = F.pad(samples, (pad, pad)).unfold(1, MEL_FFT, source.HOP)
+        pad = (MEL_FFT - HOP) // 2
+        frames = F.pad(samples, (pad, pad)).unfold(1, MEL_FFT, HOP)
         magnitude = torch.fft.rfft(frames * self.window).abs() / (MEL_FFT / 4)
         return torch.log(magnitude @ self.filters.T + LOG_FLOOR)
 
@@ -181,11 +164,11 @@ class Decoder(nn.Module):
         self.frame_voice = VoiceTable(0, config.style_width, narrow) if config.style_width else None
         self.frames = FrameStack(*(ContextBlock(narrow, 2 * narrow, dilation=d) for d in config.frame_dilations))
         self.norm = nn.RMSNorm(narrow, eps=1e-6)
-        self.filters = nn.Linear(narrow, source.BRANCHES * source.BINS)
+        self.filters = nn.Linear(narrow, BRANCHES * BINS)
         self.pitch = nn.Linear(narrow, 2)  # log F0 relative to 150 Hz, voicing logit
         with torch.no_grad():
             self.filters.weight.mul_(0.1)
-            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, 0.0]).repeat_interleave(source.BINS))
+            self.filters.bias.copy_(torch.tensor([-3.0, -5.0, 0.0]).repeat_interleave(BINS))
         self.register_buffer("noise", source.noise_table(torch.device("cpu")), persistent=False)
 
     def features(
@@ -200,7 +183,7 @@ class Decoder(nn.Module):
         x, frame_context = self.frames(x, state.frames if state else None, final=final)
         x = self.norm(x)
         return (
-            self.filters(x).float().unflatten(2, (source.BRANCHES, source.BINS)),
+            self.filters(x).float().unflatten(2, (BRANCHES, BINS)),
             self.pitch(x).float(),
             token_context,
             frame_context,

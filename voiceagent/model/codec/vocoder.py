@@ -16,14 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SAMPLE_RATE_HZ = 24_000
-HOP, N_FFT = 240, 720
-BINS = N_FFT // 2 + 1
-LEAD = (N_FFT - HOP) // 2  # a frame's window starts this many samples before its own hop
-NOISE_FRAMES = 1024
-BRANCHES = 3  # h, n, theta
-MAX_HARMONIC_HZ = 11_000.0
-MAX_LOG_MAGNITUDE = 5.0
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
+from voiceagent.model.codec.constants import (
+    BINS,
+    BRANCHES,
+    HOP,
+    LEAD,
+    MAX_HARMONIC_HZ,
+    MAX_LOG_MAGNITUDE,
+    N_FFT,
+    NOISE_FRAMES,
+)
 
 
 @dataclass(frozen=True, slots=True)

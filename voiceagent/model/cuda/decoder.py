@@ -24,8 +24,8 @@ from voiceagent.kernels.packing import RingPool
 from voiceagent.model.cuda.graphs import Capture, Work, as_it_is
 from voiceagent.model.cuda.kernel_model import KernelModel
 from voiceagent.model.cuda.tick_inputs import PARTS, Bucket, RowNow, TickInputs, place
+from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions, commit_counts
 
 
 class Ring:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from voiceagent.kernels.packing import PackedRows
 from voiceagent.kernels.unmask import Schedule
-from voiceagent.model.decode.reference import DecodingOptions
+from voiceagent.model.decode.options import DecodingOptions
 
 PARTS = 3
 ALIGNMENT_BYTES = 16  # Triton would compile again for pointers that are no multiples of it

@@ -11,7 +11,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from voiceagent.model.decode.reference import DecodingOptions, commit_counts, gumbel, propose
+from voiceagent.model.decode.options import DecodingOptions, commit_counts
+from voiceagent.model.decode.reference import gumbel, propose
 from voiceagent.model.lm.language_model import SpeechLanguageModel, TokenModel
 
 # logits (N, codes), log prior, levels, weight of the prior -> tokens (N, digits) and how sure each is (N,)

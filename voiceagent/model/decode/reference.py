@@ -15,25 +15,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel, Row
 from voiceagent.model.lm.transformer import KeysValues
-
-
-@dataclass(frozen=True, slots=True)
-class DecodingOptions:
-    """How a block is decoded.
-
-    steps: forward passes a block. tau: how late the schedule commits, r(s) = tau s / (1 + (tau - 1) s). alpha: share of the open
-    tokens that a step commits at least, growing linearly; blocks then finish early. prior: weight of the log prior that is taken
-    from the confidence. noise: Gumbel noise on positions.
-    """
-
-    steps: int = 4
-    tau: float = 0.5
-    alpha: float = 0.5
-    temperature: float = 0.0
-    prior: float = 1.0
-    noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +53,6 @@ class MaskedBlock:
         """What its next tick moves: pending slots, slots of its own, and slots of the cache."""
         pending = self.state.pending if self.step == 0 else None
         return (0 if pending is None else len(pending)), len(self.tokens), len(self.state.cache)
-
-
-def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
-    """How many tokens each step commits; the last one commits what is left, steps that would commit nothing are dropped."""
-    counts, left = [], tokens
-    for step in range(1, options.steps + 1):
-        share = step / options.steps
-        scheduled = round(tokens * options.tau * share / (1 + (options.tau - 1) * share)) - (tokens - left)
-        eager = int(left * options.alpha * share)
-        count = left if step == options.steps else min(left, max(scheduled, eager))
-        if count > 0:
-            counts.append(count)
-            left -= count
-    return counts
 
 
 def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.codec.layers import ContextBlock, FrameStack
-from voiceagent.model.lm.language_model import LABELS_PER_TOKEN
+from voiceagent.model.config import LABELS_PER_TOKEN
 from voiceagent.model.symbols import BOUNDARY, GAP, PUNCTUATION, SYMBOLS
 
 LABEL_S = 1 / (TOKEN_RATE_HZ * LABELS_PER_TOKEN)

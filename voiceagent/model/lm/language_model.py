@@ -8,31 +8,17 @@ never has to be rebuilt when more text arrives.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.codec.layers import ContextBlock
-from voiceagent.model.lm.transformer import KeysValues, Transformer, TransformerConfig
+from voiceagent.model.config import LABELS_PER_TOKEN, TIMING_FEATURES, LanguageModelConfig
+from voiceagent.model.lm.transformer import KeysValues, Transformer
 from voiceagent.model.symbols import SYMBOLS
-from voiceagent.model.voices import VoiceTable
-
-LABELS_PER_TOKEN = 2  # a token of 40 ms may speak of two phonemes: one at 10 ms, one at 30 ms
-TIMING_FEATURES = 2 * LABELS_PER_TOKEN
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageModelConfig:
-    """Shape of the model."""
-
-    levels: tuple[int, ...] = (8, 8, 8, 5, 5, 5)
-    voices: tuple[str, ...] = ("heart", "joe")
-    speech: TransformerConfig = field(default_factory=TransformerConfig)
-    text: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=2))
-    context_tokens: int = 320  # left context, 12.8 s
-    style_width: int = 0  # numbers in a style; 0: the voices are rows alone
+from voiceagent.model.voice_table import VoiceTable
 
 
 @dataclass(frozen=True, slots=True)

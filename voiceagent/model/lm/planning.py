@@ -3,108 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.lm.language_model import SpeechLanguageModel, align
-from voiceagent.model.symbols import BOUNDARY, GAP, INDEX, PUNCTUATION, SYMBOLS, encode
-
-CONTEXT_PHONEMES = 160  # text before the stretch that the encoder still sees
-SENTENCE_ENDS = (".", "?", "!", "…")
-CLAUSE_ENDS = (",", ";", ":", "—")
-# Training always showed the encoder the word behind a pause. Where that is not known yet, two words stand in: without any, the
-# pauses that the durations predict are 28% short, with these 5% (57 commas of held-back sentences; nine pairs of words tried).
-EXPECTED_AFTER_CLAUSE = " ðə fˈɜɹst"
-_SILENT = frozenset(SYMBOLS.index(symbol) for symbol in PUNCTUATION | {BOUNDARY, GAP})
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """Text that has been spoken or planned, on the clock of the utterance; a value."""
-
-    symbols: tuple[int, ...] = ()
-    ends_s: tuple[float, ...] = ()
-    tokens: int = 0  # tokens planned so far
-    sentence_open: bool = False  # the last sentence goes on
-
-    @property
-    def clock_s(self) -> float:
-        """Where the next phoneme starts."""
-        return self.ends_s[-1] if self.ends_s else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """What is made of a voice's predicted durations.
-
-    scale: on all durations. They are learnt as medians, which are shorter than means; the mean is what makes the pace.
-    sentence_tail_s, sentence_lead_s: silence at the end of a sentence that another may follow, and before one that follows
-    another. The training speech was cut to less than the teacher leaves there.
-    """
-
-    scale: float = 1.0
-    sentence_tail_s: float = 0.0
-    sentence_lead_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkPlan:
-    """A planned stretch: what its slots hear of the text, what they say, and when each word sounds (seconds of the utterance)."""
-
-    conditioning: Tensor  # (T, C)
-    word_times_s: tuple[tuple[float, float], ...]
-    labels: Tensor  # (T, 2) the symbols that each token says
-
-
-def spell(
-    words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool
-) -> tuple[list[int], list[int], list[int]]:
-    """Symbols of the stretch, the word that each belongs to (-1: none), and symbols of the look-ahead.
-
-    The look-ahead is spelled as the next stretch will be that begins with it.
-    """
-    symbols, owners, ends_sentence = _spelled(words, GAP if opened else BOUNDARY)
-    closes = ends_sentence or final
-    if closes:
-        symbols += encode(BOUNDARY)
-        owners.append(-1)
-    ahead = _spelled(lookahead, BOUNDARY if closes else GAP)[0] if lookahead else []
-    return symbols, owners, ahead
-
-
-def _spelled(words: Sequence[str], before: str) -> tuple[list[int], list[int], bool]:
-    """Symbols of the words and what stands `before` and between them, the word of each, and whether they end a sentence."""
-    symbols, owners = encode(before), [-1]
-    ends_sentence = False
-    for index, word in enumerate(words):
-        between = encode(BOUNDARY + BOUNDARY if ends_sentence else GAP) if index else []
-        spelled = encode(word)
-        symbols += between + spelled
-        owners += [-1] * len(between) + [index] * len(spelled)
-        ends_sentence = word.rstrip('”")')[-1:] in SENTENCE_ENDS if word else ends_sentence
-    return symbols, owners, ends_sentence
-
-
-def expected(symbols: Sequence[int]) -> list[int]:
-    """Look-ahead where nothing is known of what follows the stretch: a sentence's silence, or two words behind a clause."""
-    last = SYMBOLS[symbols[-1]] if symbols else ""
-    return encode(BOUNDARY if last == BOUNDARY else EXPECTED_AFTER_CLAUSE if last in CLAUSE_ENDS else "")
-
-
-def _sentence_silences(
-    symbols: Sequence[int], durations_s: Tensor, rhythm: Rhythm, *, follows: bool, final: bool
-) -> Tensor:
-    """Durations (P,) with the silence that lies between sentences; `follows`: one was spoken before the first symbol."""
-    boundary = INDEX[BOUNDARY]
-    at = [index for index, symbol in enumerate(symbols) if symbol == boundary]
-    leads = [i for i in at if (symbols[i - 1] == boundary if i else follows)]
-    tails = [i for i in at if i not in leads and i and not (final and i == len(symbols) - 1)]
-    durations_s[leads] += rhythm.sentence_lead_s
-    durations_s[tails] += rhythm.sentence_tail_s
-    return durations_s
+from voiceagent.model.lm.script import (
+    CONTEXT_PHONEMES,
+    ChunkPlan,
+    Rhythm,
+    Script,
+    expected,
+    spell,
+    with_silences,
+    word_times,
+)
+from voiceagent.model.symbols import BOUNDARY, SYMBOLS
 
 
 @torch.no_grad()
@@ -135,7 +50,7 @@ def plan_chunk(
     ours = slice(len(context), len(context) + len(symbols))
     durations = model.text.seconds(log_durations)[0, ours].double().cpu() * rhythm.scale
     if words:
-        durations = _sentence_silences(symbols, durations, rhythm, follows=bool(script.symbols), final=final)
+        durations = with_silences(symbols, durations, rhythm, follows=bool(script.symbols), final=final)
     durations /= speed
     if pause_s > 0:
         durations[-1] += pause_s
@@ -164,18 +79,3 @@ def lay_out(
     ends = durations_s.cumsum(0).float()[None].to(voice.device)
     said = model.condition(encodings, align(torch.nn.functional.pad(ends[:, :-1], (1, 0)), ends, -1, tokens + 1))
     return model.conditioning(said[:, :-1], said[:, 1:], voice)[0]
-
-
-def word_times(
-    symbols: Sequence[int], owners: Sequence[int], starts_s: Sequence[float], ends_s: Sequence[float], words: int
-) -> tuple[tuple[float, float], ...]:
-    """Start and end of each word's sounding phonemes; a word without any is a point in time."""
-    times: list[tuple[float, float]] = []
-    for word in range(words):
-        sounding = [i for i, owner in enumerate(owners) if owner == word and symbols[i] not in _SILENT]
-        if sounding:
-            times.append((starts_s[sounding[0]], ends_s[sounding[-1]]))
-        else:
-            at = times[-1][1] if times else starts_s[0]
-            times.append((at, at))
-    return tuple(times)

@@ -12,17 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True, slots=True)
-class TransformerConfig:
-    """Shape of a stack of blocks."""
-
-    width: int = 320
-    layers: int = 6
-    heads: int = 5
-    kv_heads: int = 1
-    ffn: int = 768
-    rope_base: float = 10_000.0
+from voiceagent.model.config import TransformerConfig
 
 
 @dataclass(frozen=True, slots=True)

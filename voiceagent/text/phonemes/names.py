@@ -50,9 +50,6 @@ class Fallback:
         self.first = first
         self.get = lru_cache(4_096)(self._find)
 
-    def __len__(self) -> int:
-        return len(self.first)
-
     def _find(self, word: str) -> Any:
         found = self.first.get(word)
         if found is not None or not word.isascii() or not word.isalpha() or len(word) < 3 or word.isupper():

@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
-from voiceagent.model.lm.planning import word_times
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
+from voiceagent.model.lm.script import word_times
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 FASTEST = 3  # phonemes that a path may go forward in a token

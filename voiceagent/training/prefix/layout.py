@@ -18,10 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from voiceagent.model.codec.layers import ContextBlock
+from voiceagent.model.config import LanguageModelConfig
 from voiceagent.model.decode.infill import Confidence, OnCommit, unmask
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import DecodingOptions, propose
-from voiceagent.model.lm.language_model import LanguageModelConfig, TokenModel
+from voiceagent.model.decode.reference import propose
+from voiceagent.model.lm.language_model import TokenModel
 from voiceagent.model.lm.transformer import KeysValues, Transformer, attention_weights, rotary
 from voiceagent.model.symbols import SYMBOLS
 from voiceagent.training.prefix.autoregressive import Sampling, generate

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from voiceagent.model.codec.codec import TOKEN_RATE_HZ
+from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.symbols import BOUNDARY, GAP, INDEX
 from voiceagent.training.prefix.layout import SPEAK
 from voiceagent.training.prefix.stream import stretch_positions

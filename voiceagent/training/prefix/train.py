@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voiceagent.model.lm.language_model import LanguageModelConfig
+from voiceagent.model.config import LanguageModelConfig
 from voiceagent.training.device import autocast, use_device
 from voiceagent.training.language_model import compiled, set_prior
 from voiceagent.training.loop import Trainer, spend

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voiceagent.errors import InputError
-from voiceagent.model.codec.codec import CodecConfig
-from voiceagent.model.decode.reference import DecodingOptions
-from voiceagent.model.lm.language_model import LanguageModelConfig
+from voiceagent.model.config import CodecConfig, LanguageModelConfig
+from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.model.weights import Voices, save
 from voiceagent.training.codec import CodecTraining, train_codec

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from voiceagent.errors import InputError
 from voiceagent.model.voices import VoiceCard
@@ -68,6 +67,4 @@ def style_cards(packs: Mapping[str, npt.NDArray[np.float32]], width: int = STYLE
     left, _, right = np.linalg.svd(centred, full_matrices=False)
     signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(1)])  # a component's sign is free: fix it
     points = (left * signs)[:, :width] * np.sqrt(len(names))
-    return tuple(
-        VoiceCard(name, torch.from_numpy(row).float(), about(name)) for name, row in zip(names, points, strict=True)
-    )
+    return tuple(VoiceCard(name, row.astype(np.float32), about(name)) for name, row in zip(names, points, strict=True))

@@ -1,0 +1,1 @@
+"""The voices without torch: graphs for ONNX Runtime, and NumPy around them."""
