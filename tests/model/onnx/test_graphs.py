@@ -13,7 +13,6 @@ import pytest
 import torch
 from support.tiny_folder import tiny_folder, tiny_onnx
 
-from voiceagent import onnx_runtime
 from voiceagent.errors import InputError, ModelError
 from voiceagent.model import loading
 from voiceagent.model.config import SHIPPED, read_config
@@ -23,6 +22,7 @@ from voiceagent.model.onnx import graphs
 from voiceagent.model.onnx.layout import EXACT, REDUCED
 from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.weights import save_aligner
+from voiceagent.settings import onnx_runtime
 from voiceagent.settings.engine import EngineConfig, Runtime
 from voiceagent.training.graphs import export_graphs
 

@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from voiceagent import onnx_runtime
 from voiceagent.errors import ModelError
 from voiceagent.model.config import VoicesConfig
 from voiceagent.model.onnx import weights
 from voiceagent.model.onnx.layout import EXACT, GRAPH_VERSION, REDUCED
 from voiceagent.model.onnx.voices import tables_of
 from voiceagent.model.onnx.weights import Array
+from voiceagent.settings import onnx_runtime
 
 FOLDER, MANIFEST, PROBE = "graphs", "graphs.toml", "probe"
 GRAPHS = ("speech", "decoder", "text", "conditioning")  # those that take longest to load first

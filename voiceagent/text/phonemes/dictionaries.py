@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from voiceagent import onnx_runtime
+from voiceagent.settings import onnx_runtime
 from voiceagent.text.phonemes.names import Fallback
 
 __all__ = ["SortedTable", "WeightTable", "load_front_end"]
