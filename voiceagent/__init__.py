@@ -1,6 +1,7 @@
 """Speech for a chatbot while it is still thinking: text streams in, speech streams out.
 
-Importing this imports neither torch nor NumPy; they come with the first agent.
+Importing this imports neither torch nor NumPy; they come with the first agent. It switches off the telemetry of libraries
+that have some.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from voiceagent.errors import (
     UnknownVoice,
     VoiceAgentError,
 )
+from voiceagent.telemetry import switch_off as _switch_telemetry_off
 from voiceagent.version import __version__
+
+_switch_telemetry_off()
 
 if TYPE_CHECKING:
     from voiceagent.agent import AgentSession, Clip, Frame, VoiceAgent

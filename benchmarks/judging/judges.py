@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voiceagent.telemetry import switch_off
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -83,6 +85,7 @@ class Transcriber:
 
 @cache
 def _dnsmos(threads: int) -> Any:
+    switch_off()  # before it is imported: this may be the first of our modules
     import onnxruntime
     import speechmos
     from speechmos import dnsmos
