@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from voiceagent.errors import ConfigError, InputError, first_of
+from voiceagent.extras import install_hint
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 
@@ -55,7 +56,7 @@ def doors_of(settings: ServeConfig, say: Callable[[str], None]) -> list[Door]:
         try:
             from voiceagent.adapters.wyoming import server as wyoming
         except ImportError as error:
-            raise ConfigError(f"Wyoming needs more: pip install 'voiceagent[wyoming]' ({error})") from error
+            raise ConfigError(f"Wyoming needs more: {install_hint('wyoming')} ({error})") from error
         doors.append(
             lambda service: wyoming.run(service, settings.wyoming, lambda uri: say(f"Wyoming is spoken on {uri}"))
         )
@@ -64,7 +65,7 @@ def doors_of(settings: ServeConfig, say: Callable[[str], None]) -> list[Door]:
             from voiceagent.adapters.mqtt import connection as mqtt
             from voiceagent.adapters.mqtt.link import check_credentials
         except ImportError as error:
-            raise ConfigError(f"MQTT needs more: pip install 'voiceagent[mqtt]' ({error})") from error
+            raise ConfigError(f"MQTT needs more: {install_hint('mqtt')} ({error})") from error
         check_credentials(settings.mqtt)
         doors.append(lambda service: mqtt.run(service, settings.mqtt, lambda uri: say(f"connected to {uri}")))
     return doors

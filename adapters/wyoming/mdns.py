@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from voiceagent.errors import ConfigError
+from voiceagent.extras import install_hint
 
 MULTICAST = "224.0.0.251"
 
@@ -32,7 +33,7 @@ async def announced(service_type: str, name: str | None, host: str, port: int) -
         from zeroconf import Error, InterfaceChoice
         from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
     except ImportError as error:
-        raise ConfigError(f"announcing {name!r} needs more: pip install 'voiceagent[wyoming]'") from error
+        raise ConfigError(f"announcing {name!r} needs more: {install_hint('wyoming')}") from error
     anywhere = ipaddress.ip_address(host).is_unspecified
     address = _outward_address() if anywhere else host
     info = AsyncServiceInfo(service_type, f"{name}.{service_type}", port=port, parsed_addresses=[address])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import re
 import wave
 from typing import Any
 
@@ -18,6 +19,7 @@ from voiceagent.audio import encoders, pcm
 from voiceagent.audio.encoders import StreamEncoder, available_encodings, media_type
 from voiceagent.audio.formats import COMPRESSED, ENCODINGS, OPUS_RATES_HZ, SAMPLE_RATES_HZ, AudioFormat
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 
 RAW = {"pcm_s16le": "s16le", "pcm_f32le": "f32le", "mulaw": "mulaw", "alaw": "alaw"}
 EVERY_FORMAT = [
@@ -146,7 +148,7 @@ def test_a_format_that_is_none_is_refused_with_what_there_is(wrong: dict[str, An
 def test_without_pyav_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "find_spec", lambda name: None)
     assert available_encodings() == ("pcm_s16le", "pcm_f32le", "mulaw", "alaw", "wav")
-    with pytest.raises(InputError, match=r"pip install 'voiceagent\[files\]'"):
+    with pytest.raises(InputError, match=re.escape(install_hint("files"))):
         StreamEncoder(AudioFormat("mp3"))
     assert StreamEncoder(AudioFormat("wav")).encode(np.zeros(1, np.float32))
 

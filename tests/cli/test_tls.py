@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 from voiceagent.cli import tls
 from voiceagent.cli.commands import app
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 from voiceagent.settings.serve import ServeConfig
 
 
@@ -75,7 +76,7 @@ def test_https_and_wss(tmp_path: Path, name: str) -> None:
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(InputError, match=r"pip install 'voiceagent\[tls\]'"):
+    with pytest.raises(InputError, match=re.escape(install_hint("tls"))):
         tls.self_signed(tmp_path)
 
 

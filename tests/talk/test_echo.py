@@ -10,7 +10,7 @@ from support.spoken import BARGE_IN, LONG, spoken
 from voiceagent.talk.echo import BLOCK, EchoCanceller
 from voiceagent.talk.turns import HEARING_RATE_HZ, WINDOW, Begun, TurnDetector, Windows, silero
 
-pytest.importorskip("livekit.rtc", reason="pip install 'voiceagent[echo]'")
+pytest.importorskip("livekit.rtc", reason="the extra echo is not installed")
 pytestmark = pytest.mark.weights
 
 DELAY = HEARING_RATE_HZ * 60 // 1000

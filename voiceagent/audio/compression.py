@@ -1,6 +1,6 @@
 """Samples to mp3, Ogg Opus, AAC and FLAC by PyAV, whose bytes leave while the speech goes on.
 
-PyAV is an extra (`pip install 'voiceagent[files]'`); this module is imported only where a stream asks for it.
+PyAV is of the extra `files`; this module is imported only where a stream asks for it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from voiceagent.audio.formats import COMPRESSED, ENCODINGS, SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.audio.pcm import to_alaw, to_f32le, to_mulaw, to_s16le, wav_header
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples
@@ -58,7 +59,7 @@ def require(audio_format: AudioFormat) -> None:
         InputError: it needs PyAV, which is not installed.
     """
     if audio_format.encoding in COMPRESSED and not _have_pyav():
-        raise InputError(f"{audio_format.encoding} needs PyAV on the server: pip install 'voiceagent[files]'")
+        raise InputError(f"{audio_format.encoding} needs PyAV on the server: {install_hint('files')}")
 
 
 class StreamEncoder:

@@ -36,6 +36,7 @@ from voiceagent.cli.options import (
 from voiceagent.cli.serve import serve
 from voiceagent.cli.talk import chat, talk
 from voiceagent.errors import AudioDeviceError, InputError, SynthesisError, VoiceAgentError
+from voiceagent.extras import install_hint
 from voiceagent.options import DEFAULT_VOICE, SpeakOptions
 from voiceagent.version import __version__
 
@@ -245,7 +246,7 @@ def train(ctx: typer.Context) -> None:
     try:
         from voiceagent.training.cli import app as train_app
     except ModuleNotFoundError as error:
-        raise InputError(f"training needs more: pip install 'voiceagent[train]' ({error})") from error
+        raise InputError(f"training needs more: {install_hint('train')} ({error})") from error
     train_app(ctx.args, prog_name="voiceagent train")
 
 

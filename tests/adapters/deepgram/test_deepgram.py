@@ -26,6 +26,7 @@ from websockets.typing import Origin, Subprotocol
 from voiceagent.adapters.deepgram.messages import MALE
 from voiceagent.adapters.deepgram.socket import FLUSHES_MAX
 from voiceagent.audio.pcm import alaw_values, mulaw_values
+from voiceagent.extras import install_hint
 from voiceagent.settings.serve import Limits, ServeConfig
 
 SPEAK = "/v1/speak"
@@ -451,7 +452,7 @@ def test_without_pyav_the_way_to_mend_it_is_named(monkeypatch: pytest.MonkeyPatc
     with running(FakeEngine(threaded=True)) as server:
         answer = post(server, "encoding=mp3")
         assert (answer.status_code, answer.json()["err_code"]) == (400, "UNSUPPORTED_AUDIO_FORMAT")
-        assert "voiceagent[files]" in answer.json()["err_msg"]
+        assert install_hint("files") in answer.json()["err_msg"]
         assert post(server).status_code == 200
 
 

@@ -17,6 +17,7 @@ from support.fakes import FakeEngine
 from support.loopback import Server, running
 
 from voiceagent.adapters.openai.messages import VOICES
+from voiceagent.extras import install_hint
 from voiceagent.settings.serve import Limits, ServeConfig
 
 SPEECH = "/v1/audio/speech"
@@ -265,7 +266,7 @@ def test_without_pyav_the_formats_that_are_left_are_named(
     monkeypatch.setattr("voiceagent.audio.encoders._have_pyav", lambda: False)
     error = error_of(client.post(SPEECH, json=FINE))
     assert error["param"] == "response_format"
-    assert "voiceagent[files]" in error["message"]
+    assert install_hint("files") in error["message"]
     assert "wav or pcm" in error["message"]
     assert client.post(SPEECH, json={**FINE, "response_format": "wav"}).status_code == 200
 
