@@ -66,16 +66,15 @@ class Clip:
         return len(self.samples) / self.sample_rate
 
     def save(self, path: str | Path) -> None:
-        """Writes a 16-bit WAV file.
+        """Writes a file of the kind that its name asks for: .wav, .mp3, .opus, .aac or .flac.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: the file cannot be written, or its name asks for another kind.
         """
-        from voiceagent.audio.pcm import to_s16le
-        from voiceagent.audio.wav import WavFile
+        from voiceagent.audio.speech_file import open_speech
 
-        with WavFile(Path(path), self.sample_rate) as file:
-            file.write(to_s16le(self.samples))
+        with open_speech(Path(path), self.sample_rate) as file:
+            file.write(self.samples)
 
 
 class VoiceAgent:

@@ -70,13 +70,15 @@ def alaw_values() -> NDArray[np.int16]:
     return values
 
 
-def wav_header(sample_rate: int) -> bytes:
-    """The 44 bytes before the 16-bit mono samples of a WAV stream whose length is not known."""
+def wav_header(sample_rate: int, samples: int | None = None) -> bytes:
+    """The 44 bytes before 16-bit mono samples; without their number, or beyond 4 GiB, it says that the length is not known."""
+    data_bytes = UNKNOWN_LENGTH if samples is None else 2 * samples
+    known = data_bytes + 36 < UNKNOWN_LENGTH
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
-        *(b"RIFF", UNKNOWN_LENGTH, b"WAVE"),
+        *(b"RIFF", data_bytes + 36 if known else UNKNOWN_LENGTH, b"WAVE"),
         *(b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16),
-        *(b"data", UNKNOWN_LENGTH),
+        *(b"data", data_bytes if known else UNKNOWN_LENGTH),
     )
 
 

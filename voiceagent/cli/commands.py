@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import io
 import json
+import os
 import runpy
+import signal
 import sys
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +36,7 @@ from voiceagent.cli.options import (
     make_agent,
     notes,
     speak_options,
+    standard_input,
 )
 from voiceagent.cli.serve import serve
 from voiceagent.cli.talk import chat, talk
@@ -42,8 +47,12 @@ from voiceagent.version import __version__
 
 if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
+    from voiceagent.audio.speech_file import SpeechFile
 
 FAILED, MISUSED = 1, 2
+# Why standard output may take nothing: a full disk, a reader that has gone, a device that fails, one that is closed.
+NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF)
+ENDING = ("SIGTERM", "SIGHUP")  # they end a command in order, so that a part of a file is removed
 BENCHES = (
     "quality",
     "first_word",
@@ -59,6 +68,7 @@ BENCHES = (
     "precision",
     "threads",
 )
+OUTPUT_HELP = "File: .wav, .mp3, .opus, .aac or .flac; - is standard output. Left out, it is played."
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -93,7 +103,14 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def say(
     text: Annotated[str | None, typer.Argument(help="What to say; - is standard input, spoken while it comes.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="WAV file; left out, it is played.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help=OUTPUT_HELP,
+        ),
+    ] = None,
     source: Annotated[Path | None, typer.Option("--from", help="Speak every line: `id<TAB>text`, or plain.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for --from: id.wav, or 0001.wav.")] = None,
     voice: Voice = DEFAULT_VOICE,
@@ -152,29 +169,32 @@ def _say_text(
     text: str, output: Path | None, device: str | None, options: SpeakOptions, make_agent: Callable[[], VoiceAgent]
 ) -> None:
     from voiceagent.adapters.sound.local_audio import Loudspeaker
-    from voiceagent.audio.wav import check_writable
+    from voiceagent.audio.speech_file import check_speech_file, open_speech
     from voiceagent.cli.say import aloud, as_typed, to_file
 
     # What cannot work is said before the voice is loaded, which takes seconds.
+    source = standard_input() if text == "-" else None
     loudspeaker = None
     if output is not None:
-        check_writable(output)
+        check_speech_file(output)
     else:
         try:
             loudspeaker = Loudspeaker(device=device)
         except AudioDeviceError as error:
             raise AudioDeviceError(f"{error}, or write a file instead: -o out.wav") from error
 
-    async def run() -> list[str]:
+    async def run(file: SpeechFile | None) -> list[str]:
         async with make_agent() as agent:
-            pieces: str | AsyncIterable[str] = as_typed(sys.stdin.buffer) if text == "-" else text
-            if loudspeaker is None:
-                assert output is not None
-                return await to_file(agent, pieces, output, options)
+            pieces: str | AsyncIterable[str] = text if source is None else as_typed(source)
+            if file is not None:
+                return await to_file(agent, pieces, file, options)
+            assert loudspeaker is not None
             async with loudspeaker:
                 return await aloud(agent, pieces, loudspeaker, options)
 
-    _warn(asyncio.run(run()))
+    with open_speech(output) if output is not None else contextlib.nullcontext() as file:
+        warnings = asyncio.run(run(file))
+    _warn(warnings)
 
 
 app.command()(serve)
@@ -215,12 +235,16 @@ def text_report(
     from voiceagent.text.report import report
 
     words = Lexicon.load(lexicon) if lexicon else None
+    # JSON can be written in any encoding; what standard output cannot show is escaped by JSON's own rules.
+    escaped = not sys.stdout or sys.stdout.encoding.lower().replace("-", "") != "utf8"
     with contextlib.ExitStack() as files:
-        lines = (
-            sys.stdin if source == "-" else files.enter_context(Path(source).open(encoding="utf-8", errors="replace"))
-        )
+        lines: Iterable[str]
+        if source == "-":
+            lines = io.TextIOWrapper(standard_input(), encoding="utf-8", errors="replace")
+        else:
+            lines = files.enter_context(Path(source).open(encoding="utf-8", errors="replace"))
         for row in report(lines, lexicon=words, policy=load_policy(policy) if policy else None):
-            print(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode(), flush=True)
+            print(json.dumps(row, ensure_ascii=escaped).encode("utf-8", "replace").decode(), flush=True)
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
@@ -252,7 +276,41 @@ def train(ctx: typer.Context) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal without a letter shows its number, and nothing fails
+    for name in ENDING:
+        if hasattr(signal, name):
+            signal.signal(
+                getattr(signal, name), lambda number, _: sys.exit(128 + number)
+            )  # so that parts of files go away
+    status: int | str | None = 0
+    try:
+        app()
+    except SystemExit as leaving:
+        status = leaving.code
+    except OSError as error:
+        if error.errno not in NO_OUTPUT:
+            raise
+        status = _cannot_show(error)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        status = _cannot_show(error)
+    sys.exit(status)
+
+
+def _cannot_show(error: OSError) -> int:
+    """Says that standard output takes nothing, and sees to it that the interpreter does not try again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:  # whoever reads may have enough
+        with contextlib.suppress(OSError):
+            typer.echo(f"voiceagent: cannot write standard output: {error.strerror}", err=True)
+    return FAILED
 
 
 def _warn(warnings: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from voiceagent.cli.options import Weights, check_readable, notes
+from voiceagent.errors import InputError
 from voiceagent.options import DEFAULT_VOICE
 
 
@@ -15,13 +16,16 @@ def edit(
     recording: Annotated[Path, typer.Argument(metavar="IN.WAV", help="Mono WAV file of 16 bits; best at 24 kHz.")],
     transcript: Annotated[str, typer.Option(help="What it says now, word by word.")],
     to: Annotated[str, typer.Option(help="What it shall say.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write; - is standard output.")],
     voice: Annotated[str, typer.Option(help="The voice that is nearest to the speaker.")] = DEFAULT_VOICE,
     weights: Weights = None,
 ) -> None:
     """Change words of a recording; what is not changed stays as it is, bit for bit."""
-    from voiceagent.audio.wav import WavFile, check_writable
+    from voiceagent.audio.destination import check_writable, passes_on
+    from voiceagent.audio.wav import open_wav
 
+    if output.suffix.lower() not in ("", ".wav") and not passes_on(output):
+        raise InputError(f"cannot write {output}: only WAV keeps what is not changed bit for bit; name it .wav")
     check_writable(output)
     check_readable(recording)
     from voiceagent.editing.editor import Editor, as_pcm, read_recording
@@ -31,7 +35,7 @@ def edit(
         editor = Editor(weights=weights)
     with notes.status("editing"):
         edited = editor.edit(original.samples, transcript, to, voice=voice)
-    with WavFile(output) as file:
+    with open_wav(output) as file:
         file.write(as_pcm(edited, original).tobytes())
     if original.resampled:
         notes.print("the recording was resampled to 24 kHz, so its samples are not the same bit for bit")
@@ -41,4 +45,5 @@ def edit(
         )
     if not edited.spans:
         notes.print("nothing to change: both texts say the same")
-    typer.echo(f"{output}: {len(edited.samples) / 24_000:.2f} s, {edited.unchanged:.0%} of it untouched")
+    summary = f"{output}: {len(edited.samples) / 24_000:.2f} s, {edited.unchanged:.0%} of it untouched"
+    typer.echo(summary, err=passes_on(output))  # standard output may be what has just been written

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import stat
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from rich.console import Console
@@ -61,6 +62,17 @@ def check_readable(path: Path, text_goes: str | None = None) -> None:
             raise InputError(f"cannot read {path}: {reason}") from error
         shown = name if len(name) <= 60 else name[:57] + "..."
         raise InputError(f"cannot read {shown!r}: {reason}; a text that is not in a FILE: {text_goes}") from error
+
+
+def standard_input() -> BinaryIO:
+    """The bytes of standard input.
+
+    Raises:
+        InputError: it is closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("standard input is closed: give the text itself, or a file")
+    return sys.stdin.buffer
 
 
 def speak_options(

@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from voiceagent.agent import VoiceAgent, speak
-from voiceagent.audio.wav import WavFile, check_writable
+from voiceagent.audio.destination import check_writable
 from voiceagent.errors import InputError
 from voiceagent.options import SpeakOptions
 
 if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples
+    from voiceagent.audio.speech_file import SpeechFile
 
 # Names longer than this do not fit most file systems once ".wav" and a temporary suffix are added.
 ID_BYTES = 200
@@ -100,46 +101,59 @@ def make_folder(folder: Path) -> None:
 
 
 async def as_typed(source: BinaryIO) -> AsyncIterator[str]:
-    """Text from a pipe or terminal as soon as it arrives; bytes that are not UTF-8 become replacement characters."""
+    """Text from a pipe or terminal as soon as it arrives; bytes that are not UTF-8 become replacement characters.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[str | None] = asyncio.Queue(maxsize=16)
+    pieces: asyncio.Queue[str | OSError | None] = asyncio.Queue(maxsize=16)
 
     def read() -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         read_some = getattr(source, "read1", source.read)
+
+        def hand(piece: str | OSError | None) -> None:
+            asyncio.run_coroutine_threadsafe(pieces.put(piece), loop).result()
+
         try:
-            while data := read_some(4096):
-                if text := decoder.decode(data):
-                    asyncio.run_coroutine_threadsafe(pieces.put(text), loop).result()
-            rest = decoder.decode(b"", final=True)
-            asyncio.run_coroutine_threadsafe(pieces.put(rest), loop).result()
-            asyncio.run_coroutine_threadsafe(pieces.put(None), loop).result()
+            try:
+                while data := read_some(4096):
+                    if text := decoder.decode(data):
+                        hand(text)
+            except OSError as error:  # a folder, a disk that fails
+                hand(error)
+            hand(decoder.decode(b"", final=True))
+            hand(None)
         except (RuntimeError, asyncio.CancelledError):
             return  # the loop has ended: nobody wants the rest
 
     # A daemon, because a read of a terminal cannot be interrupted.
     threading.Thread(target=read, name="say.read", daemon=True).start()
     while (piece := await pieces.get()) is not None:
+        if isinstance(piece, OSError):
+            raise InputError(f"cannot read standard input: {piece.strerror}") from piece
         if piece:
             yield piece
 
 
-async def to_file(agent: VoiceAgent, text: str | AsyncIterable[str], path: Path, options: SpeakOptions) -> list[str]:
-    """Speaks into a WAV file; returns the warnings.
+async def to_file(
+    agent: VoiceAgent, text: str | AsyncIterable[str], file: SpeechFile, options: SpeakOptions
+) -> list[str]:
+    """Speaks into a file; returns the warnings.
 
     Raises:
         InputError: the file cannot be written.
     """
-    with WavFile(path) as file:
-        async with agent.session(**asdict(options)) as session:
-            with _progress("{task.fields[seconds]:.1f} s of speech") as progress:
-                task = progress.add_task(path.name, total=None, seconds=0.0)
-                seconds = 0.0
-                async for frame in speak(session, text):
-                    file.write(frame.pcm)
-                    seconds += len(frame.samples) / frame.sample_rate
-                    progress.update(task, seconds=seconds)
-            return session.warnings
+    async with agent.session(**asdict(options)) as session:
+        with _progress("{task.fields[seconds]:.1f} s of speech") as progress:
+            task = progress.add_task("speech", total=None, seconds=0.0)
+            seconds = 0.0
+            async for frame in speak(session, text):
+                file.write(frame.samples)
+                seconds += len(frame.samples) / frame.sample_rate
+                progress.update(task, seconds=seconds)
+        return session.warnings
 
 
 async def aloud(agent: VoiceAgent, text: str | AsyncIterable[str], player: Player, options: SpeakOptions) -> list[str]:

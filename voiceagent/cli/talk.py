@@ -85,6 +85,12 @@ def chat(
     loudspeaker = Loudspeaker(device=device)
     writer = _model(llm_url, model, api_key, vllm)
 
+    try:
+        # Not sys.stdin: a thread that waits inside its buffer would keep the interpreter from ending.
+        keyboard = io.FileIO(0, closefd=False)
+    except OSError as error:
+        raise InputError(f"cannot read standard input: {error.strerror}") from error
+
     async def run() -> None:
         async with (
             writer,
@@ -94,8 +100,7 @@ def chat(
         ):
             going = Chat(Dialogue(system), writer, session, loudspeaker, TerminalScreen(Console(highlight=False)))
             _on_ctrl_c(going.interrupt)
-            # Not sys.stdin: a thread that waits inside its buffer would keep the interpreter from ending.
-            await going.run(lines(as_typed(io.FileIO(0, closefd=False))))
+            await going.run(lines(as_typed(keyboard)))
 
     asyncio.run(run())
 
