@@ -22,8 +22,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voiceagent.adapters.deepgram import routes as deepgram
 from voiceagent.adapters.elevenlabs import routes as elevenlabs
-from voiceagent.adapters.http import page
+from voiceagent.adapters.http import page, transport
 from voiceagent.adapters.http.auth import authorized, unauthorized
+from voiceagent.adapters.http.gate import middleware
 from voiceagent.adapters.native import websocket
 from voiceagent.adapters.native.resumption import ResumableSessions
 from voiceagent.adapters.openai import routes as openai
@@ -34,9 +35,9 @@ from voiceagent.version import __version__
 
 BACKLOG = 256
 PING_S = 20.0
+GONE_S = 30.0
 # Time for the last words to clients once all is spoken.
 FAREWELL_STEPS, FAREWELL_STEP_S = 100, 0.02
-STALLED_MS = 30_000
 
 
 def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starlette:
@@ -52,7 +53,8 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             *openai.ROUTES,
             *page.ROUTES,
             *more_routes,
-        ]
+        ],
+        middleware=middleware(service.config),
     )
     app.state.service = service
     app.state.conversations = ResumableSessions(service)
@@ -87,8 +89,11 @@ async def metrics(request: Request) -> Response:
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, stall_s: float = 60.0) -> socket.socket:
     """Takes the port before anything slow happens.
+
+    Args:
+        stall_s: how long a client may take nothing; later than that the kernel lets go of what was closed and is still not taken.
 
     Raises:
         InputError: the port is in use or not allowed, or the host is none of this machine's.
@@ -96,9 +101,12 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit these.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, transport.SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # A peer that reads nothing would otherwise keep a closed connection's socket for ever.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
+        # A peer that reads nothing would otherwise keep a closed connection's socket for ever, one that is gone an open one's. It
+        # comes after our own limit, which tells a pause from an end.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round((2 * stall_s + GONE_S) * 1000))
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)
@@ -116,6 +124,7 @@ def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info"
     return _Server(
         uvicorn.Config(
             app,
+            http=transport.protocol_class(config.handshake_s),
             ws="websockets-sansio",
             ssl_certfile=config.tls_cert,
             ssl_keyfile=config.tls_key,
@@ -123,7 +132,9 @@ def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info"
             # Speech does not shrink, and compressing it would cost time and memory for each client.
             ws_per_message_deflate=False,
             ws_ping_interval=PING_S,
-            ws_ping_timeout=PING_S,
+            # Pings keep what is between us open. Their answers come late from a player, which reads them in their turn behind the
+            # sound that came before: who is gone is found out by TCP, who takes nothing by how many bytes it has taken.
+            ws_ping_timeout=None,
             timeout_graceful_shutdown=5,
             access_log=False,
             log_level=log_level,

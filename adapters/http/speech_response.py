@@ -3,7 +3,7 @@
     speech = await SpokenResponse.begun(service, start, text)      # what fails before the first sound still gets a status
     return SpeechResponse(speech, payloads(speech), media_type="audio/wav", stall_s=10)
 
-A client that goes away, or leaves its audio unread, stops its speech.
+A client that goes away, or no longer takes its audio, stops its speech.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from voiceagent.adapters.http import transport
+from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.errors import InputError, ProtocolError, SynthesisError
 from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
@@ -70,9 +72,10 @@ class SpokenResponse:
     def __init__(
         self, service: Service, start: commands.Start, text: str, hear: Callable[[events.Words], None] | None = None
     ) -> None:
-        self._metrics = service.metrics
+        self.metrics = service.metrics
         self._hear = hear
         self._live = service.connect(paced=False)
+        self._sound_s = 0.0
         self._first: events.Audio | events.Done | None = None
         self._counted = contextlib.ExitStack()
         self._counted.enter_context(service.client())
@@ -104,9 +107,15 @@ class SpokenResponse:
         """
         event, self._first = self._first or await self._next(), None
         while isinstance(event, events.Audio):
+            self._sound_s += len(event.samples) / events.SAMPLE_RATE_HZ
             yield event
             event = await self._next()
         yield event
+
+    def take_sound_s(self) -> float:
+        """Seconds of sound that were taken out since the last time."""
+        sound_s, self._sound_s = self._sound_s, 0.0
+        return sound_s
 
     def close(self) -> None:
         """Stops it, where it has not come to its end."""
@@ -115,7 +124,7 @@ class SpokenResponse:
 
     async def _next(self) -> events.Audio | events.Done:
         while (event := await self._live.next_event()) is not None:
-            self._metrics.observe(event)
+            self.metrics.observe(event)
             if isinstance(event, events.Audio | events.Done):
                 return event
             if isinstance(event, events.Words) and self._hear is not None:
@@ -131,7 +140,7 @@ class SpeechResponse(StreamingResponse):
     Args:
         speech: is stopped when the body ends.
         body: what is sent, piece by piece. One that raises `SpeechRefused` leaves the answer visibly incomplete.
-        stall_s: how long a piece may wait for a client that does not read.
+        stall_s: how long the client may take not one byte.
     """
 
     def __init__(
@@ -150,24 +159,29 @@ class SpeechResponse(StreamingResponse):
         self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._stall_s):
-                await send(message)
+        watch = StallWatch(scope, self._stall_s)
 
-        sending = asyncio.create_task(self.stream_response(send_in_time), name="speech-response.send")
+        async def send_watched(message: Message) -> None:
+            await watch.send(send(message), self._speech.take_sound_s())
+
+        sending = asyncio.create_task(self.stream_response(send_watched), name="speech-response.send")
         leaving = asyncio.create_task(self.listen_for_disconnect(receive), name="speech-response.leave")
+        stalling = asyncio.create_task(watch.until_stalled(), name="speech-response.stall")
+        tasks = [sending, leaving, stalling]
         try:
-            await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sending.cancel()
-            leaving.cancel()
-            results = await asyncio.gather(sending, leaving, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            sent, _, stalled = await asyncio.gather(*tasks, return_exceptions=True)
             await self._body.aclose()
             self._speech.close()
-        match results[0]:
-            case SpeechRefused() as refused:
-                log.warning("an answer was broken off: %s", refused)
-            case TimeoutError():
-                log.warning("an answer was broken off: its client did not read for %g s", self._stall_s)
-            case Exception() as error:
-                raise error
+        if isinstance(stalled, ClientStalled):
+            self._speech.metrics.stalled_clients.inc()
+            log.warning("an answer was broken off: %s", stalled)
+            await transport.hang_up(scope, receive, at_once=True)  # what still waits for this client is of no use to it
+        elif isinstance(sent, SpeechRefused):
+            log.warning("an answer was broken off: %s", sent)
+            await transport.hang_up(scope, receive, timeout_s=self._stall_s)  # what came before is good
+        elif isinstance(sent, Exception):
+            raise sent

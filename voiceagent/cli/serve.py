@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import signal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,10 @@ def serve(
     tls_self_signed: Annotated[
         bool, typer.Option(help="https and wss on localhost, by a certificate made once.")
     ] = False,
+    without_key: Annotated[
+        bool,
+        typer.Option("--without-key", help="Listen for other machines without auth_tokens: something else guards it."),
+    ] = False,
     wyoming: Annotated[bool, typer.Option(help="Speak Wyoming too, for Home Assistant: port 10200.")] = False,
     mqtt: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Speak over this MQTT broker too.")] = None,
 ) -> None:
@@ -47,13 +52,16 @@ def serve(
     settings = _settings(
         config, host=host, port=port, weights=weights, lexicon=lexicon, tls_cert=certificate, tls_key=key
     )
+    if without_key:
+        settings = dataclasses.replace(settings, without_key=True)
+    _check_guarded(settings)
     settings = doors.with_doors(settings, wyoming=wyoming, mqtt=mqtt)
     more_doors = doors.doors_of(settings, typer.echo)
     if settings.tls_cert and settings.tls_key:
         check(settings.tls_cert, settings.tls_key)
     named = {name: Path(path) for name, path in settings.lexicons.items()}
     make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech, named)
-    with bind(settings.host, settings.port) as listener:
+    with bind(settings.host, settings.port, settings.send_stall_s) as listener:
         with notes.status("loading the voices"):
             engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)
             engine.start()
@@ -80,6 +88,28 @@ def _settings(config: Path | None, **given: Path | str | int | None) -> ServeCon
         raise ConfigError(str(error)) from error
 
 
+def _check_guarded(settings: ServeConfig) -> None:
+    """Makes sure that an address which other machines reach is guarded, or meant not to be.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if settings.auth_tokens or settings.without_key or loopback(settings.host):
+        return
+    raise ConfigError(
+        f"whoever reaches {settings.host} could use it: set auth_tokens in the settings, or give --without-key where "
+        "something else keeps strangers out"
+    )
+
+
+def loopback(host: str) -> bool:
+    """Whether this address is reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *, trust: str | None) -> None:
     """Serves until it is told to end.
 
@@ -102,8 +132,8 @@ def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *,
     typer.echo(f"to hear it, open {scheme.replace('ws', 'http')}://{shown}:{port}/ in a browser")
     if trust is not None:
         typer.echo(f"clients trust it by: SSL_CERT_FILE={trust}")
-    if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.auth_tokens:
-        notes.print("whoever reaches this address may use it: set auth_tokens in the settings")
+    if not (settings.auth_tokens or loopback(settings.host)):
+        notes.print("whoever reaches this address may use it: there are no auth_tokens")
     # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:

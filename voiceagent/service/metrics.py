@@ -24,6 +24,9 @@ class Metrics:
             "Parts of speech that did not sound as planned and were made again before they left.",
             registry=self._registry,
         )
+        self.stalled_clients = Counter(
+            "voiceagent_stalled_clients", "Clients let go because they took nothing.", registry=self._registry
+        )
         self._audio_s = Counter("voiceagent_audio_seconds", "Seconds of speech sent.", registry=self._registry)
         self._first_audio_s = Histogram(
             "voiceagent_first_audio_seconds",

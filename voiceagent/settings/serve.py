@@ -150,8 +150,12 @@ class ServeConfig:
     max_message_bytes: int = 262_144
     text_wait_s: float = 10.0
     """How long reading pauses for a client whose text buffer is full, before its text is refused."""
-    send_stall_s: float = 10.0
-    """How long a client may leave its audio unread before it is disconnected."""
+    send_stall_s: float = 60.0
+    """How long a client may take not one byte of what is sent to it before it is disconnected."""
+    handshake_s: float = 5.0
+    """How long a connection may take to say what it wants, and where its key comes in a message to show the key."""
+    engine_stall_s: float = 10.0
+    """How long the engine may be silent while it has something to say before its clients are told to try again."""
     idle_timeout_s: float = 300.0
     """How long a connection may be without any message, in or out."""
     resume_window_s: float = 30.0
@@ -160,10 +164,14 @@ class ServeConfig:
     """What is kept for one connection at most."""
     drain_s: float = 20.0
     """How long utterances may go on when the service is told to end."""
+    hosts: tuple[str, ...] = ()
+    """Names that this server has beside localhost and its addresses; where a key is needed and none is named, any will do."""
     origins: tuple[str, ...] = ()
-    """Web pages (scheme://host:port) that may connect; programs send no origin and always may."""
+    """Web pages (scheme://host:port) that may use this server; programs send no origin and always may."""
     auth_tokens: tuple[str, ...] = ()
     """A client needs one of them; none means that everyone may connect."""
+    without_key: bool = False
+    """Everyone may connect on an address that other machines reach too: something else keeps strangers out."""
     tls_cert: str | None = None
     """PEM certificate, with its chain; None is plain http and ws."""
     tls_key: str | None = None
@@ -181,12 +189,16 @@ class ServeConfig:
         _within("max_message_bytes", self.max_message_bytes, 1_024, 64 * 1024 * 1024)
         _within("text_wait_s", self.text_wait_s, 0, 3_600)
         _within("send_stall_s", self.send_stall_s, 0.01, 3_600)
+        _within("handshake_s", self.handshake_s, 0.05, 60)
+        _within("engine_stall_s", self.engine_stall_s, 0.05, 3_600)
         _within("idle_timeout_s", self.idle_timeout_s, 0.05, 86_400)
         _within("resume_window_s", self.resume_window_s, 0, 3_600)
         _within("resume_max_bytes", self.resume_max_bytes, 0, 1024 * 1024 * 1024)
         _within("drain_s", self.drain_s, 0, 3_600)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together: a certificate and its key")
+        if "*" in self.origins:
+            raise ValueError('origins has "*": every page of the web could use this server; name those that may')
         if not all(token and token == token.strip() for token in self.auth_tokens):
             raise ValueError("auth_tokens has an empty token, or one with a leading or trailing space")
 

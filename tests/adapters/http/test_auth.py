@@ -17,7 +17,7 @@ from voiceagent.protocol.wire import SUBPROTOCOL
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 
-PATH = "/v1/stream"
+PATH = "ws://127.0.0.1/v1/stream"
 GOOD: list[dict[str, Any]] = [
     {"headers": {"Authorization": "Bearer s3cret"}},
     {"headers": {"authorization": "token s3cret"}},
@@ -44,7 +44,7 @@ def app(*tokens: str) -> Starlette:
 @pytest.mark.parametrize("path", ["/v1/voices", "/metrics"])
 @pytest.mark.parametrize(("requests", "status"), [(GOOD, 200), (BAD, 401)])
 def test_http_asks_for_a_token(path: str, requests: list[dict[str, Any]], status: int) -> None:
-    client = TestClient(app("s3cret", "other"))
+    client = TestClient(app("s3cret", "other"), base_url="http://127.0.0.1")
     for request in requests:
         answer = client.get(path, **request)
         assert answer.status_code == status, request
@@ -54,7 +54,7 @@ def test_http_asks_for_a_token(path: str, requests: list[dict[str, Any]], status
 
 @pytest.mark.parametrize("request_", GOOD)
 def test_a_client_with_a_token_is_let_in(request_: dict[str, Any]) -> None:
-    client = TestClient(app("s3cret", "other"))
+    client = TestClient(app("s3cret", "other"), base_url="http://127.0.0.1")
     query = f"?token={request_['params']['token']}" if "params" in request_ else ""
     with client.websocket_connect(PATH + query, headers=request_.get("headers", {})) as ws:
         assert json.loads(ws.receive_text())["type"] == "ready"
@@ -72,16 +72,20 @@ def test_a_program_without_a_token_is_refused_before_the_upgrade() -> None:
     [([SUBPROTOCOL, "token", "s3cret"], SUBPROTOCOL), (["token", "s3cret"], "token")],
 )
 def test_a_browser_brings_its_token_as_a_subprotocol(offered: list[str], accepted: str) -> None:
-    headers = {"Origin": "http://testserver"}
-    with TestClient(app("s3cret")).websocket_connect(PATH, subprotocols=offered, headers=headers) as ws:
+    headers = {"Origin": "http://127.0.0.1"}
+    with TestClient(app("s3cret"), base_url="http://127.0.0.1").websocket_connect(
+        PATH, subprotocols=offered, headers=headers
+    ) as ws:
         assert str(ws.accepted_subprotocol) == accepted
         assert json.loads(ws.receive_text())["type"] == "ready"
 
 
 @pytest.mark.parametrize("offered", [[], ["token"], ["token", "wrong"], [SUBPROTOCOL, "s3cret"]])
 def test_a_page_without_a_token_is_told_why_and_shown_out(offered: list[str]) -> None:
-    headers = {"Origin": "http://testserver"}
-    with TestClient(app("s3cret")).websocket_connect(PATH, subprotocols=offered or None, headers=headers) as ws:
+    headers = {"Origin": "http://127.0.0.1"}
+    with TestClient(app("s3cret"), base_url="http://127.0.0.1").websocket_connect(
+        PATH, subprotocols=offered or None, headers=headers
+    ) as ws:
         error = json.loads(ws.receive_text())
         assert (error["type"], error["code"], error["fatal"]) == ("error", "unauthorized", True)
         with pytest.raises(WebSocketDisconnect) as closed:
@@ -91,7 +95,7 @@ def test_a_page_without_a_token_is_told_why_and_shown_out(offered: list[str]) ->
 
 def test_no_tokens_are_an_open_door() -> None:
     assert known_token(ServeConfig(), "anything")
-    assert TestClient(app()).get("/v1/voices").status_code == 200
+    assert TestClient(app(), base_url="http://127.0.0.1").get("/v1/voices").status_code == 200
 
 
 @pytest.mark.parametrize("token", ["", " ", "a ", "\n"])
