@@ -25,6 +25,8 @@ from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
 from voiceagent.service.service import Service
 
+BODY_S = 30.0  # for the body of a request to arrive
+
 log = logging.getLogger(__name__)
 
 
@@ -40,16 +42,19 @@ async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
     """The JSON object in the body of a request.
 
     Raises:
-        InputError: it is too long, not JSON, or not an object.
+        InputError: it is too long, too slow, not JSON, or not an object.
     """
     body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > limit_bytes:
-                raise InputError(f"the body has more than {limit_bytes} bytes; send the text in several requests")
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > limit_bytes:
+                    raise InputError(f"the body has more than {limit_bytes} bytes; send the text in several requests")
     except ClientDisconnect as error:
         raise InputError("the body is not complete") from error
+    except TimeoutError as error:
+        raise InputError(f"the body has not arrived within {BODY_S:g} s") from error
     try:
         return json_object(body, "the body")
     except ProtocolError as error:

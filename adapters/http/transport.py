@@ -39,6 +39,7 @@ def protocol_class(handshake_s: float) -> type[asyncio.Protocol]:
         """Tells the application its transport, and waits for the head of a request only so long."""
 
         _head_timer: asyncio.TimerHandle | None = None
+        _is_websocket = False  # and has a protocol of its own
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -47,7 +48,7 @@ def protocol_class(handshake_s: float) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self._head_timer is None and not self._under_way:
+            if self._head_timer is None and not (self._under_way or self._is_websocket):
                 self._wait_for_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -55,6 +56,7 @@ def protocol_class(handshake_s: float) -> type[asyncio.Protocol]:
             super().connection_lost(exc)
 
         def handle_websocket_upgrade(self, *args: Any) -> None:
+            self._is_websocket = True
             self._wait_no_more()
             super().handle_websocket_upgrade(*args)
 

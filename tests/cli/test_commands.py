@@ -252,6 +252,18 @@ def test_serve_speaks_and_ends_in_order_on_sigterm() -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "tts.example"])
+def test_serve_on_an_address_of_others_needs_a_key_or_a_word(host: str, engine: FakeEngine, tmp_path: Path) -> None:
+    told = refused("serve", "--host", host, "--port", 0)
+    assert "auth_tokens" in told
+    assert "--without-key" in told
+    (tmp_path / "keys.toml").write_text('auth_tokens = ["k"]\n')
+    (tmp_path / "meant.toml").write_text("without_key = true\n")
+    for allowed in (("--without-key",), ("--config", tmp_path / "keys.toml"), ("--config", tmp_path / "meant.toml")):
+        absent = run("serve", "--host", "192.0.2.1", "--port", 0, *allowed)  # no address of this machine
+        assert "cannot listen on 192.0.2.1" in absent.stderr
+
+
 def test_doctor_names_what_is_missing_and_the_mend(tmp_path: Path) -> None:
     result = run("doctor", "--weights", tmp_path)
     assert result.exit_code == 1
