@@ -2,6 +2,7 @@
 
 GET /             a page to try it
 GET /healthz      alive, and which voices are here
+GET /readyz       the same, and whether someone new is taken
 GET /v1/voices    the voices
 GET /metrics      counters for Prometheus
 WS  /v1/stream    the native protocol
@@ -45,6 +46,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
     app = Starlette(
         routes=[
             Route("/healthz", healthz),
+            Route("/readyz", readyz),
             Route("/v1/voices", voices),
             Route("/metrics", metrics),
             WebSocketRoute(websocket.PATH, websocket.stream),
@@ -62,15 +64,25 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
 
 
 async def healthz(request: Request) -> Response:
-    """Alive, and what it has; open to everyone."""
+    """Alive, and what it has; open to everyone. 503 where only a new start would help."""
     service: Service = request.app.state.service
+    return _condition(service, service.ailment)
+
+
+async def readyz(request: Request) -> Response:
+    """The same, and 503 while no one new is taken."""
+    service: Service = request.app.state.service
+    return _condition(service, service.ailment or ("no one new is taken" if service.full else None))
+
+
+def _condition(service: Service, ailment: str | None) -> Response:
     facts = {
-        "status": "ok",
+        "status": ailment or "ok",
         "version": __version__,
         "voices": list(service.engine.voices),
         "connections": service.connections,
     }
-    return JSONResponse(facts)
+    return JSONResponse(facts, 503 if ailment else 200)
 
 
 async def voices(request: Request) -> Response:

@@ -91,7 +91,7 @@ class DeepgramConnection:
         self._service = service
         self._order = order
         self._request_id = request_id
-        self._live = service.connect()
+        self._live = service.connect(text_waits=True)
         self._turns: deque[_Turn] = deque()
         self._encoders: dict[str, StreamEncoder] = {}
         self._names, self._flushes, self._clears = count(1), count(), count()
@@ -148,13 +148,7 @@ class DeepgramConnection:
     async def _feed(self, turn: _Turn, text: str) -> None:
         if not turn.begun:
             self._begin(turn)
-        command = commands.Text(turn.id, text)
-        # Not reading is what tells the client to wait; TCP does the rest.
-        fits = len(text) <= self._service.config.limits.max_text_buffer
-        if fits and await self._live.wait_for_room(command, self._service.config.text_wait_s):
-            self._live.handle(command)
-        else:
-            await self._refuse_text(text)
+        self._live.handle(commands.Text(turn.id, text))
 
     async def _flush(self) -> None:
         if sum(turn.flushed for turn in self._turns) >= FLUSHES_MAX:
@@ -225,6 +219,8 @@ class DeepgramConnection:
                 await self._send(messages.answer("Cleared", next(self._clears)))
                 self._encoders.pop(event.id, None)
             case events.Warning_():
+                await self._send(messages.warning(event.code.upper(), event.message))
+            case events.Error(code=TextBufferFull.code):
                 await self._send(messages.warning(event.code.upper(), event.message))
             case events.Error():
                 raise DeepgramRefusal(event.message, "NET-0000", close_code=sockets.INTERNAL)

@@ -158,7 +158,7 @@ class ElevenLabsConnection(ABC):
 
     async def _write_text(self, context: Context, text: str) -> None:
         context.touched_at = self._now
-        if text and not await context.write(text, self._service.config.text_wait_s):
+        if text and not context.write(text):
             full = TextBufferFull.of(self._service.config.limits.max_text_buffer, len(text))
             told = messages.error_message(ElevenLabsRefusal(full.code, str(full)), context.names)
             await self._websocket.send_text(told)

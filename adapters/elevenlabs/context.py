@@ -68,8 +68,8 @@ class Context:
 
     # Text in.
 
-    async def write(self, text: str, wait_s: float) -> bool:
-        """Takes text; False where so much waits already that there was no room for it in time.
+    def write(self, text: str) -> bool:
+        """Takes text; False where so much waits already that there is no room for it.
 
         A single space may be a keep-alive, so it is kept until more text shows that it separates words.
         """
@@ -78,8 +78,7 @@ class Context:
             return True
         if self._space_due and not self._ends_in_space and not text[0].isspace():
             text = " " + text
-        # Not reading on is what tells the client to wait; TCP does the rest.
-        if not await self._live.wait_for_room(commands.Text(self.utterance, text), wait_s):
+        if not self._live.has_room(commands.Text(self.utterance, text)):
             return False
         self._space_due = False
         self._feed(text)

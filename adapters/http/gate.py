@@ -34,19 +34,7 @@ EXPOSED = (
     "retry-after",
     "x-request-id",
 )
-_HOST = "*"
-# Headers of answers that a page may read.
-EXPOSED = (
-    "character-cost",
-    "dg-char-count",
-    "dg-error",
-    "dg-model-name",
-    "dg-request-id",
-    "request-id",
-    "retry-after",
-    "x-request-id",
-)
-_HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[^\[\]:@/?#\s]+))(?::\d*)?")
+_HOST_HEADER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[^\[\]:@/?#\s]+))(?::\d*)?")
 
 
 def middleware(config: ServeConfig) -> Sequence[Middleware]:
@@ -67,7 +55,7 @@ def host_allowed(host: str, config: ServeConfig) -> bool:
     An address is no name, so that nobody can make it mean another machine. Where a key is needed and no hosts are set,
     any name will do: the page of a stranger has no key.
     """
-    parts = _HOST.fullmatch(host)
+    parts = _HOST_HEADER.fullmatch(host)
     if parts is None:
         return False
     if ANY_HOST in config.hosts or (config.auth_tokens and not config.hosts):

@@ -20,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from voiceagent.adapters.http import transport
 from voiceagent.adapters.http.stall import ClientStalled, StallWatch
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError, ProtocolError, SynthesisError
 from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
@@ -112,7 +113,7 @@ class SpokenResponse:
         """
         event, self._first = self._first or await self._next(), None
         while isinstance(event, events.Audio):
-            self._sound_s += len(event.samples) / events.SAMPLE_RATE_HZ
+            self._sound_s += len(event.samples) / SAMPLE_RATE_HZ
             yield event
             event = await self._next()
         yield event

@@ -29,7 +29,7 @@ class ResumableSession:
 
     def __init__(self, service: Service) -> None:
         config = service.config
-        self.live = service.connect()
+        self.live = service.connect(text_waits=True)
         self.token = secrets.token_urlsafe(24)
         self.fresh = True
         """Nothing has been asked of it yet."""

@@ -186,9 +186,6 @@ class NativeConnection:
                 except VoiceAgentError as error:
                     self._conversation.live.refuse(command.id, error)
                     return
-            case commands.Text():
-                # Not reading is what tells the client to wait; TCP does the rest.
-                await self._conversation.live.wait_for_room(command, self._service.config.text_wait_s)
             case _:
                 pass
         self._conversation.handle(command)

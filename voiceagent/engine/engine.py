@@ -10,6 +10,7 @@ thread. It does not know transports, sessions or wall-clock pacing.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -24,7 +25,7 @@ from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
 from voiceagent.engine.guard import ATTEMPTS, DOUBTFUL
 from voiceagent.engine.scheduler import Scheduler
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
-from voiceagent.errors import NoCapacity
+from voiceagent.errors import NoCapacity, SynthesisError
 from voiceagent.model.decode.interface import OpenBlock
 from voiceagent.model.loading import load_model
 from voiceagent.options import SpeakOptions
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from voiceagent.text.phonemes.phonemizer import Phonemizer
 
 REMADE = "a part that did not sound as planned was made again before it left"
+STOPPED = "the engine has stopped: start the service again"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -88,6 +92,7 @@ class Engine:
         self._opened = 0
         self._wake = threading.Condition()
         self._closing = False
+        self._stopped = False  # the thread has ended
         self._thread = threading.Thread(target=self._run, name="voiceagent-engine", daemon=True)
 
     def start(self) -> None:
@@ -102,6 +107,11 @@ class Engine:
         if self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def stopped(self) -> bool:
+        """Its thread has ended, so that nothing will be spoken."""
+        return self._stopped
+
     def open(self, options: SpeakOptions, deliver: Callable[[Output], None], *, owner: Hashable = None) -> int:
         """Open a stream; `deliver` is called on the device thread with its outputs, the last of which is a `Finished`.
 
@@ -110,9 +120,12 @@ class Engine:
         Raises:
             UnknownVoice: no voice of that name.
             NoCapacity: all streams are taken.
+            SynthesisError: the engine has stopped.
         """
         self._synthesizer.model.space.vector(options.voice)
         with self._wake:
+            if self._stopped:
+                raise SynthesisError(STOPPED)
             if self._scheduler.full:
                 raise NoCapacity(
                     f"all {self._scheduler.max_streams} streams are taken: try again later, or raise max_streams"
@@ -137,12 +150,19 @@ class Engine:
                 self._wake.notify()
 
     def _run(self) -> None:
-        self._synthesizer.model.use_threads(self._config.threads)
-        self._warm_up()
-        while turn := self._schedule():
-            self._tick(turn)
+        last = Finished(cancelled=True)
+        try:
+            self._synthesizer.model.use_threads(self._config.threads)
+            self._warm_up()
+            while turn := self._schedule():
+                self._tick(turn)
+        except BaseException:
+            log.critical("the engine has stopped", exc_info=True)
+            last = Finished(error=STOPPED)
+        with self._wake:
+            self._stopped = True
         for number in list(self._streams):
-            self._retire(number, Finished(cancelled=True))
+            self._retire(number, last)
 
     def _warm_up(self) -> None:
         """Speak a word to nobody, so that the first listener does not pay for first calls."""
@@ -189,8 +209,12 @@ class Engine:
         if stream := self._streams.get(number):
             try:
                 work(number, stream)
+            except SynthesisError as error:
+                log.error("stream %d failed: %s", number, error)
+                self._retire(number, Finished(error=str(error)))
             except Exception as error:
-                self._retire(number, Finished(error=f"{type(error).__name__}: {error}"))
+                log.exception("stream %d failed", number)
+                self._retire(number, Finished(error=f"{type(error).__name__}: {error}", internal=True))
         return number in self._streams
 
     def _together(self, numbers: list[int], work: Callable[[list[int]], None]) -> None:

@@ -17,6 +17,7 @@ from voiceagent.audio.formats import Samples
 from voiceagent.audio.limiter import LimiterState, limit
 from voiceagent.engine import guard
 from voiceagent.engine.delivery import delayed, rows_of
+from voiceagent.errors import SynthesisError
 from voiceagent.model.codec.constants import FRAMES_PER_TOKEN, TOKEN_RATE_HZ
 from voiceagent.model.codec.delivery import DURATION, GAIN, Floats
 from voiceagent.model.decode.interface import OpenBlock
@@ -167,7 +168,11 @@ class Synthesizer:
         return DecodedBlock(state, options, digits, rows)
 
     def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
-        """Tokens of many streams -> samples (m,) in [-1, 1] that are ready, and the next state of each."""
+        """Tokens of many streams -> samples (m,) in [-1, 1] that are ready, and the next state of each.
+
+        Raises:
+            SynthesisError: what the codec made of one of them is no sound.
+        """
         speaking = [(index, one) for index, one in enumerate(said) if one.state.tokens]
         parts = [
             StreamTokens(
@@ -182,7 +187,7 @@ class Synthesizer:
         ]
         results = [(np.zeros(0, np.float32), one.state) for one in said]
         for (index, one), (samples, decoder) in zip(speaking, self.model.render(parts), strict=True):
-            results[index] = _heard(one, samples, decoder)
+            results[index] = _heard(one, _finite(samples), decoder)
         return results
 
     def step(self, state: SynthesisState, options: SpeakOptions) -> tuple[Samples, SynthesisState]:
@@ -191,6 +196,17 @@ class Synthesizer:
         while block is not None and not block.done:
             (block,) = self.decoder.tick([block])
         return self.render([self.close_block(state, options, block)])[0]
+
+
+def _finite(samples: Samples) -> Samples:
+    """The samples (m,) of the codec.
+
+    Raises:
+        SynthesisError: some are no numbers, or infinite: nothing that follows from them would be right.
+    """
+    if not np.isfinite(samples).all():
+        raise SynthesisError("the codec made something that is no sound; try again")
+    return samples
 
 
 def _heard(block: DecodedBlock, samples: Samples, decoder: Any) -> tuple[Samples, SynthesisState]:

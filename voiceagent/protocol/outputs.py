@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from voiceagent.audio.formats import Samples
@@ -47,6 +47,8 @@ class Finished:
 
     cancelled: bool = False
     error: str | None = None
+    internal: bool = field(default=False, compare=False)
+    """The error is for the log: it speaks of our code, not of what a client could do."""
 
 
 Output: TypeAlias = Speech | Notice | Finished

@@ -27,6 +27,9 @@ class Metrics:
         self.stalled_clients = Counter(
             "voiceagent_stalled_clients", "Clients let go because they took nothing.", registry=self._registry
         )
+        self.engine_stalls = Counter(
+            "voiceagent_engine_stalls", "Times that the engine was silent while it had work.", registry=self._registry
+        )
         self._audio_s = Counter("voiceagent_audio_seconds", "Seconds of speech sent.", registry=self._registry)
         self._first_audio_s = Histogram(
             "voiceagent_first_audio_seconds",

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from voiceagent.service.metrics import Metrics
 from voiceagent.session.async_session import AsyncSession, default_chunker
+from voiceagent.session.engine_watch import EngineWatch
 from voiceagent.session.session import MakeChunker, SpeechEngine
 from voiceagent.settings.serve import ServeConfig
 
@@ -31,7 +32,19 @@ class Service:
     """Clients connected now."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """The service has been told to end: what is open may finish, nothing new is taken."""
+    watch: EngineWatch = field(init=False)
+    """Whether the engine is stuck."""
     _sessions: WeakSet[AsyncSession] = field(default_factory=WeakSet)
+
+    def __post_init__(self) -> None:
+        self.watch = EngineWatch(self.config.engine_stall_s, self.metrics.engine_stalls.inc)
+
+    @property
+    def ailment(self) -> str | None:
+        """Why nothing can be spoken, or None: it can."""
+        if getattr(self.engine, "stopped", False):
+            return "the engine has stopped"
+        return "the engine is stuck" if self.watch.stalled else None
 
     @property
     def full(self) -> bool:
@@ -54,13 +67,21 @@ class Service:
             self.connections -= 1
             self.metrics.connections.dec()
 
-    def connect(self, *, paced: bool = True) -> AsyncSession:
+    def connect(self, *, paced: bool = True, text_waits: bool = False) -> AsyncSession:
         """A session for a client, which opens nothing once the service is to end; inside a running event loop.
 
         Args:
             paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
+            text_waits: text that finds no room stands in line for `text_wait_s`; otherwise it is refused at once.
         """
-        session = AsyncSession(self.engine, limits=self.config.limits, paced=paced, make_chunker=self.make_chunker)
+        session = AsyncSession(
+            self.engine,
+            limits=self.config.limits,
+            paced=paced,
+            make_chunker=self.make_chunker,
+            text_wait_s=self.config.text_wait_s if text_waits else 0.0,
+            watch=self.watch,
+        )
         if self.draining.is_set():
             session.take_nothing_new()
         self._sessions.add(session)

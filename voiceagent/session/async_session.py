@@ -6,12 +6,14 @@ Every transport and the Python interface drive their session through this class;
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from voiceagent.errors import InputError, VoiceAgentError
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.protocol.text_pieces import pieces
+from voiceagent.session.engine_watch import EngineWatch
 from voiceagent.session.session import MakeChunker, Session, SpeechEngine
 from voiceagent.session.text_queue import Chunker
 from voiceagent.settings.policy import Setting, SpeechPolicy
@@ -80,11 +82,18 @@ class AsyncSession:
         limits: Limits | None = None,
         paced: bool = True,
         make_chunker: MakeChunker = default_chunker,
+        text_wait_s: float = 0.0,
+        watch: EngineWatch | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._watch = watch
+        self._asked_s: float | None = None  # since when the engine has something to say
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
-        self._session = Session(engine, self._post, make_chunker=make_chunker, limits=limits, paced=paced)
+        self._session = Session(
+            engine, self._post, make_chunker=make_chunker, limits=limits, paced=paced, text_wait_s=text_wait_s
+        )
 
     @property
     def id(self) -> str:
@@ -173,12 +182,27 @@ class AsyncSession:
                 return event
             if self.closed:
                 return None
+            engine_wait_s = self._engine_wait_s(now)
+            if self._watch is not None and engine_wait_s == 0.0:
+                self._watch.give_up()
+                self._session.give_engine_up(f"the engine has been silent for {self._watch.stall_s:g} s; try again")
+                continue
+            waits = [wait_s for wait_s in (self._session.wait_s(now), engine_wait_s) if wait_s is not None]
             self._changed.clear()
             try:
-                async with asyncio.timeout(self._session.wait_s(now)):
+                async with asyncio.timeout(min(waits, default=None)):
                     await self._changed.wait()
             except TimeoutError:
                 pass
+
+    def _engine_wait_s(self, now: float) -> float | None:
+        """Seconds that the engine may still be silent; None where nothing is asked of it."""
+        if self._watch is None or not self._session.awaits_engine:
+            self._asked_s = None
+            return None
+        if self._asked_s is None:
+            self._asked_s = now
+        return self._watch.wait_s(self._asked_s, now)
 
     async def _next_progress(self) -> None:
         self._progress.clear()
@@ -189,12 +213,15 @@ class AsyncSession:
         self._progress.set()
 
     def _post(self, stream: int, output: outputs.Output) -> None:
-        """On the engine's thread."""
+        """On the engine's thread; on ours where an engine answers within a call, which says nothing of its thread."""
+        by_itself = threading.get_ident() != self._thread
         try:
-            self._loop.call_soon_threadsafe(self._receive, stream, output)
+            self._loop.call_soon_threadsafe(self._receive, stream, output, by_itself)
         except RuntimeError:
             return  # the loop is closed, so nobody listens
 
-    def _receive(self, stream: int, output: outputs.Output) -> None:
+    def _receive(self, stream: int, output: outputs.Output, by_itself: bool) -> None:
+        if by_itself and self._watch is not None:
+            self._watch.heard(self._loop.time())
         self._session.receive(stream, output)
         self._wake()

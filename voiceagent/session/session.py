@@ -14,6 +14,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
@@ -70,6 +71,7 @@ class Session:
             owner calls `receive` with it. Called on the engine's thread.
         make_chunker: makes the chunker of an utterance.
         paced: hold audio back to `max_ahead_ms` of each utterance.
+        text_wait_s: how long text may stand in line for room before it is refused; commands for others, and a cancel, pass it.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Session:
         make_chunker: MakeChunker,
         limits: Limits | None = None,
         paced: bool = True,
+        text_wait_s: float = 0.0,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.closed = False
@@ -92,6 +95,7 @@ class Session:
         self.limits = limits or Limits()
         self._paced = paced
         self._latency = Latency()
+        self._text_wait_s = text_wait_s
         self._last_stream = 0
         self._open: OrderedDict[str, Utterance] = OrderedDict()
         self._engine_streams: dict[int, int] = {}
@@ -205,7 +209,7 @@ class Session:
         try:
             match command:
                 case commands.Text(text=text):
-                    utterance.add_text(text, now)
+                    utterance.add_text(text, now, self._text_wait_s)
                 case commands.Flush():
                     utterance.flush(now)
                 case commands.End():
@@ -263,14 +267,37 @@ class Session:
             return
         for utterance in self._open.values():
             if utterance.stream == stream:
+                if isinstance(output, outputs.Speech) and not isfinite(float(output.samples.sum())):
+                    self._break_off(utterance, "the engine made something that is no sound; try again")
+                    return
                 utterance.receive(output)
                 self._hand_over(utterance)
                 return
+
+    @property
+    def awaits_engine(self) -> bool:
+        """The engine has something to say for a client that is here."""
+        return any(utterance.awaits_engine for utterance in self._open.values())
+
+    def give_engine_up(self, reason: str) -> None:
+        """Ends what waits for the engine; the client may try again."""
+        for utterance in list(self._open.values()):
+            if utterance.awaits_engine:
+                self._break_off(utterance, reason)
+
+    def _break_off(self, utterance: Utterance, reason: str) -> None:
+        """Ends an utterance from this side; what the engine still says of it is dropped."""
+        utterance.receive(outputs.Finished(error=reason))
+        if (engine_stream := self._engine_streams.get(utterance.stream)) is not None:
+            self._engine.cancel(engine_stream)
 
     # Events out.
 
     def next_event(self, now: float) -> events.Event | None:
         """The next event for the client, or None where there is none at this time."""
+        for utterance in self._open.values():
+            for error in utterance.admit(now):
+                self.refuse(utterance.id, error)
         if self._control:
             return self._control.popleft()
         for id_, utterance in list(self._open.items()):

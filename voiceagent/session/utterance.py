@@ -6,9 +6,11 @@ engine, other utterances, or how a frame looks on the wire.
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 
 # Flushes whose answers may be due at once: a full text buffer has about as many words.
 FLUSHES_MAX = 4_096
+
+# Commands that may stand in line for room.
+LINE_MAX = 4_096
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _InLine:
+    """A command that cannot be obeyed yet."""
+
+    command: commands.Text | commands.Flush | commands.End
+    until_s: float = float("inf")
+    """When it is refused, if there was no room until then."""
 
 
 class Utterance:
@@ -71,6 +87,7 @@ class Utterance:
         self._first_text_at: float | None = None
         self._chunks_handed = 0
         self._chunks_done = 0
+        self._line: deque[_InLine] = deque()  # text without room, and what came behind it
         self._flushes_due = 0  # taken, and their answers not taken yet
         self._outbox: deque[events.Event] = deque()
         self._words: list[outputs.WordTime] = []
@@ -84,27 +101,65 @@ class Utterance:
     @property
     def received(self) -> events.Received:
         """What of it has arrived here."""
-        return events.Received(self.id, self._reader.chars, self.ended)
+        return events.Received(self.id, self._reader.chars + self._line_chars, self.ended)
 
     def has_room(self, chars: int) -> bool:
         """Whether it can take this many characters more."""
+        return not self._line and self._fits(chars)
+
+    def _fits(self, chars: int) -> bool:
         return self._reader.buffered_chars + chars <= self._limits.max_text_buffer
 
-    def add_text(self, text: str, now: float) -> None:
-        """Takes more text.
+    def add_text(self, text: str, now: float, wait_s: float = 0.0) -> None:
+        """Takes more text, or lets it stand in line until there is room.
+
+        Args:
+            text: as sent.
+            now: the time.
+            wait_s: how long it may stand in line; `admit` says so when that was too long.
 
         Raises:
-            TextBufferFull: there is no room for it.
+            TextBufferFull: there is no room for it, in line neither.
         """
-        if not self.has_room(len(text)):
-            raise TextBufferFull.of(self._limits.max_text_buffer, len(text))
         if not text:
             return
+        if self.has_room(len(text)):
+            self._push(text, now)
+        elif wait_s > 0 and self._line_chars + len(text) <= self._limits.max_text_buffer and len(self._line) < LINE_MAX:
+            self._line.append(_InLine(commands.Text(self.id, text), now + wait_s))
+        else:
+            raise TextBufferFull.of(self._limits.max_text_buffer, len(text))
+
+    def _push(self, text: str, now: float) -> None:
         if self._first_text_at is None:
             self._first_text_at = now
         self._release.came(len(text), now)
         self._reader.push(text, now)
         self._decide(now)
+
+    def admit(self, now: float) -> list[TextBufferFull]:
+        """Takes what stands in line and has room now; says what has stood there too long and is not taken."""
+        refused = []
+        while self._line:
+            command, until_s = self._line[0].command, self._line[0].until_s
+            if isinstance(command, commands.Text):
+                if self._fits(len(command.text)):
+                    self._push(command.text, now)
+                elif now >= until_s:
+                    refused.append(TextBufferFull.of(self._limits.max_text_buffer, len(command.text)))
+                else:
+                    break
+            elif isinstance(command, commands.Flush):
+                self._reader.flush(now)
+                self._answer_flushes()
+            else:
+                self._reader.end(now)
+            self._line.popleft()
+        return refused
+
+    @property
+    def _line_chars(self) -> int:
+        return sum(len(one.command.text) for one in self._line if isinstance(one.command, commands.Text))
 
     def flush(self, now: float) -> None:
         """Closes what waits and promises a `Flushed` when all of it has been spoken.
@@ -115,13 +170,19 @@ class Utterance:
         if self._flushes_due >= FLUSHES_MAX:
             raise NoCapacity(f"{FLUSHES_MAX} flushes are not answered yet; this one was not taken")
         self._flushes_due += 1
+        if self._line:
+            self._line.append(_InLine(commands.Flush(self.id)))
+            return
         self._reader.flush(now)
         self._answer_flushes()
 
     def end(self, now: float) -> None:
         """Closes what waits; no text may follow."""
         self.ended = True
-        self._reader.end(now)
+        if self._line:
+            self._line.append(_InLine(commands.End(self.id)))
+        else:
+            self._reader.end(now)
 
     def work(self, now: float) -> None:
         """Cuts one piece of a long text that is left to be cut, or text that has waited too long."""
@@ -141,6 +202,11 @@ class Utterance:
     def _sounds(self, now: float) -> bool:
         """The listener has something to hear, or the engine something to say."""
         return self._chunks_handed > self._chunks_done or self._pacer.is_playing(now) or bool(self._outbox)
+
+    @property
+    def awaits_engine(self) -> bool:
+        """The engine has something of it to say."""
+        return self._chunks_handed > self._chunks_done and not self.finished
 
     def next_chunk(self) -> Chunk | None:
         """The next chunk for the engine, or None: nothing waits, or it has enough to do."""
@@ -206,10 +272,10 @@ class Utterance:
 
     def _finish(self, output: outputs.Finished) -> None:
         self.finished = True
+        self._line.clear()
         if output.error is not None or output.cancelled:
             self._reader.drop()
-            reason = output.error or "the engine stopped"
-            self._outbox.append(events.Error(self.id, "synthesis_failed", reason, retryable=True))
+            self._outbox.append(events.Error(self.id, "synthesis_failed", self._reason(output), retryable=True))
             return
         self._answer_flushes(all_of_them=True)
         if not self._samples_made:
@@ -220,6 +286,13 @@ class Utterance:
         self._add_audio(np.zeros(0, np.float32), pts=self._samples_made, last=True)
         audio_ms = self._samples_made * 1000 // SAMPLE_RATE_HZ
         self._outbox.append(events.Done(self.id, audio_ms, self._reader.chars, None, self._seq - 1))
+
+    def _reason(self, output: outputs.Finished) -> str:
+        """Why it failed, as a client may know it; the log has the rest under the same request."""
+        reason = output.error or "the engine stopped"
+        request = uuid.uuid4().hex[:12]
+        log.error("request %s: utterance %r failed: %s", request, self.id, reason)
+        return f"the speech could not be made; the log has request {request}" if output.internal else reason
 
     # Events out.
 
@@ -253,7 +326,9 @@ class Utterance:
         if self._reader.busy:
             return 0.0
         waits = []
-        if not (self.ended or self.finished):
+        if self._line:
+            waits.append(max(0.0, self._line[0].until_s - now))
+        if not ((self.ended and not self._line) or self.finished):
             due_in_s = self._release.due_in_s(now, self._pacer.played_s(now), sounds=self._sounds(now))
             if due_in_s is not None:
                 waits.append(due_in_s)
@@ -279,6 +354,7 @@ class Utterance:
     def cancel(self, now: float, played_ms: int | None) -> events.Cancelled:
         """Drops everything and says what was heard."""
         self.finished = True
+        self._line.clear()
         self._reader.drop()
         self._outbox.clear()
         if played_ms is not None:

@@ -149,12 +149,12 @@ class ServeConfig:
     max_connections: int = 64
     max_message_bytes: int = 262_144
     text_wait_s: float = 10.0
-    """How long reading pauses for a client whose text buffer is full, before its text is refused."""
+    """How long text that finds no room in a full buffer stands in line for it before it is refused."""
     send_stall_s: float = 60.0
     """How long a client may take not one byte of what is sent to it before it is disconnected."""
     handshake_s: float = 5.0
     """How long a connection may take to say what it wants, and where its key comes in a message to show the key."""
-    engine_stall_s: float = 10.0
+    engine_stall_s: float = 15.0
     """How long the engine may be silent while it has something to say before its clients are told to try again."""
     idle_timeout_s: float = 300.0
     """How long a connection may be without any message, in or out."""

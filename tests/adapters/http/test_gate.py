@@ -19,7 +19,7 @@ from voiceagent.settings.serve import ServeConfig
 
 LOCAL = "http://127.0.0.1:8080"
 PAGE = "https://shop.example"
-SPEECH = {"json": {"model": "x", "voice": "heart", "input": "Hello there.", "response_format": "pcm"}}
+SPEECH = {"model": "x", "voice": "heart", "input": "Hello there.", "response_format": "pcm"}
 SOCKETS = (
     "/v1/stream",
     "/v1/speak",
@@ -126,7 +126,7 @@ def test_a_page_that_the_settings_name_is_answered_before_it_asks(path: str) -> 
 
 def test_a_page_that_the_settings_name_may_read_the_answer() -> None:
     client = TestClient(app(origins=(PAGE,)), base_url=LOCAL)
-    spoken = client.post("/v1/audio/speech", headers={"Origin": PAGE}, **SPEECH)
+    spoken = client.post("/v1/audio/speech", headers={"Origin": PAGE}, json=SPEECH)
     refused = client.post("/v1/audio/speech", headers={"Origin": PAGE}, json={"model": "x"})
     for answer, status in ((spoken, 200), (refused, 400)):
         assert answer.status_code == status
