@@ -19,10 +19,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent.adapters.deepgram import messages
 from voiceagent.adapters.deepgram.messages import DeepgramRefusal, Order
-from voiceagent.adapters.http import sockets
+from voiceagent.adapters.http import sockets, transport
 from voiceagent.adapters.http.auth import answered_subprotocol
 from voiceagent.adapters.http.sockets import until_one_ends
+from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.audio.encoders import StreamEncoder
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import TextBufferFull
 from voiceagent.protocol import commands, events
 from voiceagent.service.service import FULL, Service
@@ -92,19 +94,27 @@ class DeepgramConnection:
         self._order = order
         self._request_id = request_id
         self._live = service.connect(text_waits=True)
+        self._watch = StallWatch(websocket.scope, service.config.send_stall_s)
+        self._active_s = asyncio.get_running_loop().time()
         self._turns: deque[_Turn] = deque()
         self._encoders: dict[str, StreamEncoder] = {}
         self._names, self._flushes, self._clears = count(1), count(), count()
 
     async def run(self) -> None:
-        await self._hang_up(await until_one_ends(self._live, "deepgram", self._read, self._write))
+        await self._hang_up(
+            await until_one_ends(
+                self._live, "deepgram", self._read, self._write, self._watch.until_stalled, self._watch_idle
+            )
+        )
 
     async def _hang_up(self, failure: BaseException | None) -> None:
         code, reason = sockets.NORMAL, ""
         match failure:
             case DeepgramRefusal():
                 code, reason = failure.close_code, f"{failure.code}: {failure}"
-            case TimeoutError():
+            case ClientStalled():
+                log.warning("session %s: %s", self._live.id, failure)
+                self._service.metrics.stalled_clients.inc()
                 code, reason = sockets.INTERNAL, "NET-0001: the audio was not read in time"
             case WebSocketDisconnect() | None:
                 pass
@@ -112,6 +122,18 @@ class DeepgramConnection:
                 log.error("session %s failed", self._live.id, exc_info=failure)
                 code, reason = sockets.INTERNAL, "NET-0000: the service failed; reconnect"
         await sockets.close(self._websocket, code, reason)
+        if isinstance(failure, ClientStalled):
+            transport.abort(self._websocket.scope)
+
+    async def _watch_idle(self) -> None:
+        """Ends a connection on which nothing has come in or gone out for too long."""
+        loop, idle_s = asyncio.get_running_loop(), self._service.config.idle_timeout_s
+        while True:
+            left_s = self._active_s + idle_s - loop.time()
+            if left_s <= 0:
+                message = f"no message for {idle_s:g} s; send a KeepAlive to stay"
+                raise DeepgramRefusal(message, "NET-0001", close_code=sockets.INTERNAL)
+            await asyncio.sleep(left_s)
 
     # Messages in.
 
@@ -119,6 +141,7 @@ class DeepgramConnection:
         while True:
             await self._live.wait_for_calm()
             received = await self._websocket.receive()
+            self._active_s = asyncio.get_running_loop().time()
             if received["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(received.get("code", sockets.NORMAL))
             message = messages.decode_message(received)
@@ -211,7 +234,7 @@ class DeepgramConnection:
         match event:
             case events.Audio():
                 if payload := self._encoders[event.id].encode(event.samples, last=event.last):
-                    await self._send(payload)
+                    await self._send(payload, len(event.samples) / SAMPLE_RATE_HZ)
             case events.Done():
                 await self._send(messages.answer("Flushed", next(self._flushes)))
                 await self._over(event.id)
@@ -250,9 +273,7 @@ class DeepgramConnection:
             self._turns.popleft()
             await self._send(messages.answer("Flushed", next(self._flushes)))
 
-    async def _send(self, message: str | bytes) -> None:
-        async with asyncio.timeout(self._service.config.send_stall_s):
-            if isinstance(message, bytes):
-                await self._websocket.send_bytes(message)
-            else:
-                await self._websocket.send_text(message)
+    async def _send(self, message: str | bytes, sound_s: float = 0.0) -> None:
+        send = self._websocket.send_bytes(message) if isinstance(message, bytes) else self._websocket.send_text(message)
+        await self._watch.send(send, sound_s)
+        self._active_s = asyncio.get_running_loop().time()

@@ -6,6 +6,7 @@ One task reads messages, one writes them; the session between them holds all sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from voiceagent.adapters.elevenlabs import messages
 from voiceagent.adapters.elevenlabs.context import Context
 from voiceagent.adapters.elevenlabs.messages import ClientMessage, ElevenLabsRefusal
-from voiceagent.adapters.http import sockets
+from voiceagent.adapters.http import sockets, transport
 from voiceagent.adapters.http.auth import authorized, known_token
 from voiceagent.adapters.http.sockets import until_one_ends
-from voiceagent.audio.formats import AudioFormat
+from voiceagent.adapters.http.stall import ClientStalled, StallWatch
+from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import TextBufferFull
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
@@ -46,8 +48,7 @@ async def connect(websocket: WebSocket, kind: Callable[[WebSocket, Service], Ele
             await websocket.send_denial_response(JSONResponse(busy, 503, headers={"Retry-After": "1"}))
             return
     await websocket.accept()
-    with service.client():
-        await kind(websocket, service).run()
+    await kind(websocket, service).run()
 
 
 class ElevenLabsConnection(ABC):
@@ -59,6 +60,7 @@ class ElevenLabsConnection(ABC):
         self._websocket = websocket
         self._service = service
         self._live: AsyncSession = service.connect(paced=self.paced)
+        self._stall_watch = StallWatch(websocket.scope, service.config.send_stall_s)
         self._query = messages.Query()
         self._voice = ""
         self._format = AudioFormat()
@@ -68,10 +70,16 @@ class ElevenLabsConnection(ABC):
         self._leaving = False
         """No more text is taken; the connection closes when what is open has been spoken."""
         self._touched_at = self._now
+        self._place = contextlib.ExitStack()
+        self._sent_away = asyncio.Event()
 
     async def run(self) -> None:
-        works = (self._read, self._write, self._watch_drain)
-        await self._hang_up(await until_one_ends(self._live, "elevenlabs", *works))
+        works = (self._read, self._write, self._watch_drain, self._stall_watch.until_stalled, self._watch_place)
+        stranger = not authorized(self._websocket)
+        with self._place:
+            place = self._service.strangers.enter(self._sent_away.set) if stranger else self._service.client()
+            self._place.enter_context(place)
+            await self._hang_up(await until_one_ends(self._live, "elevenlabs", *works))
 
     async def _hang_up(self, failure: BaseException | None) -> None:
         match failure:
@@ -81,7 +89,9 @@ class ElevenLabsConnection(ABC):
                 refusal = None
             case ElevenLabsRefusal():
                 refusal = failure
-            case TimeoutError():
+            case ClientStalled():
+                log.warning("session %s: %s", self._live.id, failure)
+                self._service.metrics.stalled_clients.inc()
                 refusal = ElevenLabsRefusal("slow_consumer", "the audio was not read in time")
             case _:
                 log.error("session %s failed", self._live.id, exc_info=failure)
@@ -93,6 +103,8 @@ class ElevenLabsConnection(ABC):
         else:
             told = messages.error_message(refusal, {})
             await sockets.close(self._websocket, refusal.close_code, str(refusal), last_message=told)
+            if isinstance(failure, ClientStalled):
+                transport.abort(self._websocket.scope)
 
     async def _watch_drain(self) -> None:
         """Comes back when the service ends and nothing is open; with something open the writer does, or time is up."""
@@ -105,11 +117,7 @@ class ElevenLabsConnection(ABC):
     async def _read(self) -> None:
         # What is refused is said after the first message, as the vendor's server does: LiveKit's plug-in waits for
         # ever on a connection that closes before it has sent one.
-        first = await self._receive()
-        if not authorized(self._websocket) and not any(
-            known_token(self._service.config, key) for key in first.credentials
-        ):
-            raise ElevenLabsRefusal("invalid_api_key", "Invalid API key")
+        first = await self._receive() if authorized(self._websocket) else await self._introduced()
         self._query = messages.decode_query(self._websocket.query_params)
         self._format = messages.audio_format(self._query.output_format)
         voices = self._service.engine.voices
@@ -119,6 +127,26 @@ class ElevenLabsConnection(ABC):
         while True:
             await self._live.wait_for_calm()
             await self._take(await self._receive())
+
+    async def _introduced(self) -> ClientMessage:
+        """The first message, which has the key that the handshake had not; with it the client gets a place."""
+        try:
+            async with asyncio.timeout(self._service.config.handshake_s):
+                first = await self._receive()
+        except TimeoutError as error:
+            raise ElevenLabsRefusal("invalid_api_key", "no API key was sent in time") from error
+        if not any(known_token(self._service.config, key) for key in first.credentials):
+            raise ElevenLabsRefusal("invalid_api_key", "Invalid API key")
+        self._place.close()
+        if self._service.full:
+            raise ElevenLabsRefusal("system_busy", FULL)
+        self._place.enter_context(self._service.client())
+        return first
+
+    async def _watch_place(self) -> None:
+        """Ends a connection without a key when others need its place."""
+        await self._sent_away.wait()
+        raise ElevenLabsRefusal("system_busy", "too many connections have shown no key; send it at once")
 
     async def _receive(self) -> ClientMessage:
         while True:
@@ -167,8 +195,8 @@ class ElevenLabsConnection(ABC):
 
     async def _write(self) -> None:
         while (event := await self._live.next_event()) is not None:
-            async with asyncio.timeout(self._service.config.send_stall_s):
-                await self._say(event)
+            sound_s = len(event.samples) / SAMPLE_RATE_HZ if isinstance(event, events.Audio) else 0.0
+            await self._stall_watch.send(self._say(event), sound_s)
             self._service.metrics.observe(event)
             if not self._contexts and (self._leaving or self._service.draining.is_set()):
                 return

@@ -107,9 +107,16 @@ async def hang_up(scope: Scope, receive: Receive, *, at_once: bool = False, time
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 return
-    transport.abort()
+    abort(scope)
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def abort(scope: Scope) -> None:
+    """Ends the connection at once, without what has been sent and not been taken yet."""
+    transport = scope.get("state", {}).get(TRANSPORT)
+    if transport is not None:
+        transport.abort()
 
 
 def _unacknowledged_bytes(connected: socket.socket | None) -> int:

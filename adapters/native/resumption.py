@@ -40,6 +40,7 @@ class ResumableSession:
         self._log = ReplayLog(config.resume_window_s, config.resume_max_bytes if self._window_ms else 0)
         self._again: deque[Message] = deque()
         self._caught_up = asyncio.Event()
+        self._sound_s = 0.0  # of the last frame
         self._encoders: dict[str, StreamEncoder] = {}
 
     def handle(self, command: commands.Command) -> None:
@@ -64,6 +65,10 @@ class ResumableSession:
         self._caught_up.set()
         event = await self.live.next_event()
         return None if event is None else self._encode(event)
+
+    def sound_s(self, message: Message) -> float:
+        """Seconds of sound in a message that was just taken."""
+        return self._sound_s if isinstance(message, bytes) else 0.0
 
     async def wait_until_said(self) -> None:
         """Waits until nothing is open and every message has been taken."""
@@ -99,7 +104,7 @@ class ResumableSession:
             encoder = self._encoders[event.id]
             pts_samples = encoder.samples_out
             frame = wire.encode_audio(event, encoder.encode(event.samples, event.last), pts_samples)
-            duration_s = len(event.samples) / SAMPLE_RATE_HZ
+            self._sound_s = duration_s = len(event.samples) / SAMPLE_RATE_HZ
             self._log.add(frame, utterance=event.id, seq=event.seq, duration_s=duration_s)
             return frame
         if isinstance(event, events.Ready):

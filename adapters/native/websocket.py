@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from voiceagent.adapters.http import sockets
+from voiceagent.adapters.http import sockets, transport
 from voiceagent.adapters.http.auth import answered_subprotocol, unauthorized
+from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.adapters.native.resumption import ResumableSession, ResumableSessions
 from voiceagent.audio.encoders import require
 from voiceagent.errors import ProtocolError, VoiceAgentError
@@ -85,6 +86,7 @@ class NativeConnection:
         self._websocket = websocket
         self._service: Service = websocket.app.state.service
         self._conversations: ResumableSessions = websocket.app.state.conversations
+        self._watch = StallWatch(websocket.scope, self._service.config.send_stall_s)
         self._tasks: list[asyncio.Task[None]] = []
         self._active_at = asyncio.get_running_loop().time()
         self._conversation = self._carry(self._conversations.open())
@@ -96,7 +98,13 @@ class NativeConnection:
             return asyncio.create_task(work, name=f"stream[{session}].{name}")
 
         reader, writer = task("read", self._read()), task("write", self._write())
-        self._tasks = [reader, writer, task("idle", self._watch_idle()), task("drain", self._watch_drain())]
+        self._tasks = [
+            reader,
+            writer,
+            task("idle", self._watch_idle()),
+            task("drain", self._watch_drain()),
+            task("stall", self._watch.until_stalled()),
+        ]
         ending = _Ending(sockets.INTERNAL, "the service failed; reconnect")
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +151,9 @@ class NativeConnection:
         for failure in failures:
             if isinstance(failure, WebSocketDisconnect):
                 return _Ending(sockets.ABNORMAL, comes_back=True)
-            if isinstance(failure, TimeoutError):
+            if isinstance(failure, ClientStalled):
+                log.warning("session %s: %s", self._conversation.live.id, failure)
+                self._service.metrics.stalled_clients.inc()
                 return _Ending(CLOSE_SLOW_CONSUMER, comes_back=True)
             if failure is not None:
                 log.error("session %s failed", self._conversation.live.id, exc_info=failure)
@@ -156,6 +166,8 @@ class NativeConnection:
             code = "internal" if ending.code == sockets.INTERNAL else "idle_timeout"
             last_message = wire.encode_event(events.Error(None, code, ending.error, retryable=True, fatal=True))
         await sockets.close(self._websocket, ending.code, last_message=last_message)
+        if ending.code == CLOSE_SLOW_CONSUMER:
+            transport.abort(self._websocket.scope)  # what still waits for it is kept for its return
 
     # Commands in.
 
@@ -216,8 +228,7 @@ class NativeConnection:
         while True:
             conversation = self._conversation
             while (message := await conversation.next_message()) is not None:
-                async with asyncio.timeout(self._service.config.send_stall_s):
-                    await self._send(message)
+                await self._watch.send(self._send(message), conversation.sound_s(message))
                 self._touch()
             if conversation is self._conversation:
                 return

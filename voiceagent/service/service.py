@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from voiceagent.service.metrics import Metrics
+from voiceagent.service.strangers import Strangers
 from voiceagent.session.async_session import AsyncSession, default_chunker
 from voiceagent.session.engine_watch import EngineWatch
 from voiceagent.session.session import MakeChunker, SpeechEngine
 from voiceagent.settings.serve import ServeConfig
 
+STRANGERS_MAX = 16
 FULL = "every connection is taken; try again later"
 
 
@@ -34,6 +36,8 @@ class Service:
     """The service has been told to end: what is open may finish, nothing new is taken."""
     watch: EngineWatch = field(init=False)
     """Whether the engine is stuck."""
+    strangers: Strangers = field(default_factory=lambda: Strangers(STRANGERS_MAX))
+    """Connections that have shown no key yet; they are not among `connections`."""
     _sessions: WeakSet[AsyncSession] = field(default_factory=WeakSet)
 
     def __post_init__(self) -> None:

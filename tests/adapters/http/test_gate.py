@@ -103,8 +103,11 @@ def test_a_socket_under_a_rebound_name_is_refused(path: str) -> None:
         with pytest.raises(WebSocketDenialResponse) as refused:
             client.websocket_connect(LOCAL.replace("http", "ws") + path, headers=headers).__enter__()
         assert refused.value.status_code == 403
-    with client.websocket_connect(LOCAL.replace("http", "ws") + path, headers={"Origin": LOCAL}):
-        pass
+
+
+def test_a_socket_of_our_own_page_is_opened() -> None:
+    with TestClient(app()).websocket_connect("ws://127.0.0.1:8080/v1/stream", headers={"Origin": LOCAL}) as socket:
+        assert socket.receive_json()["type"] == "ready"
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/speech", "/v1/text-to-speech/heart/stream", "/v1/speak", "/v1/voices"])
@@ -142,7 +145,7 @@ def test_every_page_at_once_cannot_be_let_in() -> None:
 
 @pytest.mark.parametrize(("method", "path"), sorted(set(routes())))
 def test_every_route_that_does_something_asks_for_the_key(method: str, path: str) -> None:
-    open_to_all = path in ("/", "/healthz") or path.startswith("/page/")
+    open_to_all = path in ("/", "/healthz", "/readyz") or path.startswith("/page/")
     client = TestClient(app(auth_tokens=("key",)), base_url=LOCAL)
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"xi-api-key": "ke"}):
         status = client.request(method, path, headers=headers).status_code
