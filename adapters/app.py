@@ -137,7 +137,7 @@ def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info"
         uvicorn.Config(
             app,
             http=transport.protocol_class(config.handshake_s),
-            ws="websockets-sansio",
+            ws=transport.SocketProtocol,
             ssl_certfile=config.tls_cert,
             ssl_keyfile=config.tls_key,
             ws_max_size=config.max_message_bytes,

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol as _HTTPProtocol
@@ -79,6 +81,29 @@ def protocol_class(handshake_s: float) -> type[asyncio.Protocol]:
                 self.transport.abort()
 
     return Protocol
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """A client that goes away in a handshake, or is refused in one, is no error of ours, and nothing for the log."""
+
+    async def send(self, message: Any) -> None:
+        gone = self.transport.is_closing() if message["type"] == "websocket.accept" else self.close_sent
+        if gone and message["type"] in ("websocket.accept", "websocket.send", "websocket.close"):
+            raise ClientDisconnected
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # by an answer that refuses it
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError as error:
+                self.logger.warning("a text message is not UTF-8: %s", error)
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
 
 def untaken_bytes(scope: Scope) -> int | None:
