@@ -16,7 +16,7 @@ LINKED = ("adapters", "kernels", "configs")
 # The rooms of the package, the lowest first: a module imports from its own room and from rooms before it. A room is a folder
 # of the package or a flat file of it.
 ROOMS = (
-    "errors", "version", "options", "kernels",
+    "errors", "version", "telemetry", "extras", "options", "kernels",
     "audio", "settings", "protocol", "text", "model", "engine", "session", "service",
     "client", "editing", "agent_session", "agent", "talk", "training", "adapters", "cli", "__main__",
 )  # fmt: skip
