@@ -52,12 +52,12 @@ def test_what_the_codec_makes_and_is_no_sound_fails(
     engine: Engine, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codec = engine._synthesizer.voices.codec
-    honest = codec.decode_streams
+    honest, joe = codec.decode_streams, engine._synthesizer.vector("joe")
 
     def poisoned(parts: Any) -> Any:
         made = honest(parts)
         return [
-            (torch.full_like(samples, value) if part.voice == "joe" else samples, state)
+            (torch.full_like(samples, value) if torch.equal(part.voice, joe) else samples, state)
             for part, (samples, state) in zip(parts, made, strict=True)
         ]
 
