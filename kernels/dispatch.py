@@ -19,7 +19,6 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from voiceagent.extras import install_hint
 from voiceagent.kernels import compiler
 from voiceagent.kernels.attention import attend, attend_reference
 from voiceagent.kernels.norm_rotary import norm_rotary, norm_rotary_reference
@@ -61,7 +60,7 @@ def choose(device: torch.device, wanted: str = "auto") -> Kernels:
     possible = compiler.INSTALLED and (device.type == "cuda" or compiler.INTERPRETED)
     if wanted == "triton" and not possible:
         missing = (
-            f"Triton is not installed: {install_hint('gpu')}"
+            "Triton, the extra gpu, is not installed"
             if not compiler.INSTALLED
             else (
                 f"Triton compiles for GPUs, not for {device.type}; TRITON_INTERPRET=1 runs kernels on the CPU, slowly"
