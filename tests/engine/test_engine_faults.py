@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from support.session_client import Client, of
-from support.tiny_voice import tiny_voices
+from support.tiny_folder import save_tiny
 
 from voiceagent.engine.engine import STOPPED, Engine
 from voiceagent.errors import SynthesisError
-from voiceagent.model.weights import save
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol import commands, events
 from voiceagent.protocol.outputs import Finished, Output
@@ -33,8 +32,8 @@ def letters(chunk: Chunk) -> PhonemeText:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    save(tmp_path, tiny_voices())
-    made = Engine(weights=tmp_path, phonemizer=letters, config=EngineConfig(max_streams=3))
+    save_tiny(tmp_path)
+    made = Engine(weights=tmp_path, phonemizer=letters, config=EngineConfig(max_streams=3, runtime="torch"))
     yield made
     made.close()
 
@@ -51,18 +50,18 @@ def end(engine: Engine, text: str, voice: str = "heart") -> Finished:
 def test_what_the_codec_makes_and_is_no_sound_fails(
     engine: Engine, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codec = engine._synthesizer.voices.codec
-    honest, joe = codec.decode_streams, engine._synthesizer.vector("joe")
+    model = engine._synthesizer.model
+    honest = model.render
 
     def poisoned(parts: Any) -> Any:
         made = honest(parts)
         return [
-            (torch.full_like(samples, value) if torch.equal(part.voice, joe) else samples, state)
+            (np.full_like(samples, value) if part.voice == "joe" else samples, state)
             for part, (samples, state) in zip(parts, made, strict=True)
         ]
 
     engine.start()
-    monkeypatch.setattr(codec, "decode_streams", poisoned)
+    monkeypatch.setattr(model, "render", poisoned)
     assert "no sound" in (end(engine, "wʌn tu", "joe").error or "")
     assert end(engine, "wʌn tu") == Finished()
     monkeypatch.undo()

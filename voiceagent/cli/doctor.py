@@ -76,7 +76,7 @@ def _device() -> Finding:
     try:
         import torch
     except ImportError:
-        return Finding("device", "optional", "the processor; a GPU needs torch", "pip install 'voiceagent[gpu]'")
+        return Finding("device", "optional", "the processor; a GPU needs torch", install_hint("gpu"))
     detail = f"torch {torch.__version__}"
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)

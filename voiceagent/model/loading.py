@@ -6,11 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from voiceagent.errors import InputError
+from voiceagent.extras import install_hint
 from voiceagent.model.config import SHIPPED, read_config
 from voiceagent.model.interface import SpeechModel
 from voiceagent.settings.engine import EngineConfig
 
-INSTALL_TORCH = "pip install 'voiceagent[torch]'"
+INSTALL_TORCH = install_hint("torch")
 
 
 def load_model(weights: Path | None, config: EngineConfig) -> SpeechModel:

@@ -110,9 +110,9 @@ def test_no_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("config", "mend"),
     [
-        (EngineConfig(device="cuda"), "voiceagent[torch]"),
-        (EngineConfig(runtime="torch"), "voiceagent[torch]"),
-        (EngineConfig(precision="bfloat16"), "voiceagent[torch]"),
+        (EngineConfig(device="cuda"), "torch>=2.6"),
+        (EngineConfig(runtime="torch"), "torch>=2.6"),
+        (EngineConfig(precision="bfloat16"), "torch>=2.6"),
         (EngineConfig(runtime="onnx", device="cuda"), "runtime"),
         (EngineConfig(runtime="onnx", precision="bfloat16"), "int8 or float32"),
         (EngineConfig(runtime="torch", precision="int8"), "float32 or bfloat16"),
