@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from voiceagent.errors import ConfigError, InputError, first_of
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from voiceagent.extras import EXTRAS, install_hint
+from voiceagent.errors.extras import EXTRAS, install_hint
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from voiceagent.errors import InputError, LanguageModelError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 if TYPE_CHECKING:
     import httpx

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from voiceagent.errors import InputError, LanguageModelError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.talk.dialogue import Message

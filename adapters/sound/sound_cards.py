@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from voiceagent.errors import AudioDeviceError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 Direction = Literal["input", "output"]
 _PURPOSE = {"output": "play", "input": "record"}

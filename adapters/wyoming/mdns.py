@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from voiceagent.errors import ConfigError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 MULTICAST = "224.0.0.251"
 

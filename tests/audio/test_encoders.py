@@ -19,7 +19,7 @@ from voiceagent.audio import encoders, pcm
 from voiceagent.audio.encoders import StreamEncoder, available_encodings, media_type
 from voiceagent.audio.formats import COMPRESSED, ENCODINGS, OPUS_RATES_HZ, SAMPLE_RATES_HZ, AudioFormat
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 RAW = {"pcm_s16le": "s16le", "pcm_f32le": "f32le", "mulaw": "mulaw", "alaw": "alaw"}
 EVERY_FORMAT = [

@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from voiceagent.cli import tls
 from voiceagent.cli.commands import app
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.settings.serve import ServeConfig
 
 

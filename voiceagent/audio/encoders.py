@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from voiceagent.audio.formats import COMPRESSED, ENCODINGS, SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.audio.pcm import to_alaw, to_f32le, to_mulaw, to_s16le, wav_header
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples

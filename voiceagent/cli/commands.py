@@ -41,7 +41,7 @@ from voiceagent.cli.options import (
 from voiceagent.cli.serve import serve
 from voiceagent.cli.talk import chat, talk
 from voiceagent.errors import AudioDeviceError, InputError, SynthesisError, VoiceAgentError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.options import DEFAULT_VOICE, SpeakOptions
 from voiceagent.version import __version__
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from voiceagent.errors import AudioDeviceError, VoiceAgentError
-from voiceagent.extras import EXTRAS, install_hint
+from voiceagent.errors.extras import EXTRAS, install_hint
 
 INSTALL_AGAIN = "install it again: pip install . in the folder of its source"
 VOICES = Path(__file__).resolve().parent.parent / "voices"

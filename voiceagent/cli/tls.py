@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 VALID = timedelta(days=397)  # the longest that clients are sure to take

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.model.config import SHIPPED, read_config
 from voiceagent.model.interface import SpeechModel
 from voiceagent.settings.engine import EngineConfig

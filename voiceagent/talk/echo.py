@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.talk.turns import HEARING_RATE_HZ
 
 if TYPE_CHECKING:

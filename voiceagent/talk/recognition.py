@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from voiceagent.errors import InputError
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 
 if TYPE_CHECKING:
     from voiceagent.audio.formats import Samples

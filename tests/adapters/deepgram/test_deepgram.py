@@ -26,7 +26,7 @@ from websockets.typing import Origin, Subprotocol
 from voiceagent.adapters.deepgram.messages import MALE
 from voiceagent.adapters.deepgram.socket import FLUSHES_MAX
 from voiceagent.audio.pcm import alaw_values, mulaw_values
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.settings.serve import Limits, ServeConfig
 
 SPEAK = "/v1/speak"

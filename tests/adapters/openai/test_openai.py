@@ -17,7 +17,7 @@ from support.fakes import FakeEngine
 from support.loopback import Server, running
 
 from voiceagent.adapters.openai.messages import VOICES
-from voiceagent.extras import install_hint
+from voiceagent.errors.extras import install_hint
 from voiceagent.settings.serve import Limits, ServeConfig
 
 SPEECH = "/v1/audio/speech"
