@@ -42,7 +42,13 @@ class FakeChunker:
         return self.flush() if waited_s >= 0.5 else []
 
     def cut(self, *, stalled: bool = False, least_s: float = 0.0) -> list[Chunk]:
-        return self.flush() if stalled or not least_s else []
+        whole, space, begun = self.waiting.rpartition(" ")
+        if not whole.strip() or not (stalled or not least_s):
+            return []
+        self.waiting = whole + space
+        chunk = self._close()
+        self.waiting = begun  # a word that may go on
+        return [chunk]
 
     @property
     def waiting_s(self) -> float:
