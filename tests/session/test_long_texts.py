@@ -87,9 +87,10 @@ def test_others_are_served_between_the_pieces(client: Client, diary: Diary) -> N
 def test_text_behind_a_flush_is_not_left_waiting(client: Client, diary: Diary) -> None:
     client.feed(commands.Text("u", LONG), commands.Flush("u"), commands.Text("u", "No full stop"))
     client.take()
-    client.now += 600
-    client.take()
-    assert client.engine.spoken[-1].strip() == "No full stop"
+    for _ in range(2):  # whole words first, then the last one, which might have gone on
+        client.now += 600
+        client.take()
+    assert "".join(client.engine.spoken).endswith("No full stop") or client.engine.spoken[-2:] == ["No full", "stop"]
 
 
 def test_without_buffering_what_is_spoken_ends_where_a_text_ends(client: Client, diary: Diary) -> None:
