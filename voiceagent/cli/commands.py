@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import io
 import json
 import os
 import runpy
-import signal
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable
 from pathlib import Path
@@ -38,6 +36,7 @@ from voiceagent.cli.options import (
     speak_options,
     standard_input,
 )
+from voiceagent.cli.run import end_in_order, run
 from voiceagent.cli.serve import serve
 from voiceagent.cli.talk import chat, talk
 from voiceagent.errors import AudioDeviceError, InputError, SynthesisError, VoiceAgentError
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 FAILED, MISUSED = 1, 2
 # Why standard output may take nothing: a full disk, a reader that has gone, a device that fails, one that is closed.
 NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF)
-ENDING = ("SIGTERM", "SIGHUP")  # they end a command in order, so that a part of a file is removed
 BENCHES = (
     "quality",
     "first_word",
@@ -158,11 +156,11 @@ def _say_lines(source: Path, folder: Path, options: SpeakOptions, make_agent: Ca
     lines = read_lines(source)
     make_folder(folder)
 
-    async def run() -> list[str]:
+    async def speaking() -> list[str]:
         async with make_agent() as agent:
             return await lines_to_folder(agent, lines, folder, options)
 
-    _warn(asyncio.run(run()))
+    _warn(run(speaking()))
 
 
 def _say_text(
@@ -183,7 +181,7 @@ def _say_text(
         except AudioDeviceError as error:
             raise AudioDeviceError(f"{error}, or write a file instead: -o out.wav") from error
 
-    async def run(file: SpeechFile | None) -> list[str]:
+    async def speaking(file: SpeechFile | None) -> list[str]:
         async with make_agent() as agent:
             pieces: str | AsyncIterable[str] = text if source is None else as_typed(source)
             if file is not None:
@@ -193,7 +191,7 @@ def _say_text(
                 return await aloud(agent, pieces, loudspeaker, options)
 
     with open_speech(output) if output is not None else contextlib.nullcontext() as file:
-        warnings = asyncio.run(run(file))
+        warnings = run(speaking(file))
     _warn(warnings)
 
 
@@ -281,11 +279,7 @@ def main() -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # a terminal without a letter shows its number, and nothing fails
-    for name in ENDING:
-        if hasattr(signal, name):
-            signal.signal(
-                getattr(signal, name), lambda number, _: sys.exit(128 + number)
-            )  # so that parts of files go away
+    end_in_order()
     status: int | str | None = 0
     try:
         app()

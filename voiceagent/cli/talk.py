@@ -24,6 +24,7 @@ from voiceagent.cli.options import (
     notes,
     speak_options,
 )
+from voiceagent.cli.run import run
 from voiceagent.errors import InputError
 from voiceagent.options import DEFAULT_VOICE
 
@@ -91,7 +92,7 @@ def chat(
     except OSError as error:
         raise InputError(f"cannot read standard input: {error.strerror}") from error
 
-    async def run() -> None:
+    async def talking() -> None:
         async with (
             writer,
             _Loading(make_agent(weights, lexicon, policy)) as agent,
@@ -102,7 +103,7 @@ def chat(
             _on_ctrl_c(going.interrupt)
             await going.run(lines(as_typed(keyboard)))
 
-    asyncio.run(run())
+    run(talking())
 
 
 def talk(
@@ -140,7 +141,7 @@ def talk(
     with notes.status("loading the recogniser"):
         words = make_recogniser(recogniser)
 
-    async def run() -> None:
+    async def talking() -> None:
         async with (
             writer,
             _Loading(make_agent(weights, lexicon, policy)) as agent,
@@ -155,7 +156,7 @@ def talk(
             await Talk(Parts(conversation, words, writer, session, loudspeaker, screen, clean)).run(aiter(ears))
 
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
-        asyncio.run(run())
+        run(talking())
 
 
 def _model(url: str, name: str | None, api_key: str | None, vllm: str | None) -> ChatServer | VllmModel:
