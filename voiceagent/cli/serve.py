@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voiceagent.cli.options import Weights, Words, notes
+from voiceagent.cli.run import ENDING
 from voiceagent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -134,8 +135,10 @@ def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *,
         typer.echo(f"clients trust it by: SSL_CERT_FILE={trust}")
     if not (settings.auth_tokens or loopback(settings.host)):
         notes.print("whoever reaches this address may use it: there are no auth_tokens")
-    # The server ends in order on SIGTERM and then raises it once more, for whoever has no handler.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    # From now on, not from when its loop runs; and it raises them once more after it has ended in order.
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, server.handle_exit)
     try:
         doors.run(server, listener, service, more_doors)
     finally:
