@@ -9,20 +9,18 @@ from __future__ import annotations
 from itertools import accumulate
 
 from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
-from voiceagent.text.chunk import Chunk, Delivery
+from voiceagent.text.chunk import Chunk
+from voiceagent.text.chunk_builder import ChunkBuilder
 from voiceagent.text.limits import ChunkLimits, SpeechPolicy
-from voiceagent.text.markup.emphasis import stressed_ranges
 from voiceagent.text.markup.items import BLOCK, LINE, Item
 from voiceagent.text.markup.scanner import Scanner
-from voiceagent.text.markup.ssml import PLAIN
 from voiceagent.text.phonemes.lexicon import Lexicon
 from voiceagent.text.sound_length import sound_length_s
-from voiceagent.text.spoken import Saying, says_something
+from voiceagent.text.spoken import says_something
 
 __all__ = ["Chunker"]
 
 _SHORT_LINE = 50  # a line this short was broken by the writer, a longer one perhaps by a column limit
-_SILENT_CHARS = 4_096  # so much text that is not spoken leaves as a chunk of its own: a listing may be endless
 _ENDS = frozenset(".!?…:;,—")
 
 
@@ -36,12 +34,9 @@ class Chunker:
         lexicon: Lexicon | None = None,
     ) -> None:
         self._limits = limits or ChunkLimits()
-        self._lexicon = lexicon
         policy = policy or SpeechPolicy()
         self._scanner = Scanner(policy)
-        self._text = ""  # as sent, from the offset `_base` on
-        self._base = 0
-        self._start = 0  # offset of the first character that is in no chunk yet
+        self._builder = ChunkBuilder(lexicon, stresses=policy.emphasis == "stress")
         self._seen: list[Item] = []  # items that wait and are seen
         self._words = 0  # spoken words that wait
         self._chars = 0
@@ -49,48 +44,32 @@ class Chunker:
         self._line_chars = 0
         self._unsure = False  # whether something ends after the last word depends on the next
         self._begin(0)
-        self._previous: Saying | None = None  # what the last chunk said, while its sentence goes on
-        self._prosody = PLAIN
-        self._stresses = policy.emphasis == "stress"
-        self._stressed: dict[int, int] = {}  # words of each stretch of emphasis that have left, by its start
-        self._marked = -1  # offset of the last character that is of anything but plain words
-        self._warnings: list[tuple[int, str]] = []  # offset and text of those that wait
         self._ended = False
-        self._out: list[Chunk] = []
 
     def feed(self, text: str) -> list[Chunk]:
         """Chunks that are complete. Raises ValueError after `end`."""
         if self._ended:
             raise ValueError("the utterance has ended")
-        self._text += text
+        self._builder.add_text(text)
         for item in self._scanner.scan(text):
             if item.visible and item.pieces is None:  # nearly all of them: words without marks
                 self._take_word(item)
             else:
                 self._take(item)
-        return self._take_out()
+        return self._builder.take()
 
     def flush(self) -> list[Chunk]:
         """Close everything that waits; the utterance goes on, and its next chunk is short again."""
-        for item in self._scanner.finish():
-            self._take(item)
-        if self._seen:
-            self._close(block=self._seen[-1].after == LINE and self._line_chars < _SHORT_LINE)
-        self._begin(0)
-        return self._take_out()
+        self._close_waiting()
+        return self._builder.take()
 
     def end(self) -> list[Chunk]:
         """Close everything; the last chunk is final, an empty one if nothing was left to say."""
-        chunks = self.flush()
+        self._close_waiting()
         if self._ended:
-            return chunks
+            return self._builder.take()
         self._ended = True
-        warnings = self._take_warnings(len(self._text) + self._base)
-        if chunks and not warnings:
-            chunks[-1] = chunks[-1].ending(self._text)
-        else:
-            chunks.append(Chunk(self._text, self._start, "", "", True, warnings=warnings))
-        return chunks
+        return self._builder.take_last()
 
     def poll(self, waited_s: float) -> list[Chunk]:
         """Close at the last word boundary what has waited `waited_s` seconds for more text, if that is too long."""
@@ -101,7 +80,7 @@ class Chunker:
         if self._seen:
             self._close()
             self._begin(0)
-        return self._take_out()
+        return self._builder.take()
 
     @property
     def waiting_s(self) -> float:
@@ -135,7 +114,7 @@ class Chunker:
             self._close(count, lookahead=2, pausing=stalled)
         elif last == 0 and not stalled and not least_s and not _has_figure(seen):
             self._close()
-        return self._take_out()
+        return self._builder.take()
 
     def _ends_waiting(self) -> bool:
         """Whether the text that is not certain yet looks like the end of a sentence or a clause."""
@@ -149,38 +128,39 @@ class Chunker:
         self._index = index
         self._enough = limits.words[stage] + limits.lookahead[stage]  # words that may close it without punctuation
 
-    def _take_out(self) -> list[Chunk]:
-        self._text, self._base = self._text[self._start - self._base :], self._start
-        chunks, self._out = self._out, []
-        return chunks
+    def _close_waiting(self) -> None:
+        for item in self._scanner.finish():
+            self._take(item)
+        if self._seen:
+            self._close(block=self._seen[-1].after == LINE and self._line_chars < _SHORT_LINE)
+        self._begin(0)
 
     def _take(self, item: Item) -> None:
         """Account for one item: close what it ends, keep it, close what it completes."""
         if item.before == BLOCK and self._seen:
             self._close(block=True)
         if item.warning:
-            self._warnings.append((item.start, item.warning))
+            self._builder.warn(item)
         if item.visible and not item.visible.isspace():
             if item.pieces is not None or item.warning:
-                self._marked = max(item.end - 1, item.start)
+                self._builder.mark(item)
             self._take_word(item)
         elif item.prosody is not None:
-            if self._seen and item.prosody != self._prosody:
+            if self._seen and item.prosody != self._builder.prosody:
                 self._close()
-            self._prosody = item.prosody
-            self._marked = max(item.end - 1, item.start)
+            self._builder.prosody = item.prosody
+            self._builder.mark(item)
         elif item.pause_s:
-            self._marked = max(item.end - 1, item.start)
+            self._builder.mark(item)
             self._close(end=item.end, pause_s=item.pause_s)
         else:
             self._take_invisible(item)
 
     def _take_invisible(self, item: Item) -> None:
         if not item.blank:
-            self._marked = max(item.end - 1, item.start)
+            self._builder.mark(item)
         if not self._seen:
-            if item.end - self._start >= _SILENT_CHARS:
-                self._drop_silent(item.end)
+            self._builder.drop_silent(item.end)
             return
         last = self._seen[-1]
         if item.after == BLOCK:
@@ -188,25 +168,6 @@ class Chunker:
         elif item.after == LINE:
             last.after = max(last.after, LINE)
         last.comma = last.comma or item.comma
-
-    def _drop_silent(self, end: int) -> None:
-        """Let go of text that is not spoken, in lengths that do not depend on how it came."""
-        while end - self._start >= _SILENT_CHARS:
-            begin, self._start = self._start, self._start + _SILENT_CHARS
-            warnings = self._take_warnings(end)
-            self._out.append(Chunk(self._sent(begin, self._start), begin, "", "", False, warnings=warnings))
-
-    def _sent(self, start: int, end: int) -> str:
-        """The text as sent."""
-        return self._text[start - self._base : end - self._base]
-
-    def _take_warnings(self, end: int) -> tuple[str, ...]:
-        """The warnings that wait from before the offset `end`, each once."""
-        if not self._warnings:
-            return ()
-        taken = dict.fromkeys(warning for at, warning in self._warnings if at < end)
-        self._warnings = [(at, warning) for at, warning in self._warnings if at >= end]
-        return tuple(taken)
 
     def _take_word(self, item: Item) -> None:
         word, seen = item.visible, self._seen
@@ -289,46 +250,23 @@ class Chunker:
         """Make a chunk of the first `count` items that wait (None: all), and of the text up to `end` if that is given."""
         seen = self._seen
         items, rest = (seen, []) if count is None or count == len(seen) else (seen[:count], seen[count:])
-        begin, end = self._start, end or items[-1].end
-        text = self._sent(begin, end)
         ahead = rest[:lookahead] if following is None else [following]
-        ends = sentence or block
-        kept = items if self._marked >= begin else None
-        saying = Saying(text, begin, kept, self._lexicon, self._previous, block=block, ends=ends, pausing=pausing)
-        shown = " ".join([item.visible for item in ahead]) if ahead else ""
-        warnings = self._take_warnings(end) if self._warnings else ()
         left_s = sum([sound_length_s(item.visible) for item in rest]) if rest else 0.0
-        rate, delivery = self._prosody.rate, self._delivery(items, end)
-        sound_s = max(0.0, self._sound_s - left_s) / rate + pause_s
-        made = Chunk(
-            text,
-            begin,
-            "",
-            shown,
-            False,
-            pause_s,
-            (),
-            "",
-            rate,
-            warnings,
-            later=saying,
-            sound_s=sound_s,
-            delivery=delivery,
+        self._builder.close(
+            items,
+            end or items[-1].end,
+            ahead,
+            sound_s=max(0.0, self._sound_s - left_s),
+            block=block,
+            ends=sentence or block,
+            pausing=pausing,
+            pause_s=pause_s,
         )
-        self._out.append(made)
-        self._start = end
-        self._previous = None if ends else saying
         left = sum([_spoken_words(item.visible) for item in rest]) if rest else 0
         if self._words > left:
             self._begin(self._index + 1)
         self._seen, self._words, self._sound_s = rest, left, left_s
         self._chars = sum([len(item.visible) + 1 for item in rest]) if rest else 0
-
-    def _delivery(self, items: list[Item], end: int) -> Delivery:
-        """How the chunk of these items is spoken."""
-        emphasised = self._stressed or any(item.stretches for item in items)
-        stressed = stressed_ranges(items, end, self._stressed) if emphasised else ()
-        return Delivery(self._prosody.pitch, self._prosody.volume_db, stressed, self._stresses)
 
 
 def _has_figure(items: list[Item]) -> bool:
