@@ -26,8 +26,9 @@ from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError
 from voiceagent.options import DEFAULT_VOICE, SpeakOptions, check_voice
 from voiceagent.protocol import outputs
-from voiceagent.session.async_session import AsyncSession, chunker_with, warm_up
-from voiceagent.session.session import MakeChunker, SpeechEngine
+from voiceagent.session.async_session import AsyncSession
+from voiceagent.session.chunkers import chunker_with, warm_up
+from voiceagent.session.interface import MakeChunker, SpeechEngine
 from voiceagent.settings.engine import EngineConfig
 from voiceagent.settings.policy import Setting, SpeechPolicy
 from voiceagent.settings.serve import Limits

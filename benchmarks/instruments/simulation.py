@@ -20,7 +20,7 @@ from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.engine.scheduler import Scheduler
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol import commands, events, outputs
-from voiceagent.session.async_session import default_chunker
+from voiceagent.session.chunkers import default_chunker
 from voiceagent.session.pacing import Playhead
 from voiceagent.session.session import Session
 

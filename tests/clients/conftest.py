@@ -9,7 +9,7 @@ import pytest
 from support.fakes import FakeEngine
 from support.loopback import Server, running
 
-from voiceagent.session.async_session import default_chunker
+from voiceagent.session.chunkers import default_chunker
 from voiceagent.settings.serve import ServeConfig
 
 

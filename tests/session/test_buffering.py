@@ -18,8 +18,8 @@ from support.fakes import FakeEngine
 from support.session_client import of
 
 from voiceagent.protocol import commands, events, outputs
-from voiceagent.session.async_session import default_chunker
 from voiceagent.session.buffering import BUFFERINGS, Latency, Lead, Pace
+from voiceagent.session.chunkers import default_chunker
 from voiceagent.session.session import Session
 from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.serve import Limits

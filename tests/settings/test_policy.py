@@ -15,7 +15,7 @@ from voiceagent.cli.commands import app
 from voiceagent.errors import ConfigError, InputError, ProtocolError
 from voiceagent.protocol import commands
 from voiceagent.protocol.wire import decode_command, encode_command
-from voiceagent.session.async_session import chunker_with
+from voiceagent.session.chunkers import chunker_with
 from voiceagent.settings.policy import Setting, SpeechPolicy, load_policy
 from voiceagent.settings.serve import load_serve_config
 

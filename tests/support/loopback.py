@@ -13,7 +13,7 @@ from support.fakes import FakeChunker, FakeEngine
 
 from voiceagent.adapters.app import bind, build_app, build_server
 from voiceagent.service.service import Service
-from voiceagent.session.session import MakeChunker
+from voiceagent.session.interface import MakeChunker
 from voiceagent.settings.serve import ServeConfig
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ def _device() -> Finding:
 
 
 def _text() -> Finding:
-    from voiceagent.session.async_session import default_chunker, warm_up
+    from voiceagent.session.chunkers import default_chunker, warm_up
 
     try:
         warm_up(default_chunker)

@@ -47,7 +47,7 @@ def serve(
     from voiceagent.agent import load_engine
     from voiceagent.cli.tls import check, key_pair
     from voiceagent.service.service import Service
-    from voiceagent.session.async_session import chunker_with
+    from voiceagent.session.chunkers import chunker_with
 
     certificate, key = key_pair(tls_cert, tls_key, self_signed_one=tls_self_signed)
     settings = _settings(
@@ -119,7 +119,7 @@ def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *,
     """
     from voiceagent.adapters import doors
     from voiceagent.adapters.app import build_app, build_server
-    from voiceagent.session.async_session import warm_up
+    from voiceagent.session.chunkers import warm_up
 
     settings = service.config
     warm_up(service.make_chunker)

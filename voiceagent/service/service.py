@@ -13,9 +13,10 @@ from weakref import WeakSet
 
 from voiceagent.service.metrics import Metrics
 from voiceagent.service.strangers import Strangers
-from voiceagent.session.async_session import AsyncSession, default_chunker
+from voiceagent.session.async_session import AsyncSession
+from voiceagent.session.chunkers import default_chunker
 from voiceagent.session.engine_watch import EngineWatch
-from voiceagent.session.session import MakeChunker, SpeechEngine
+from voiceagent.session.interface import MakeChunker, SpeechEngine
 from voiceagent.settings.serve import ServeConfig
 
 STRANGERS_MAX = 16

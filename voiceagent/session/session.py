@@ -3,7 +3,7 @@
 Without I/O: no socket, no event loop, no clock. Every method takes the time and returns at once;
 `voiceagent.session.async_session` is the shell that waits. It does not know audio formats or how a message looks.
 
-    client  -> feed(command)    -> chunks -> engine (speak, cancel return at once)
+    client  -> handle(command)  -> chunks -> engine (speak, cancel return at once)
     engine  -> receive(output)  -> frames, words
     client  <- next_event()     <- paced, fair among utterances; after `Cancelled` nothing of that utterance
 """
@@ -12,54 +12,20 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Protocol
 
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
-from voiceagent.options import SpeakOptions
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.buffering import Latency
-from voiceagent.session.text_queue import Chunker
+from voiceagent.session.interface import MakeChunker, SpeechEngine
+from voiceagent.session.past import Past
 from voiceagent.session.utterance import Utterance
-from voiceagent.settings.policy import Setting
 from voiceagent.settings.serve import Limits
 
-if TYPE_CHECKING:
-    from voiceagent.text.chunk import Chunk
-
-# Utterances that are over but may still be playing: a cancel still learns what was heard.
-REMEMBERED = 8
-# Ids whose late commands (tokens that were under way) are dropped without a word.
-FORGOTTEN = 256
 # Answers that may wait unread before the owner should stop reading commands.
 CONTROL_MARK = 256
-
-
-class SpeechEngine(Protocol):
-    """What the session needs of an engine; every call returns at once."""
-
-    sample_rate: int
-    voices: tuple[str, ...]
-
-    def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
-        """Opens a stream; `deliver` is called on the engine's thread. Owners have their turns alike, whatever each has open."""
-        ...
-
-    def speak(self, stream: int, chunk: Chunk) -> None:
-        """Queues a chunk. Each ends in exactly one `Speech` with `chunk_done`, of no samples where nothing is spoken."""
-        ...
-
-    def cancel(self, stream: int) -> None:
-        """Stops a stream."""
-        ...
-
-
-class MakeChunker(Protocol):
-    """Makes the chunker of an utterance; `speech` has what its client wants spoken differently."""
-
-    def __call__(self, speech: Mapping[str, Setting] | None = None, /) -> Chunker: ...
 
 
 class Session:
@@ -99,8 +65,7 @@ class Session:
         self._last_stream = 0
         self._open: OrderedDict[str, Utterance] = OrderedDict()
         self._engine_streams: dict[int, int] = {}
-        self._over: OrderedDict[str, Utterance] = OrderedDict()
-        self._ignored: OrderedDict[str, None] = OrderedDict()
+        self._past = Past()
         self._control: deque[events.Event] = deque()
         limits_sent = {"max_text_buffer": self.limits.max_text_buffer, "max_open": self.limits.max_open}
         self._control.append(events.Ready(self.id, limits_sent, engine.voices))
@@ -121,7 +86,7 @@ class Session:
             case commands.Close():
                 self.close(now)
             case commands.Played(id=id_, ms=ms):
-                utterance = self._open.get(id_) or self._over.get(id_)
+                utterance = self._open.get(id_) or self._past.get(id_)
                 if utterance is not None:
                     utterance.acknowledge(ms)
             case commands.Resume():
@@ -133,7 +98,7 @@ class Session:
         """Answers a request that could not even be read; what else comes for its id is dropped."""
         self._control.append(events.Error(utterance_id, error.code, str(error), retryable=error.retryable))
         if utterance_id is not None and utterance_id not in self._open:
-            self._ignore(utterance_id)
+            self._past.forget(utterance_id)
 
     def has_room(self, utterance_id: str, chars: int) -> bool:
         """Whether an utterance can take this many characters more; one that is not open always can."""
@@ -185,8 +150,7 @@ class Session:
             self.refuse(start.id, error)
             return
         self._engine_streams[stream] = engine_stream
-        self._ignored.pop(start.id, None)
-        self._over.pop(start.id, None)
+        self._past.reuse(start.id)
         self._open[start.id] = Utterance(start, stream, chunker, self.limits, paced=self._paced, latency=self._latency)
         self._control.append(events.Started(start.id, stream, start.format))
 
@@ -200,7 +164,7 @@ class Session:
     def _write(self, command: commands.Text | commands.Flush | commands.End, now: float) -> None:
         utterance = self._open.get(command.id)
         if utterance is None:
-            if command.id not in self._ignored and command.id not in self._over:
+            if command.id not in self._past:
                 self._object(command.id, "is not open: send start first")
             return
         if utterance.ended:
@@ -233,31 +197,25 @@ class Session:
 
     def _cancel_all(self, now: float, played_ms: int | None = None) -> None:
         """Cancels what is open, and what has been sent to its end but is still to be heard."""
-        over = [id_ for id_, utterance in self._over.items() if self._paced and utterance.is_playing(now)]
-        for id_ in (*over, *self._open):
+        playing = self._past.playing(now) if self._paced else []
+        for id_ in (*playing, *self._open):
             self._cancel(id_, now, played_ms)
 
     def _cancel(self, id_: str, now: float, played_ms: int | None = None) -> None:
-        utterance = self._open.pop(id_, None) or self._over.pop(id_, None)
+        utterance = self._open.pop(id_, None) or self._past.take(id_)
         if utterance is None:
-            if id_ not in self._ignored:
+            if id_ not in self._past:
                 self._object(id_, "is not open")
             return
         self._release(utterance, cancel=True)
         self._control.append(utterance.cancel(now, played_ms))
-        self._ignore(id_)
+        self._past.forget(id_)
 
     def _release(self, utterance: Utterance, *, cancel: bool) -> None:
         """Lets go of the engine's stream; outputs that are still under way find no owner and are dropped."""
         engine_stream = self._engine_streams.pop(utterance.stream, None)
         if engine_stream is not None and cancel and not utterance.finished:
             self._engine.cancel(engine_stream)
-
-    def _ignore(self, utterance_id: str) -> None:
-        self._ignored[utterance_id] = None
-        self._ignored.move_to_end(utterance_id)
-        while len(self._ignored) > FORGOTTEN:
-            self._ignored.popitem(last=False)
 
     # Outputs of the engine in.
 
@@ -316,9 +274,7 @@ class Session:
     def _retire(self, utterance: Utterance) -> None:
         del self._open[utterance.id]
         self._release(utterance, cancel=False)
-        self._over[utterance.id] = utterance
-        while len(self._over) > REMEMBERED:
-            self._ignore(self._over.popitem(last=False)[0])
+        self._past.remember(utterance)
 
     def wait_s(self, now: float) -> float | None:
         """Seconds until `next_event` is worth asking although nothing came in; None is never."""

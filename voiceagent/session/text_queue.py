@@ -9,42 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from voiceagent.protocol.text_pieces import pieces
+from voiceagent.session.interface import Chunker
 
 if TYPE_CHECKING:
     from voiceagent.protocol.commands import Start
     from voiceagent.text.chunk import Chunk
-
-
-class Chunker(Protocol):
-    """Cuts text into stretches that are spoken in one go; `voiceagent.text.chunker` has the real one."""
-
-    def feed(self, text: str) -> list[Chunk]:
-        """More text."""
-        ...
-
-    def flush(self) -> list[Chunk]:
-        """Closes what waits."""
-        ...
-
-    def end(self) -> list[Chunk]:
-        """Closes what waits; the last chunk is final."""
-        ...
-
-    def poll(self, waited_s: float) -> list[Chunk]:
-        """Closes what has waited too long."""
-        ...
-
-    def cut(self, *, stalled: bool = False, least_s: float = 0.0) -> list[Chunk]:
-        """Closes before its time what will sound for so long at least; where the text has stalled, what can be said by itself."""
-        ...
-
-    @property
-    def waiting_s(self) -> float:
-        """About how long the whole words that wait will sound."""
-        ...
 
 
 class TextQueue:

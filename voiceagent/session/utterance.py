@@ -9,18 +9,20 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import NoCapacity, TextBufferFull
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.buffering import BUFFERINGS, Latency, Lead
+from voiceagent.session.framing import Framer
+from voiceagent.session.interface import Chunker
 from voiceagent.session.pacing import Pacer
 from voiceagent.session.release import Release
-from voiceagent.session.text_queue import Chunker, TextQueue
-from voiceagent.session.word_times import heard_chars, with_characters
+from voiceagent.session.text_queue import TextQueue
+from voiceagent.session.waiting_line import WaitingLine
+from voiceagent.session.word_times import heard_chars
 from voiceagent.settings.serve import Limits
 
 if TYPE_CHECKING:
@@ -30,19 +32,7 @@ if TYPE_CHECKING:
 # Flushes whose answers may be due at once: a full text buffer has about as many words.
 FLUSHES_MAX = 4_096
 
-# Commands that may stand in line for room.
-LINE_MAX = 4_096
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _InLine:
-    """A command that cannot be obeyed yet."""
-
-    command: commands.Text | commands.Flush | commands.End
-    until_s: float = float("inf")
-    """When it is refused, if there was no room until then."""
 
 
 class Utterance:
@@ -68,16 +58,17 @@ class Utterance:
         self.id = start.id
         self.start = start
         self.stream = stream
+        self._framer = Framer(start, stream, limits.frame_ms)
         self.finished = False
         """The engine is done with it; frames may still wait to be taken."""
         self.ended = False
         """No more text will come."""
         self._limits = limits
-        self._reader = TextQueue(chunker, start, lambda warning: self._warn("text", warning))
+        self._queue = TextQueue(chunker, start, lambda warning: self._warn("text", warning))
         self._pacer = Pacer(start.max_ahead_ms / 1000 if paced else None)
         self._lead = Lead(BUFFERINGS[start.buffering or limits.buffering], latency or Latency(), start.speed)
         self._release = Release(
-            self._reader,
+            self._queue,
             self._lead,
             max_buffer_s=None if start.max_buffer_ms is None else start.max_buffer_ms / 1000,
             crowded_chars=limits.max_text_buffer // 2,
@@ -87,13 +78,10 @@ class Utterance:
         self._first_text_at: float | None = None
         self._chunks_handed = 0
         self._chunks_done = 0
-        self._line: deque[_InLine] = deque()  # text without room, and what came behind it
+        self._line = WaitingLine(limits.max_text_buffer)
         self._flushes_due = 0  # taken, and their answers not taken yet
         self._outbox: deque[events.Event] = deque()
-        self._words: list[outputs.WordTime] = []
-        self._samples_made = 0
         self._samples_taken = 0
-        self._seq = 0
         self._ttfa_ms: int | None = None
 
     # Text in.
@@ -101,14 +89,14 @@ class Utterance:
     @property
     def received(self) -> events.Received:
         """What of it has arrived here."""
-        return events.Received(self.id, self._reader.chars + self._line_chars, self.ended)
+        return events.Received(self.id, self._queue.chars + self._line.chars, self.ended)
 
     def has_room(self, chars: int) -> bool:
         """Whether it can take this many characters more."""
         return not self._line and self._fits(chars)
 
     def _fits(self, chars: int) -> bool:
-        return self._reader.buffered_chars + chars <= self._limits.max_text_buffer
+        return self._queue.buffered_chars + chars <= self._limits.max_text_buffer
 
     def add_text(self, text: str, now: float, wait_s: float = 0.0) -> None:
         """Takes more text, or lets it stand in line until there is room.
@@ -125,8 +113,8 @@ class Utterance:
             return
         if self.has_room(len(text)):
             self._push(text, now)
-        elif wait_s > 0 and self._line_chars + len(text) <= self._limits.max_text_buffer and len(self._line) < LINE_MAX:
-            self._line.append(_InLine(commands.Text(self.id, text), now + wait_s))
+        elif wait_s > 0:
+            self._line.add_text(commands.Text(self.id, text), now + wait_s)
         else:
             raise TextBufferFull.of(self._limits.max_text_buffer, len(text))
 
@@ -134,32 +122,23 @@ class Utterance:
         if self._first_text_at is None:
             self._first_text_at = now
         self._release.came(len(text), now)
-        self._reader.push(text, now)
+        self._queue.push(text, now)
         self._decide(now)
 
     def admit(self, now: float) -> list[TextBufferFull]:
         """Takes what stands in line and has room now; says what has stood there too long and is not taken."""
         refused = []
-        while self._line:
-            command, until_s = self._line[0].command, self._line[0].until_s
-            if isinstance(command, commands.Text):
-                if self._fits(len(command.text)):
-                    self._push(command.text, now)
-                elif now >= until_s:
-                    refused.append(TextBufferFull.of(self._limits.max_text_buffer, len(command.text)))
-                else:
-                    break
-            elif isinstance(command, commands.Flush):
-                self._reader.flush(now)
-                self._answer_flushes()
-            else:
-                self._reader.end(now)
-            self._line.popleft()
+        for command in self._line.leave(now, self._fits):
+            match command:
+                case commands.Text(text=text):
+                    self._push(text, now)
+                case commands.Flush():
+                    self._flush(now)
+                case commands.End():
+                    self._queue.end(now)
+                case TextBufferFull():
+                    refused.append(command)
         return refused
-
-    @property
-    def _line_chars(self) -> int:
-        return sum(len(one.command.text) for one in self._line if isinstance(one.command, commands.Text))
 
     def flush(self, now: float) -> None:
         """Closes what waits and promises a `Flushed` when all of it has been spoken.
@@ -171,32 +150,35 @@ class Utterance:
             raise NoCapacity(f"{FLUSHES_MAX} flushes are not answered yet; this one was not taken")
         self._flushes_due += 1
         if self._line:
-            self._line.append(_InLine(commands.Flush(self.id)))
-            return
-        self._reader.flush(now)
+            self._line.add(commands.Flush(self.id))
+        else:
+            self._flush(now)
+
+    def _flush(self, now: float) -> None:
+        self._queue.flush(now)
         self._answer_flushes()
 
     def end(self, now: float) -> None:
         """Closes what waits; no text may follow."""
         self.ended = True
         if self._line:
-            self._line.append(_InLine(commands.End(self.id)))
+            self._line.add(commands.End(self.id))
         else:
-            self._reader.end(now)
+            self._queue.end(now)
 
     def work(self, now: float) -> None:
         """Cuts one piece of a long text that is left to be cut, or text that has waited too long."""
-        if self._reader.busy:
-            self._reader.work(now)
+        if self._queue.busy:
+            self._queue.work(now)
             self._answer_flushes()
         self._decide(now)
 
     def _decide(self, now: float) -> None:
         """Lets text go to the engine where it is time."""
-        if self._samples_made > self._samples_noted and self._unheard_at is None:
+        if self._framer.samples_made > self._samples_noted and self._unheard_at is None:
             self._unheard_at = now
-        self._lead.made((self._samples_made - self._samples_noted) / SAMPLE_RATE_HZ, now)
-        self._samples_noted = self._samples_made
+        self._lead.made((self._framer.samples_made - self._samples_noted) / SAMPLE_RATE_HZ, now)
+        self._samples_noted = self._framer.samples_made
         self._release.decide(now, self._pacer.played_s(now), sounds=self._sounds(now))
 
     def _sounds(self, now: float) -> bool:
@@ -213,7 +195,7 @@ class Utterance:
         under_way = self._chunks_handed - self._chunks_done
         if not self._release.ready or under_way >= self._limits.chunks_ahead:
             return None
-        backlog_samples = self._samples_made - self._samples_taken
+        backlog_samples = self._framer.samples_made - self._samples_taken
         if backlog_samples * 1000 > self._limits.backlog_ms * SAMPLE_RATE_HZ:
             return None
         self._chunks_handed += 1
@@ -226,7 +208,7 @@ class Utterance:
         if self.finished:
             return
         if isinstance(output, outputs.Speech):
-            self._add_frames(output)
+            self._outbox.extend(self._framer.add(output))
             if output.chunk_done:
                 self._chunks_done += 1
                 if self._chunks_done == self._chunks_handed:
@@ -237,35 +219,11 @@ class Utterance:
         else:
             self._finish(output)
 
-    def _add_frames(self, speech: outputs.Speech) -> None:
-        self._words.extend(speech.words)
-        words = deque(speech.words)
-        begin, n = 0, len(speech.samples)
-        for end in frame_ends(n, self._limits.frame_ms):
-            frame_end_s = (self._samples_made + end) / SAMPLE_RATE_HZ
-            covered = []
-            while words and (words[0].start_s < frame_end_s or end == n):
-                covered.append(words.popleft())
-            self._say_words(covered)
-            self._add_audio(speech.samples[begin:end], pts=self._samples_made + begin)
-            begin = end
-        self._say_words(words)
-        self._samples_made += n
-
-    def _say_words(self, words: Iterable[outputs.WordTime]) -> None:
-        words = with_characters(words) if self.start.timestamps == "char" else tuple(words)
-        if words and self.start.timestamps != "none":
-            self._outbox.append(events.Words(self.id, words))
-
-    def _add_audio(self, samples: Samples, *, pts: int, last: bool = False) -> None:
-        self._outbox.append(events.Audio(self.id, self.stream, self._seq, pts, samples, last))
-        self._seq += 1
-
     def _answer_flushes(self, *, all_of_them: bool = False) -> None:
-        flushes = self._reader.flushes
+        flushes = self._queue.flushes
         while flushes and (all_of_them or flushes[0] <= self._chunks_done):
             flushes.popleft()
-            self._outbox.append(events.Flushed(self.id, self._seq - 1))
+            self._outbox.append(events.Flushed(self.id, self._framer.last_seq))
 
     def _warn(self, code: str, message: str) -> None:
         self._outbox.append(events.Warning_(self.id, code, message))
@@ -274,18 +232,15 @@ class Utterance:
         self.finished = True
         self._line.clear()
         if output.error is not None or output.cancelled:
-            self._reader.drop()
+            self._queue.drop()
             self._outbox.append(events.Error(self.id, "synthesis_failed", self._reason(output), retryable=True))
             return
         self._answer_flushes(all_of_them=True)
-        if not self._samples_made:
+        if not self._framer.samples_made:
             self._warn("nothing_to_say", "nothing in this text can be spoken")
-        import numpy as np
-
-        # What a resampler still holds leaves with this frame, hence it may have no samples of its own.
-        self._add_audio(np.zeros(0, np.float32), pts=self._samples_made, last=True)
-        audio_ms = self._samples_made * 1000 // SAMPLE_RATE_HZ
-        self._outbox.append(events.Done(self.id, audio_ms, self._reader.chars, None, self._seq - 1))
+        self._outbox.append(self._framer.last_frame())
+        audio_ms = self._framer.samples_made * 1000 // SAMPLE_RATE_HZ
+        self._outbox.append(events.Done(self.id, audio_ms, self._queue.chars, None, self._framer.last_seq))
 
     def _reason(self, output: outputs.Finished) -> str:
         """Why it failed, as a client may know it; the log has the rest under the same request."""
@@ -323,11 +278,11 @@ class Utterance:
 
     def wait_s(self, now: float) -> float | None:
         """Seconds until time alone brings something; None is never."""
-        if self._reader.busy:
+        if self._queue.busy:
             return 0.0
         waits = []
         if self._line:
-            waits.append(max(0.0, self._line[0].until_s - now))
+            waits.append(self._line.due_in_s(now))
         if not ((self.ended and not self._line) or self.finished):
             due_in_s = self._release.due_in_s(now, self._pacer.played_s(now), sounds=self._sounds(now))
             if due_in_s is not None:
@@ -355,13 +310,13 @@ class Utterance:
         """Drops everything and says what was heard."""
         self.finished = True
         self._line.clear()
-        self._reader.drop()
+        self._queue.drop()
         self._outbox.clear()
         if played_ms is not None:
             self.acknowledge(played_ms)
         heard_s = self._pacer.heard_s(now)
-        text = self._reader.text
-        cut = heard_chars(text, self._words, heard_s)
+        text = self._queue.text
+        cut = heard_chars(text, self._framer.words, heard_s)
         return events.Cancelled(
             self.id,
             sent_ms=round(self._pacer.sent_s * 1000),
@@ -369,15 +324,3 @@ class Utterance:
             text_spoken=text[:cut],
             text_remaining=text[cut:],
         )
-
-
-def frame_ends(n: int, frame_ms: int) -> list[int]:
-    """Where to cut n samples into frames; a rest of less than 20 ms stays with the frame before it."""
-    size = SAMPLE_RATE_HZ * frame_ms // 1000
-    ends = list(range(size, n + 1, size))
-    rest = n - (ends[-1] if ends else 0)
-    if ends and rest < SAMPLE_RATE_HZ // 50:
-        ends[-1] = n
-    elif rest:
-        ends.append(n)
-    return ends

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceagent.errors import InputError
-from voiceagent.session.async_session import chunker_with, default_chunker
+from voiceagent.session.chunkers import chunker_with, default_chunker
 from voiceagent.text import Chunker, Lexicon, LexiconError
 
 
