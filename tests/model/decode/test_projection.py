@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from voiceagent.model.codec.layers import ContextBlock, FrameStack
-from voiceagent.model.decode.projection import Norm, Projection, RowProjection, bucket, normalize, prepare
+from voiceagent.model.decode.projection import (
+    Norm,
+    Projection,
+    RowProjection,
+    bucket,
+    fastest_dtype,
+    normalize,
+    prepare,
+)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
@@ -61,15 +69,26 @@ def test_norm_has_unit_mean_square() -> None:
     ("inputs", "outputs"), [(320, 448), (320, 1536), (512, 256), (640, 320), (768, 320), (960, 640), (1280, 640)]
 )
 @pytest.mark.parametrize("gelu", [False, True])
-def test_a_row_does_not_depend_on_the_others(inputs: int, outputs: int, gelu: bool) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
+def test_a_row_does_not_depend_on_the_others(dtype: torch.dtype, inputs: int, outputs: int, gelu: bool) -> None:
     torch.manual_seed(1)
-    projection = Projection(torch.randn(outputs, inputs), torch.randn(outputs), torch.bfloat16, gelu=gelu)
+    projection = Projection(torch.randn(outputs, inputs), torch.randn(outputs), dtype, gelu=gelu)
     x = torch.randn(400, inputs)
     with torch.inference_mode():
         alone = torch.cat([projection(row[None]) for row in x])
         for rows in (2, 16, 17, 31, 32, 33, 48, 64, 65, 120, 128, 300, 400):
             assert torch.equal(projection(x[:rows]), alone[:rows])
             assert torch.equal(projection(x[-rows:][None])[0], alone[-rows:])
+
+
+def test_no_instructions_for_bfloat16_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    weight, x = torch.randn(48, 64), torch.randn(5, 64)
+    monkeypatch.setattr("voiceagent.model.decode.projection.multiplies", lambda dtype, _: dtype is torch.float32)
+    made = Projection(weight, None, torch.bfloat16)(x)
+    assert made.dtype is torch.bfloat16
+    assert torch.allclose(made.float(), x @ weight.bfloat16().float().T, rtol=1e-2, atol=1e-2)
+    assert fastest_dtype(torch.device("cpu")) is torch.float32
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,17 @@ INVARIANT_INPUTS, INVARIANT_ROWS = 320, 32
 
 def fastest_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the machine has instructions for it, else float32."""
-    if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if device.type == "cuda" or (fast and multiplies(torch.bfloat16, device)):
         return torch.bfloat16
     return torch.float32
+
+
+def multiplies(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether the machine's library has products in this precision; bfloat16 on a processor needs AVX512 or newer."""
+    if dtype is not torch.bfloat16 or device.type != "cpu":
+        return True
+    return not torch.backends.mkldnn.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def bucket(rows: int) -> int:
@@ -51,26 +59,36 @@ class Projection(nn.Module):
         gelu: bool = False,
     ) -> None:
         super().__init__()
-        self.dtype, self.out_dtype, self.gelu = dtype, out_dtype or dtype, gelu
-        self.weight = weight.detach().to(dtype).contiguous()
-        self.bias = None if bias is None else bias.detach().to(dtype)
+        self.out_dtype, self.gelu = out_dtype or dtype, gelu
+        # Where there are no such products, the same rounded weights are multiplied in float32.
+        self.dtype = dtype if multiplies(dtype, weight.device) else torch.float32
+        self.weight = weight.detach().to(dtype).to(self.dtype).contiguous()
+        self.bias = None if bias is None else bias.detach().to(dtype).to(self.dtype)
         self.reordered = None
-        if dtype is torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        if self.dtype is torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
             self.reordered = torch.ops.mkldnn._reorder_linear_weight(self.weight, TYPICAL_ROWS)
             self.weight = self.weight[:0].clone()
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs) in `out_dtype`."""
         x = x.to(self.dtype)
-        if self.reordered is None:
-            y = F.linear(x, self.weight, self.bias)
-            return (F.gelu(y, approximate="tanh") if self.gelu else y).to(self.out_dtype)
         rows = x.reshape(-1, x.shape[-1])
-        step = len(rows) if x.shape[-1] <= INVARIANT_INPUTS else INVARIANT_ROWS
-        made = [self._product(part) for part in rows.split(max(1, step))]
-        joined: Tensor = made[0] if len(made) == 1 else torch.cat(made)
+        joined = self._plain(rows) if self.reordered is None else self._fast(rows)
         shaped: Tensor = joined.to(self.out_dtype).unflatten(0, x.shape[:-1])
         return shaped
+
+    def _plain(self, rows: Tensor) -> Tensor:
+        """On a processor always in whole groups, for the library chooses the order of a sum by the number of rows."""
+        missing = -len(rows) % INVARIANT_ROWS if rows.device.type == "cpu" else 0
+        padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
+        groups = padded.split(INVARIANT_ROWS) if rows.device.type == "cpu" and len(rows) else (padded,)
+        made = torch.cat([F.linear(group, self.weight, self.bias) for group in groups])[: len(rows)]
+        return F.gelu(made, approximate="tanh") if self.gelu else made
+
+    def _fast(self, rows: Tensor) -> Tensor:
+        step = len(rows) if rows.shape[-1] <= INVARIANT_INPUTS else INVARIANT_ROWS
+        made = [self._product(part) for part in rows.split(max(1, step))]
+        return made[0] if len(made) == 1 else torch.cat(made)
 
     def _product(self, rows: Tensor) -> Tensor:
         """Padded to one of few numbers of rows: the library compiles and keeps a kernel for each that it meets."""
