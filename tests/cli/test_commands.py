@@ -277,7 +277,7 @@ def test_doctor_names_what_is_missing_and_the_mend(tmp_path: Path) -> None:
 
 
 def test_bench_and_text_refuse_what_is_not_there(tmp_path: Path) -> None:
-    assert "quality, first_word, latency" in refused("bench", "beauty")
+    assert "quality, first_word, settings, latency" in refused("bench", "beauty")
     assert "no such file" in refused("text", tmp_path / "absent")
 
 

@@ -54,6 +54,7 @@ NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF)
 BENCHES = (
     "quality",
     "first_word",
+    "settings",
     "latency",
     "buffering",
     "codec",
