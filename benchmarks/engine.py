@@ -194,8 +194,9 @@ def measure_shipped(options: argparse.Namespace) -> dict[str, Any]:
     figures = measure_rows(rig, texts, machine, options)
     company = compare_company(rig, texts[: options.sentences], max(options.rows), options.voice)
     results = results_of(rig.model, machine, figures) | {"company": company}
-    if isinstance(speaker.decoder, PackedDecoder):
-        rig.decoder = speaker.decoder = ParentDecoder(rig.model)
+    ours: object = speaker.decoder
+    if isinstance(ours, PackedDecoder):
+        rig.take(ParentDecoder(rig.model))
         longer = argparse.Namespace(**vars(options) | {"warm_up": 4 * options.warm_up})  # as many tokens
         results["parent"] = beside(figures, measure_rows(rig, texts, machine, longer), BLOCK)
     return results

@@ -157,7 +157,7 @@ def in_stream(speaker: Synthesizer) -> DecodedBlock:
     digits = torch.stack([torch.randint(levels, (32,), generator=generator) for levels in (8, 8, 8, 5, 5, 5)], dim=1)
     begun = DecodedBlock(SynthesisState(tokens=16), SpeakOptions("heart"), digits[:16])
     ((_, state),) = speaker.render([begun])
-    return DecodedBlock(SynthesisState(tokens=32, decoder=state.decoder), SpeakOptions("heart"), digits[16:])
+    return DecodedBlock(SynthesisState(tokens=32, sound=state.sound), SpeakOptions("heart"), digits[16:])
 
 
 @torch.inference_mode()

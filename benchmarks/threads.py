@@ -26,8 +26,8 @@ from judging.evaluation import read_sentences
 
 from voiceagent.audio.formats import Samples
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
-from voiceagent.model.codec.codec import DecoderState
 from voiceagent.model.codec.constants import TOKEN_RATE_HZ
+from voiceagent.model.runtime_values import SoundState
 from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import load
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer
@@ -65,10 +65,10 @@ class Listened:
         """Until everything said has become sound."""
 
 
-class _Promise:
+class _Promise(SoundState):
     """What the codec remembers of a stream, once its thread has come to it."""
 
-    state: DecoderState | None = None
+    state: SoundState | None = None
 
 
 class Apart(Listened):
@@ -87,7 +87,7 @@ class Apart(Listened):
         pairs = [(one, _Promise()) for one in said]
         self._line.put(pairs)
         nothing = np.zeros(0, np.float32)
-        return [(nothing, replace(one.state, decoder=cast(DecoderState, promise))) for one, promise in pairs]
+        return [(nothing, replace(one.state, sound=promise)) for one, promise in pairs]
 
     def drain(self) -> None:
         self._line.join()
@@ -105,10 +105,10 @@ class Apart(Listened):
         while (pairs := self._line.get()) is not None:
             said = []
             for one, _ in pairs:
-                before = cast("_Promise | None", one.state.decoder)
-                said.append(replace(one, state=replace(one.state, decoder=before.state if before else None)))
+                before = cast("_Promise | None", one.state.sound)
+                said.append(replace(one, state=replace(one.state, sound=before.state if before else None)))
             for (_, promise), (_, state) in zip(pairs, super().render(said), strict=True):
-                promise.state = state.decoder
+                promise.state = state.sound
             self._line.task_done()
         self._line.task_done()
 

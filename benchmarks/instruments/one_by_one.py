@@ -20,6 +20,7 @@ from voiceagent.model.config import LanguageModelConfig
 from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel, Row
 from voiceagent.model.lm.transformer import KeysValues
+from voiceagent.model.runtime_values import LanguageState
 from voiceagent.model.weights import Voices, load, save
 
 TEMPERATURE = 0.7
@@ -28,7 +29,7 @@ SERVE = f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); from instruments 
 
 
 @dataclass(frozen=True, slots=True)
-class ParentState:
+class ParentState(LanguageState):
     """What it remembers of a stream; a value."""
 
     cache: KeysValues

@@ -23,6 +23,7 @@ from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.decode.interface import BlockDecoder, OpenBlock
 from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.lm.script import PhonemeChunk
 from voiceagent.model.torch_model import TorchModel
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Speech
@@ -122,6 +123,10 @@ class SpeakingRig:
         self._phonemize = phonemize
         self._out: queue.SimpleQueue[Speech] = queue.SimpleQueue()
 
+    def take(self, decoder: BlockDecoder[Any, Any, Any]) -> None:
+        """Decode with another decoder from here on."""
+        self.decoder = self.speaker.decoder = decoder
+
     def stream(self, chunks: Iterator[Chunk], voice: str, seed: int = 0) -> SpokenStream:
         """A stream that has not begun."""
         return SpokenStream(chunks, SpeakOptions(voice, seed=seed))
@@ -145,7 +150,7 @@ class SpeakingRig:
         with self.clock.part("codec"):
             sounds = self.speaker.render(said)
         for stream, one, (samples, state) in zip(done, said, sounds, strict=True):
-            self._hear(stream, one.digits, samples, state)
+            self._hear(stream, cast(Tensor, one.digits), samples, state)
 
     def _prepare(self, stream: SpokenStream) -> None:
         if not stream.speaking:
@@ -154,9 +159,10 @@ class SpeakingRig:
                 said = self._phonemize(chunk)
             with self.clock.part("plan"):
                 words = [word.phonemes for word in said.words]
-                stream.state = self.speaker.plan_chunk(
-                    stream.state, stream.options, words, said.lookahead, final=chunk.final, rate=chunk.rate, pause_s=chunk.pause_s
-                )  # fmt: skip
+                phonemes = PhonemeChunk(
+                    words, said.lookahead, final=chunk.final, speed=chunk.rate, pause_s=chunk.pause_s
+                )
+                stream.state = self.speaker.plan_chunk(stream.state, stream.options, phonemes)
             stream.speaking = True
         if stream.block is None:
             with self.clock.part("plan"):
@@ -185,8 +191,8 @@ class SpeakingRig:
     def memory(self, streams: Sequence[SpokenStream]) -> dict[str, int]:
         """Bytes that the tensors of streams hold, each piece of memory counted once."""
         return {
-            "cache": cache_bytes(self.decoder, [s.state.speech for s in streams]),
-            "codec": held_bytes([s.state.decoder for s in streams]),
+            "cache": cache_bytes(self.decoder, [s.state.language for s in streams]),
+            "codec": held_bytes([s.state.sound for s in streams]),
             "all": held_bytes([(s.state, s.block) for s in streams]),
         }
 
@@ -202,7 +208,7 @@ class RandomStream:
 class RandomRig:
     """The language model alone, of any shape and on any device; speed does not depend on what the weights say."""
 
-    def __init__(self, decoder: BlockDecoder[Any, Any], options: DecodingOptions, block_tokens: int = 16) -> None:
+    def __init__(self, decoder: BlockDecoder[Any, Any, Any], options: DecodingOptions, block_tokens: int = 16) -> None:
         self.decoder = decoder
         self.model: PackedModel = cast(Any, decoder).model  # torch's decoders have one
         self.clock = Clock(self.model.device)
@@ -244,7 +250,7 @@ class RandomRig:
         }
 
 
-def cache_bytes(decoder: BlockDecoder[Any, Any], states: Sequence[Any]) -> int:
+def cache_bytes(decoder: BlockDecoder[Any, Any, Any], states: Sequence[Any]) -> int:
     """Memory of keys and values, or of all that a stream has on a device: there it is laid out beforehand."""
     if isinstance(decoder, DeviceDecoder):
         return decoder.bytes_per_stream * len(states)

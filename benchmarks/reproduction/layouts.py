@@ -16,10 +16,11 @@ from torch.nn.functional import pad
 from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK
 from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.decode import reference as decoding
+from voiceagent.model.decode.blocks import SpeechState
 from voiceagent.model.decode.infill import Confidence, OnCommit, unmask
 from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import SpeechState, propose
+from voiceagent.model.decode.reference import TorchState, propose
 from voiceagent.model.lm.language_model import SpeechLanguageModel, TokenModel
 from voiceagent.model.lm.planning import lay_out
 from voiceagent.training.prefix import autoregressive
@@ -169,7 +170,7 @@ class Prefix:
 
     def in_blocks(self, canvas: Canvas, options: DecodingOptions, size: int, first: int) -> tuple[Tensor, int]:
         """Blocks one after the other with an exact cache -> tokens (T, 6) and forward passes."""
-        begun = SpeechState(read(self.model, torch.tensor(canvas.symbols), canvas.tokens))
+        begun: TorchState = SpeechState(read(self.model, torch.tensor(canvas.symbols), canvas.tokens))
         parts = cut(self._heard(canvas.tokens), size, first)
         digits, passes, _ = decode_blocks(self.packed, begun, parts, options, size)
         return digits, passes + 1
@@ -213,8 +214,8 @@ def cut(heard: Tensor, size: int = BLOCK, first: int = FIRST_BLOCK) -> list[Tens
 
 
 def decode_blocks(
-    model: PackedModel, state: SpeechState, parts: Iterable[Tensor], options: DecodingOptions, size: int = BLOCK
-) -> tuple[Tensor, int, SpeechState]:
+    model: PackedModel, state: TorchState, parts: Iterable[Tensor], options: DecodingOptions, size: int = BLOCK
+) -> tuple[Tensor, int, TorchState]:
     """Blocks by what their slots hear (n, C) -> tokens (T, 6), forward passes and the state after them.
 
     A block shorter than `size` takes fewer steps, as many tokens each, as in speaking.

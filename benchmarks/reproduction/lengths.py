@@ -14,7 +14,7 @@ from reproduction.layouts import Canvas
 from reproduction.results import Row, Table
 from reproduction.stand import Sentence, Spoken, Stand
 from voiceagent.model.lm import planning
-from voiceagent.model.lm.script import Script
+from voiceagent.model.lm.script import PhonemeChunk, Script
 from voiceagent.training import teachers
 
 LOOKAHEAD = 1
@@ -47,9 +47,8 @@ def in_chunks(stand: Stand, spoken: Spoken, words: int) -> list[tuple[float, flo
         stop = min(at + words, len(spoken.words))
         chunk, ahead = spoken.words[at:stop], spoken.words[stop : stop + LOOKAHEAD]
         begin_s = state.clock_s
-        _, state = planning.plan_chunk(
-            stand.voices.model, state, chunk, ahead, stand.row, final=stop == len(spoken.words)
-        )
+        planned = PhonemeChunk(chunk, ahead, final=stop == len(spoken.words))
+        _, state = planning.plan_chunk(stand.voices.model, state, planned, stand.row)
         pairs.append((state.clock_s - begin_s, true[stop - 1] - (true[at - 1] if at else 0.0)))
     return pairs
 

@@ -19,7 +19,7 @@ from voiceagent.engine.synthesizer import BLOCK, FIRST_BLOCK, SynthesisState, Sy
 from voiceagent.model.codec.codec import StreamPart
 from voiceagent.model.lm import planning
 from voiceagent.model.lm.language_model import SpeechLanguageModel
-from voiceagent.model.lm.script import Script, spell
+from voiceagent.model.lm.script import PhonemeChunk, Script, spell
 from voiceagent.model.torch_model import TorchModel
 from voiceagent.model.weights import load
 from voiceagent.options import SpeakOptions
@@ -91,7 +91,7 @@ def in_chunks(
         stop = at + words
         said, known, final = spoken[at:stop], spoken[stop : stop + ahead], stop >= len(spoken)
         symbols, _, behind = spell(said, known, opened=state.sentence_open, final=final)
-        planned, state = planning.plan_chunk(model, state, said, known, voice, final=final)
+        planned, state = planning.plan_chunk(model, state, PhonemeChunk(said, known, final=final), voice)
         yield Chunk(tuple(symbols), tuple(behind), planned.conditioning)
 
 
@@ -107,13 +107,8 @@ def first_sound_s(stand: Stand, speaker: Synthesizer, sentence: Sentence, words:
             ((heard, _),) = voices.codec.decode_streams([StreamPart(digits, voice, None, final)])
             samples = heard.numpy()[leading_silence(heard.numpy()) :]
         else:
-            state = speaker.plan_chunk(
-                SynthesisState(),
-                SpeakOptions(voice),
-                spelled[:words],
-                spelled[words : words + ahead],
-                final=words >= len(spelled),
-            )
+            text = PhonemeChunk(spelled[:words], spelled[words : words + ahead], final=words >= len(spelled))
+            state = speaker.plan_chunk(SynthesisState(), SpeakOptions(voice), text)
             samples, _ = speaker.step(state, SpeakOptions(voice))
     spent_s = time.thread_time() - begin_s
     silence_s = first_audible_s(samples)

@@ -33,7 +33,7 @@ def test_it_says_as_much_a_token_at_a_time() -> None:
     rig, text = SpeakingRig(Synthesizer(TorchModel(tiny_voices())), fake_phonemizer), "One two three four five."
     ours = rig.stream(chunks_of(text), "heart")
     speak_out(rig, [ours], staggered=False)
-    rig.decoder = rig.speaker.decoder = ParentDecoder(rig.model)
+    rig.take(ParentDecoder(rig.model))
     rig.clock.ticks.clear()
     theirs = [rig.stream(chunks_of(text), "heart") for _ in range(3)]
     speak_out(rig, theirs, staggered=True)

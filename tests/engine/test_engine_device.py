@@ -72,7 +72,7 @@ def test_rings_of_streams_that_end_in_any_way_come_back(folder: Path, monkeypatc
         phonemizer=fake_phonemizer,
         config=EngineConfig(runtime="torch", max_streams=3, precision="float32"),
     )
-    decoder = made._synthesizer.decoder
+    decoder: object = made._synthesizer.decoder
     assert isinstance(decoder, DeviceDecoder)
     made.start()
     for _ in range(2):

@@ -60,7 +60,7 @@ def speeches(count: int, blocks: int, *, noise: float = 0.0, longest: int = LONG
     ]
 
 
-def talk(decoder: BlockDecoder[Any, Any], streams: Sequence[Speech], *, stagger: int = 2) -> list[Tensor]:
+def talk(decoder: BlockDecoder[Any, Any, Any], streams: Sequence[Speech], *, stagger: int = 2) -> list[Tensor]:
     """All of them to the end, one joining every `stagger` ticks: each is at a step of its own block."""
     waiting, tick = [list(stream.blocks) for stream in streams], 0
     for stream in streams:

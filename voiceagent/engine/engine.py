@@ -27,6 +27,7 @@ from voiceagent.engine.scheduler import Scheduler
 from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
 from voiceagent.errors import NoCapacity, SynthesisError
 from voiceagent.model.decode.interface import OpenBlock
+from voiceagent.model.lm.script import PhonemeChunk
 from voiceagent.model.loading import load_model
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
@@ -170,7 +171,7 @@ class Engine:
             warm()
         self._synthesizer.decoder.warm_up()
         options = SpeakOptions(self.voices[0])
-        state = self._synthesizer.plan_chunk(SynthesisState(), options, ("həlˈO,", "wˈɜɹld."), final=True)
+        state = self._synthesizer.plan_chunk(SynthesisState(), options, PhonemeChunk(("həlˈO,", "wˈɜɹld."), final=True))
         while self._synthesizer.remaining(state):
             _, state = self._synthesizer.step(state, options)
 
@@ -298,14 +299,11 @@ class Engine:
         for warning in said.warnings:
             if warning not in chunk.warnings:  # those the session has passed on already
                 stream.deliver(Notice(warning))
+        phonemes = [word.phonemes for word in said.words]
         stream.state = self._synthesizer.plan_chunk(
             stream.state,
             stream.options,
-            [word.phonemes for word in said.words],
-            said.lookahead,
-            final=chunk.final,
-            rate=chunk.rate,
-            pause_s=chunk.pause_s,
+            PhonemeChunk(phonemes, said.lookahead, final=chunk.final, speed=chunk.rate, pause_s=chunk.pause_s),
             delivery=chunk.delivery,
             stressed=said.stressed,
         )

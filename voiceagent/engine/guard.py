@@ -7,14 +7,16 @@ others, the block is doubtful, and is decoded again while it is still here. It k
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.interface import Listen
+from voiceagent.model.runtime_values import RuntimeArray
 from voiceagent.model.symbols import BOUNDARY, GAP, INDEX, PUNCTUATION
+
+Tokens = npt.NDArray[np.int64]  # (n, 6)
 
 CONTEXT = 3  # tokens before the block that the aligner hears with it
 SLACK = 2  # labels of 20 ms that a phoneme may lie beside where it was planned
@@ -37,7 +39,7 @@ class Guard:
     def __init__(self, listen: Listen) -> None:
         self._listen = listen
 
-    def doubt(self, digits: Any, before: Any, labels: Any) -> float:
+    def doubt(self, digits: RuntimeArray, before: Tokens | None, labels: RuntimeArray) -> float:
         """How far a block sounds from what was planned, in nats; 0 is as planned, more than DOUBTFUL is doubtful.
 
         Args:
@@ -45,8 +47,9 @@ class Guard:
             before: the last tokens before it, (m, 6), m up to CONTEXT, or None.
             labels: the phonemes that were planned, (n, 2) indices of symbols.
         """
-        digits, planned = np.asarray(digits), np.asarray(labels).ravel()
-        heard = digits if before is None else np.concatenate((np.asarray(before), digits))
+        mine: Tokens = np.asarray(digits)
+        planned = np.asarray(labels).ravel()
+        heard = mine if before is None else np.concatenate((before, mine))
         logits = self._listen(heard)[-len(planned) :]
         if not np.isfinite(logits).all():
             return WORST
@@ -67,9 +70,9 @@ def _log_sum(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return summed
 
 
-def latest(before: Any, digits: Any) -> npt.NDArray[np.int64]:
+def latest(before: Tokens | None, digits: RuntimeArray) -> Tokens:
     """The last tokens of a stream, up to CONTEXT, of those before and those of a block."""
-    mine: npt.NDArray[np.int64] = np.asarray(digits)
+    mine: Tokens = np.asarray(digits)
     return (mine if before is None else np.concatenate((before, mine)))[-CONTEXT:]
 
 

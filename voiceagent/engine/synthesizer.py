@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from voiceagent.audio.formats import Samples
 from voiceagent.audio.limiter import LimiterState, limit
@@ -22,8 +23,9 @@ from voiceagent.model.codec.constants import FRAMES_PER_TOKEN, TOKEN_RATE_HZ
 from voiceagent.model.codec.delivery import DURATION, GAIN, Floats
 from voiceagent.model.decode.interface import OpenBlock
 from voiceagent.model.decode.options import DecodingOptions
-from voiceagent.model.interface import LONGEST_BLOCK, SpeechModel, StreamTokens
-from voiceagent.model.lm.script import ChunkPlan, Script
+from voiceagent.model.interface import LONGEST_BLOCK, OpaqueModel, SpeechModel, StreamTokens
+from voiceagent.model.lm.script import ChunkPlan, PhonemeChunk, Script
+from voiceagent.model.runtime_values import LanguageState, RuntimeArray, SoundState
 from voiceagent.options import SpeakOptions
 from voiceagent.text.chunk import Delivery
 
@@ -40,16 +42,16 @@ class SynthesisState:
     """Everything that a stream carries from block to block."""
 
     script: Script = field(default_factory=Script)
-    speech: Any = None  # the decoder's own, None before the first token
-    decoder: Any = None  # the codec's own, None before the first samples
+    language: LanguageState | None = None  # None before the first token
+    sound: SoundState | None = None  # None before the first samples
     tokens: int = 0  # spoken so far
-    plan: ChunkPlan | None = None  # of the chunk that is being spoken
+    plan: ChunkPlan[RuntimeArray] | None = None  # of the chunk that is being spoken
     offset: int = 0  # tokens of the chunk that are done
     final: bool = False  # nothing follows the stretch
     trimmed: int = 0  # samples of silence left out at the beginning
-    recent: Any = None  # (m, 6) the last few tokens, where there is a guard
+    recent: npt.NDArray[np.int64] | None = None  # (m, 6) the last few tokens, where there is a guard
     rows: Floats | None = (
-        None  # (tokens * FRAMES_PER_TOKEN, ROW) how the frames of the chunk are delivered; None as they are
+        None  # (tokens * FRAMES_PER_TOKEN, ROW) how the chunk's frames are delivered; None as they are
     )
     stretched_s: float = 0.0  # by how much stress has made what was planned before the chunk longer
     limiter: LimiterState | None = None  # None while nothing has been made louder
@@ -68,7 +70,7 @@ class DecodedBlock:
 
     state: SynthesisState
     options: SpeakOptions
-    digits: Any  # (n, 6) of the runtime's own, None where there are none
+    digits: RuntimeArray | None  # (n, 6), None where there are none
     rows: Floats | None = None  # how they are delivered, (n * FRAMES_PER_TOKEN, ROW)
 
     @property
@@ -81,8 +83,10 @@ class DecodedBlock:
 class Synthesizer:
     """The operations on a `SynthesisState`, with the voices of a model."""
 
-    def __init__(self, model: SpeechModel) -> None:
-        self.model, self.decoder = model, model.decoder
+    # Any runtime will do: from here on its values are opaque, and only that it gets its own back matters.
+    def __init__(self, model: SpeechModel[Any, Any, Any, Any]) -> None:
+        self.model: OpaqueModel = model
+        self.decoder = self.model.decoder
         self.guard = None if model.listen is None else guard.Guard(model.listen)
 
     def decoding_options(self, options: SpeakOptions, tokens: int = BLOCK) -> DecodingOptions:
@@ -95,30 +99,27 @@ class Synthesizer:
         self,
         state: SynthesisState,
         options: SpeakOptions,
-        words: Sequence[str],
-        lookahead: Sequence[str] = (),
+        chunk: PhonemeChunk,
         *,
-        final: bool,
-        rate: float = 1.0,
-        pause_s: float = 0.0,
         delivery: Delivery | None = None,
         stressed: Sequence[bool] = (),
     ) -> SynthesisState:
-        """The next chunk as phoneme strings, one a word. The stretch before must be done."""
+        """Plan the next chunk; the chunk before must be done.
+
+        Args:
+            state: of the stream.
+            options: of the utterance; its speed comes on top of the chunk's.
+            chunk: what is said.
+            delivery: how, where its text says so.
+            stressed: for each of its words.
+        """
         state = replace(state, plan=None, offset=0, rows=None, stretched_s=state.stretched_s + _grown_s(state.rows))
-        if not words and pause_s <= 0 and state.script.tokens == 0:
-            return replace(state, final=final)
-        if not words and pause_s <= 0 and not final:
+        if not chunk.words and chunk.pause_s <= 0 and state.script.tokens == 0:
+            return replace(state, final=chunk.final)
+        if not chunk.words and chunk.pause_s <= 0 and not chunk.final:
             return state
-        planned, script = self.model.plan_chunk(
-            state.script,
-            words,
-            lookahead,
-            options.voice,
-            final=final,
-            speed=options.speed * rate,
-            pause_s=pause_s,
-        )
+        chunk = replace(chunk, speed=options.speed * chunk.speed)
+        planned, script = self.model.plan_chunk(state.script, chunk, options.voice)
         start_s, frames = state.script.tokens / TOKEN_RATE_HZ, len(planned.conditioning) * FRAMES_PER_TOKEN
         times_s = planned.word_times_s
         rows = rows_of(options, delivery or Delivery(), times_s, stressed, start_s, frames)
@@ -127,7 +128,7 @@ class Synthesizer:
         elif state.stretched_s:
             times_s = tuple((begin_s + state.stretched_s, end_s + state.stretched_s) for begin_s, end_s in times_s)
         planned = replace(planned, word_times_s=times_s)
-        return replace(state, script=script, plan=planned, final=final, rows=rows)
+        return replace(state, script=script, plan=planned, final=chunk.final, rows=rows)
 
     def remaining(self, state: SynthesisState) -> int:
         """Tokens of the stretch that are still to be spoken."""
@@ -142,12 +143,11 @@ class Synthesizer:
         if not count or state.plan is None:
             return None
         conditioning = state.plan.conditioning[state.offset : state.offset + count]
-        speech = state.speech or self.decoder.begin()
+        language = state.language or self.decoder.begin()
         decoding = self.decoding_options(options, count)
         if attempt:
             decoding = guard.again(decoding)
-        opened: OpenBlock = self.decoder.open(speech, conditioning, decoding, seed=options.seed + attempt)
-        return opened
+        return self.decoder.open(language, conditioning, decoding, seed=options.seed + attempt)
 
     def doubt(self, state: SynthesisState, block: OpenBlock) -> float:
         """How far a block that is done, and whose stream is at `state`, sounds from what was planned; 0 without a guard."""
@@ -160,11 +160,11 @@ class Synthesizer:
         """A block that is done, or none where nothing was left to decode -> its tokens with the state after them."""
         if block is None:
             return DecodedBlock(state, options, None)
-        digits, speech = self.decoder.close(block)
+        digits, language = self.decoder.close(block)
         first, last = state.offset, state.offset + len(digits)
         recent = None if self.guard is None else guard.latest(state.recent, digits)
         rows = None if state.rows is None else state.rows[first * FRAMES_PER_TOKEN : last * FRAMES_PER_TOKEN]
-        state = replace(state, speech=speech, tokens=state.tokens + len(digits), offset=last, recent=recent)
+        state = replace(state, language=language, tokens=state.tokens + len(digits), offset=last, recent=recent)
         return DecodedBlock(state, options, digits, rows)
 
     def render(self, said: Sequence[DecodedBlock]) -> list[tuple[Samples, SynthesisState]]:
@@ -178,7 +178,7 @@ class Synthesizer:
             StreamTokens(
                 one.digits,
                 one.options.voice,
-                one.state.decoder,
+                one.state.sound,
                 one.is_last,
                 one.rows,
                 one.options.liveliness,
@@ -186,8 +186,8 @@ class Synthesizer:
             for _, one in speaking
         ]
         results = [(np.zeros(0, np.float32), one.state) for one in said]
-        for (index, one), (samples, decoder) in zip(speaking, self.model.render(parts), strict=True):
-            results[index] = _heard(one, _finite(samples), decoder)
+        for (index, one), (samples, sound) in zip(speaking, self.model.render(parts), strict=True):
+            results[index] = _heard(one, _finite(samples), sound)
         return results
 
     def step(self, state: SynthesisState, options: SpeakOptions) -> tuple[Samples, SynthesisState]:
@@ -209,10 +209,10 @@ def _finite(samples: Samples) -> Samples:
     return samples
 
 
-def _heard(block: DecodedBlock, samples: Samples, decoder: Any) -> tuple[Samples, SynthesisState]:
+def _heard(block: DecodedBlock, samples: Samples, sound: SoundState) -> tuple[Samples, SynthesisState]:
     """What is heard of the samples (m,) of a block: within [-1, 1], without silence at the beginning of an utterance."""
     state = block.state
-    if state.decoder is None:
+    if state.sound is None:
         gain = 1.0 if block.rows is None or not len(block.rows) else float(np.exp(block.rows[0, GAIN]))
         state = replace(state, trimmed=leading_silence(samples, gain))
         samples = samples[state.trimmed :]
@@ -221,7 +221,7 @@ def _heard(block: DecodedBlock, samples: Samples, decoder: Any) -> tuple[Samples
         limiter = LimiterState()
     if limiter is not None:
         samples, limiter = limit(samples, limiter, final=block.is_last)
-    return np.clip(samples, -1, 1), replace(state, decoder=decoder, limiter=limiter)
+    return np.clip(samples, -1, 1), replace(state, sound=sound, limiter=limiter)
 
 
 def _grown_s(rows: Floats | None) -> float:

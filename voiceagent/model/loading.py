@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from voiceagent.errors import InputError
 from voiceagent.errors.extras import install_hint
 from voiceagent.model.config import SHIPPED, read_config
-from voiceagent.model.interface import SpeechModel
+from voiceagent.model.interface import OpaqueModel
 from voiceagent.settings.engine import EngineConfig
 
 INSTALL_TORCH = install_hint("torch")
 
 
-def load_model(weights: Path | None, config: EngineConfig) -> SpeechModel:
+def load_model(weights: Path | None, config: EngineConfig) -> OpaqueModel:
     """The voices of a folder, by default those that ship, in the runtime that the settings ask for.
 
     Raises:
@@ -29,9 +30,8 @@ def load_model(weights: Path | None, config: EngineConfig) -> SpeechModel:
         folder = weights or SHIPPED
         voices = read_config(folder)
         precision = "int8" if config.precision == "auto" else config.precision
-        return OnnxModel(
-            voices, graphs.load(folder, voices, precision=precision, threads=config.threads, guard=config.guard)
-        )
+        loaded = graphs.load(folder, voices, precision=precision, threads=config.threads, guard=config.guard)
+        return cast(OpaqueModel, OnnxModel(voices, loaded))
     need_torch(f'device = "{device}"' if device == "cuda" else 'runtime = "torch"')
     import torch
 
@@ -41,7 +41,8 @@ def load_model(weights: Path | None, config: EngineConfig) -> SpeechModel:
     dtype = None if config.precision == "auto" else getattr(torch, config.precision)
     streams = config.max_streams + 1  # one for the warm-up
     aligner = find_aligner(weights) if config.guard else None
-    return TorchModel(load(weights, device=device), dtype, streams=streams, kernels=config.kernels, aligner=aligner)
+    model = TorchModel(load(weights, device=device), dtype, streams=streams, kernels=config.kernels, aligner=aligner)
+    return cast(OpaqueModel, model)
 
 
 def need_torch(what: str) -> None:

@@ -20,7 +20,7 @@ from voiceagent.model.decode.torch_decoder import decoder_for
 from voiceagent.model.interface import LONGEST_BLOCK, Listen, StreamTokens
 from voiceagent.model.lm import planning
 from voiceagent.model.lm.aligner import Aligner
-from voiceagent.model.lm.script import ChunkPlan, Script
+from voiceagent.model.lm.script import ChunkPlan, PhonemeChunk, Script
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.model.weights import Voices, voice_vector
 
@@ -53,7 +53,8 @@ class TorchModel:
     ) -> None:
         self.voices = voices
         self.packed = PackedModel(voices.model, dtype)
-        self.decoder: BlockDecoder[Any, Any] = decoder_for(
+        # One of two decoders, each with states and blocks of its own; which is only known when it runs.
+        self.decoder: BlockDecoder[Tensor, Any, Any] = decoder_for(
             self.packed, streams=streams, longest=LONGEST_BLOCK, kernels=kernels
         )
         prepare_decoder(voices.codec.decoder, self.packed.dtype)
@@ -70,7 +71,7 @@ class TorchModel:
         return None if self._aligner is None else self._listen
 
     @torch.inference_mode()
-    def _listen(self, digits: Any) -> npt.NDArray[np.float32]:
+    def _listen(self, digits: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         assert self._aligner is not None
         values = self.voices.codec.quantizer.values(torch.as_tensor(digits))[None]
         logits: npt.NDArray[np.float32] = self._aligner(values)[0].float().numpy()
@@ -83,31 +84,12 @@ class TorchModel:
         """A voice or a blend (V,), where the model is."""
         return voice_vector(self.voices, voice).to(self.packed.device)
 
-    def plan_chunk(
-        self,
-        script: Script,
-        words: Sequence[str],
-        lookahead: Sequence[str],
-        voice: str,
-        *,
-        final: bool,
-        speed: float = 1.0,
-        pause_s: float = 0.0,
-    ) -> tuple[ChunkPlan, Script]:
-        return planning.plan_chunk(
-            self.voices.model,
-            script,
-            words,
-            lookahead,
-            self.vector(voice)[None],
-            rhythm=self.voices.rhythms.get(voice),
-            final=final,
-            speed=speed,
-            pause_s=pause_s,
-        )
+    def plan_chunk(self, script: Script, chunk: PhonemeChunk, voice: str) -> tuple[ChunkPlan[Tensor], Script]:
+        vector = self.vector(voice)[None]
+        return planning.plan_chunk(self.voices.model, script, chunk, vector, self.voices.rhythms.get(voice))
 
     @torch.inference_mode()
-    def render(self, parts: Sequence[StreamTokens]) -> list[tuple[Samples, DecoderState]]:
+    def render(self, parts: Sequence[StreamTokens[Tensor, DecoderState]]) -> list[tuple[Samples, DecoderState]]:
         nothing = torch.zeros(0, 6, dtype=torch.long, device=self.packed.device)
         streams = [
             StreamPart(

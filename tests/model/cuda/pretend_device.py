@@ -34,6 +34,7 @@ from voiceagent.model import torch_model
 from voiceagent.model.cuda.decoder import DeviceDecoder
 from voiceagent.model.cuda.tick_inputs import TickInputs
 from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.lm.script import PhonemeChunk
 from voiceagent.options import SpeakOptions
 
 NAME = "pretend"
@@ -120,8 +121,9 @@ def speak(device: torch.device) -> None:
     options = SpeakOptions("joe")
     states = [SynthesisState() for _ in range(3)]
     for final in (False, True):
+        chunk = PhonemeChunk(("wʌn", "tu"), ("θɹi",), final=final, pause_s=0.2)
         for index, state in enumerate(states):
-            states[index] = speaker.plan_chunk(state, options, ("wʌn", "tu"), ("θɹi",), final=final, pause_s=0.2)
+            states[index] = speaker.plan_chunk(state, options, chunk)
         while any(speaker.remaining(state) for state in states):
             blocks: list[Any] = [speaker.open_block(state, options) for state in states]
             before = COUNTS["waits"]
@@ -130,12 +132,12 @@ def speak(device: torch.device) -> None:
                 COUNTS["ticks"] += 1
             said = [speaker.close_block(state, options, block) for state, block in zip(states, blocks, strict=True)]
             assert COUNTS["waits"] == before, "a tick waits"
-            assert {one.digits.device.type for one in said} == {NAME}
+            assert {cast(torch.Tensor, one.digits).device.type for one in said} == {NAME}
             for index, (samples, state) in enumerate(speaker.render(said)):
                 states[index] = state
                 COUNTS["samples"] += len(samples)
             COUNTS["blocks"] += 3
-    decoder = speaker.decoder
+    decoder: object = speaker.decoder
     assert isinstance(decoder, DeviceDecoder)
     COUNTS["bfloat16"] = sum(layer.qkv.weight.dtype is torch.bfloat16 for layer in decoder.model.layers)
 

@@ -9,7 +9,7 @@ from support.tiny_voice import tiny_model
 from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.reference import (
-    MaskedBlock,
+    TorchBlock,
     begin,
     close_block,
     decode_block,
@@ -108,7 +108,7 @@ def test_a_row_does_not_depend_on_its_company(dtype: torch.dtype) -> None:
     def together() -> list[torch.Tensor]:
         states, said = [begin(fast) for _ in scripts], [list[torch.Tensor]() for _ in scripts]
         waiting = [list(script) for script in scripts]
-        blocks: dict[int, MaskedBlock] = {}
+        blocks: dict[int, TorchBlock] = {}
         while True:
             for row, script in enumerate(waiting):  # rows start one after the other: each is at a step of its own
                 if row not in blocks and script and (row == 0 or said[row - 1] or row - 1 in blocks):

@@ -10,7 +10,7 @@ from support.tiny_voice import tiny_model
 
 from voiceagent.model.lm.language_model import align
 from voiceagent.model.lm.planning import plan_chunk
-from voiceagent.model.lm.script import Rhythm, Script, expected, spell
+from voiceagent.model.lm.script import PhonemeChunk, Rhythm, Script, expected, spell
 
 VOICE = torch.tensor([0])
 
@@ -26,7 +26,7 @@ def test_fractions_are_carried_over() -> None:
     torch.manual_seed(0)
     model, script, total = tiny_model(), Script(), 0
     for index in range(12):
-        stretch, script = plan_chunk(model, script, ["ˈæpᵊl", "tɹˈi"], [], VOICE, final=index == 11)
+        stretch, script = plan_chunk(model, script, PhonemeChunk(["ˈæpᵊl", "tɹˈi"], final=index == 11), VOICE)
         total += len(stretch.conditioning)
     assert total == script.tokens
     assert abs(total - script.clock_s * 25) < 1
@@ -36,22 +36,24 @@ def test_speed_scales_length() -> None:
     torch.manual_seed(0)
     model = tiny_model()
     words = ["wˈʌn", "tˈu", "θɹˈi", "fˈɔɹ", "fˈIv."]
-    slow, _ = plan_chunk(model, Script(), words, [], VOICE, final=True, speed=0.5)
-    fast, _ = plan_chunk(model, Script(), words, [], VOICE, final=True, speed=2.0)
+    slow, _ = plan_chunk(model, Script(), PhonemeChunk(words, final=True, speed=0.5), VOICE)
+    fast, _ = plan_chunk(model, Script(), PhonemeChunk(words, final=True, speed=2.0), VOICE)
     assert len(slow.conditioning) == pytest.approx(4 * len(fast.conditioning), abs=4)
 
 
 def test_pause_is_silence_of_that_length() -> None:
     torch.manual_seed(0)
     model = tiny_model()
-    plain, _ = plan_chunk(model, Script(), ["wˈʌn."], [], VOICE, final=True)
-    paused, _ = plan_chunk(model, Script(), ["wˈʌn."], [], VOICE, final=True, pause_s=0.4)
+    plain, _ = plan_chunk(model, Script(), PhonemeChunk(["wˈʌn."], final=True), VOICE)
+    paused, _ = plan_chunk(model, Script(), PhonemeChunk(["wˈʌn."], final=True, pause_s=0.4), VOICE)
     assert len(paused.conditioning) - len(plain.conditioning) == pytest.approx(10, abs=1)
 
 
 def test_words_follow_each_other_in_time() -> None:
     torch.manual_seed(0)
-    stretch, script = plan_chunk(tiny_model(), Script(), ["wˈʌn,", "tˈu.", "—", "θɹˈi"], ["fˈɔɹ"], VOICE, final=False)
+    stretch, script = plan_chunk(
+        tiny_model(), Script(), PhonemeChunk(["wˈʌn,", "tˈu.", "—", "θɹˈi"], ["fˈɔɹ"], final=False), VOICE
+    )
     times = stretch.word_times_s
     assert len(times) == 4
     assert all(start <= end for start, end in times)
@@ -62,8 +64,8 @@ def test_words_follow_each_other_in_time() -> None:
 def test_what_was_said_before_moves_nothing_that_is_planned() -> None:
     torch.manual_seed(0)
     model = tiny_model()
-    first, script = plan_chunk(model, Script(), ["wˈʌn"], [], VOICE, final=False)
-    second, _ = plan_chunk(model, script, ["tˈu"], [], VOICE, final=True)
+    first, script = plan_chunk(model, Script(), PhonemeChunk(["wˈʌn"], final=False), VOICE)
+    second, _ = plan_chunk(model, script, PhonemeChunk(["tˈu"], final=True), VOICE)
     assert second.word_times_s[0][0] >= first.word_times_s[0][1]
 
 
@@ -82,8 +84,8 @@ def test_a_pause_is_planned_as_if_something_followed(words: list[str], following
     model = tiny_model()
     symbols, _, _ = spell(words, [], opened=False, final=False)
     assert bool(expected(symbols)) == following
-    alone, _ = plan_chunk(model, Script(), words, [], VOICE, final=False)
-    known, _ = plan_chunk(model, Script(), words, ["fˈɔɹ"], VOICE, final=False)
+    alone, _ = plan_chunk(model, Script(), PhonemeChunk(words, final=False), VOICE)
+    known, _ = plan_chunk(model, Script(), PhonemeChunk(words, ["fˈɔɹ"], final=False), VOICE)
     assert len(alone.word_times_s) == len(known.word_times_s) == len(words)
 
 
@@ -94,7 +96,7 @@ def test_sentences_are_as_far_apart_however_they_are_cut_into_stretches() -> Non
     def tokens(stretches: list[list[str]], rhythm: Rhythm) -> int:
         script = Script()
         for index, words in enumerate(stretches):
-            _, script = plan_chunk(model, script, words, [], VOICE, final=index == len(stretches) - 1, rhythm=rhythm)
+            _, script = plan_chunk(model, script, PhonemeChunk(words, final=index == len(stretches) - 1), VOICE, rhythm)
         return script.tokens
 
     for cut in ([["wˈʌn.", "tˈu.", "θɹˈi."]], [["wˈʌn."], ["tˈu."], ["θɹˈi."]], [["wˈʌn.", "tˈu."], ["θɹˈi."]]):
@@ -105,7 +107,7 @@ def test_sentences_are_as_far_apart_however_they_are_cut_into_stretches() -> Non
 def test_the_scale_is_on_all_durations() -> None:
     torch.manual_seed(0)
     model, words = tiny_model(), ["wˈʌn", "tˈu", "θɹˈi,", "fˈɔɹ"]
-    plain, _ = plan_chunk(model, Script(), words, [], VOICE, final=True)
-    slow, _ = plan_chunk(model, Script(), words, [], VOICE, final=True, rhythm=Rhythm(scale=2.0))
+    plain, _ = plan_chunk(model, Script(), PhonemeChunk(words, final=True), VOICE)
+    slow, _ = plan_chunk(model, Script(), PhonemeChunk(words, final=True), VOICE, Rhythm(scale=2.0))
     for (_, end), (_, later) in zip(plain.word_times_s, slow.word_times_s, strict=True):
         assert later == pytest.approx(2 * end, abs=1e-6)

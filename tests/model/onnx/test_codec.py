@@ -15,6 +15,7 @@ from voiceagent.audio.formats import Samples
 from voiceagent.model.codec import vocoder as torch_vocoder
 from voiceagent.model.interface import StreamTokens
 from voiceagent.model.onnx import vocoder
+from voiceagent.model.onnx.codec import Part
 
 LEVELS = (8, 8, 8, 5, 5, 5)
 
@@ -27,7 +28,7 @@ def in_pieces(digits: np.ndarray, sizes: list[int], precision: str, company: Any
     """The samples of a stream that comes in pieces; the last one may bring no tokens."""
     model, state, heard, at = tiny_onnx(precision), None, [], 0
     for number, size in enumerate(sizes):
-        part = StreamTokens(digits[at : at + size] if size else None, "joe", state, number == len(sizes) - 1)
+        part: Part = StreamTokens(digits[at : at + size] if size else None, "joe", state, number == len(sizes) - 1)
         (samples, state), *_ = model.render([part, *company])
         heard.append(samples)
         at += size
@@ -47,7 +48,7 @@ def test_a_stream_is_the_whole(precision: str, sizes: list[int], ends_empty: boo
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_stream_alone_is_a_stream_in_company(precision: str) -> None:
     digits = tokens(24)
-    others = [StreamTokens(tokens(8, seed), "heart", None, False) for seed in range(1, 4)]
+    others: list[Part] = [StreamTokens(tokens(8, seed), "heart", None, False) for seed in range(1, 4)]
     assert np.array_equal(in_pieces(digits, [8, 8, 8], precision, others), in_pieces(digits, [24], precision))
 
 
@@ -84,7 +85,9 @@ def test_a_delivery_sounds_as_in_torch_however_it_is_cut() -> None:
         state, heard, at = None, [], 0
         for size in sizes:
             last, delivered = at + size, rows[4 * at : 4 * (at + size)]
-            part = StreamTokens(convert(digits[at:last]), "joe", state, last == len(digits), delivered, 1.4)
+            part: StreamTokens[Any, Any] = StreamTokens(
+                convert(digits[at:last]), "joe", state, last == len(digits), delivered, 1.4
+            )
             ((samples, state),) = model.render([part])
             heard.append(samples)
             at = last

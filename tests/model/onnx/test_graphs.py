@@ -17,7 +17,7 @@ from voiceagent.errors import InputError, ModelError
 from voiceagent.model import loading
 from voiceagent.model.config import SHIPPED, read_config
 from voiceagent.model.lm.aligner import Aligner, AlignerConfig
-from voiceagent.model.lm.script import Script
+from voiceagent.model.lm.script import PhonemeChunk, Script
 from voiceagent.model.onnx import graphs
 from voiceagent.model.onnx.layout import EXACT, REDUCED
 from voiceagent.model.symbols import SYMBOLS
@@ -172,7 +172,7 @@ def test_a_processor_that_loses_sums_gets_smaller_weights() -> None:
 def test_eight_bits_are_near_the_whole() -> None:
     """Rounding weights and inputs moves a plan a little."""
     plans = [
-        tiny_onnx(precision).plan_chunk(Script(), ("həlˈO",), (), "heart", final=True)[0].conditioning
+        tiny_onnx(precision).plan_chunk(Script(), PhonemeChunk(("həlˈO",), final=True), "heart")[0].conditioning
         for precision in ("float32", "int8")
     ]
     assert np.abs(plans[0][:4] - plans[1][:4]).max() < 0.1 * np.abs(plans[0]).max()

@@ -14,7 +14,7 @@ from support.tiny_folder import tiny_onnx, tiny_torch
 
 from voiceagent.model.decode.interface import BlockDecoder
 from voiceagent.model.decode.options import DecodingOptions
-from voiceagent.model.onnx.language_model import OnnxDecoder, RowBlock
+from voiceagent.model.onnx.language_model import OnnxBlock, OnnxDecoder
 
 WIDTH, CONTEXT = 32, 320
 
@@ -24,7 +24,7 @@ def conditioning(tokens: int, seed: int = 0) -> np.ndarray:
 
 
 def speak(
-    decoder: BlockDecoder[Any, Any], heard: Any, sizes: list[int], options: DecodingOptions, seed: int
+    decoder: BlockDecoder[Any, Any, Any], heard: Any, sizes: list[int], options: DecodingOptions, seed: int
 ) -> np.ndarray:
     state, spoken, at = decoder.begin(), [], 0
     for size in sizes:
@@ -54,7 +54,7 @@ def test_tokens_are_those_of_torch_in_float32(options: DecodingOptions, sizes: l
     assert np.array_equal(ours, reference)
 
 
-def under_way(decoder: OnnxDecoder, blocks: int, last: int, steps: int) -> RowBlock:
+def under_way(decoder: OnnxDecoder, blocks: int, last: int, steps: int) -> OnnxBlock:
     """A block of `last` tokens after `blocks` of 16, some steps on."""
     heard, state = conditioning(16 * blocks + last, seed=blocks), decoder.begin()
     for index in range(blocks):

@@ -7,7 +7,7 @@ import pytest
 from support.tiny_folder import tiny_onnx, tiny_torch
 
 from voiceagent.errors import UnknownVoice
-from voiceagent.model.lm.script import Script
+from voiceagent.model.lm.script import PhonemeChunk, Script
 
 CHUNKS = (
     (("həlˈO", "ðˈɛɹ,"), ("ðɪs",), 0.0),
@@ -24,13 +24,9 @@ CHUNKS = (
 def test_plans_are_those_of_torch(voice: str, speed: float) -> None:
     ours, theirs = Script(), Script()
     for number, (words, lookahead, pause_s) in enumerate(CHUNKS):
-        final = number == len(CHUNKS) - 1
-        plan, ours = tiny_onnx("float32").plan_chunk(
-            ours, words, lookahead, voice, final=final, speed=speed, pause_s=pause_s
-        )
-        reference, theirs = tiny_torch().plan_chunk(
-            theirs, words, lookahead, voice, final=final, speed=speed, pause_s=pause_s
-        )
+        chunk = PhonemeChunk(words, lookahead, final=number == len(CHUNKS) - 1, speed=speed, pause_s=pause_s)
+        plan, ours = tiny_onnx("float32").plan_chunk(ours, chunk, voice)
+        reference, theirs = tiny_torch().plan_chunk(theirs, chunk, voice)
         assert (ours.symbols, ours.tokens, ours.sentence_open) == (theirs.symbols, theirs.tokens, theirs.sentence_open)
         assert np.allclose(ours.ends_s, theirs.ends_s, atol=1e-4)
         assert plan.conditioning.shape == tuple(reference.conditioning.shape)
@@ -40,4 +36,4 @@ def test_plans_are_those_of_torch(voice: str, speed: float) -> None:
 
 def test_an_unknown_voice_names_those_that_there_are() -> None:
     with pytest.raises(UnknownVoice, match="heart, joe"):
-        tiny_onnx("int8").plan_chunk(Script(), ("a",), (), "nobody", final=True)
+        tiny_onnx("int8").plan_chunk(Script(), PhonemeChunk(("a",), final=True), "nobody")

@@ -7,9 +7,10 @@ import torch
 from support.tiny_voice import SHAPE, attentive_prefix
 from torch import Tensor
 
+from voiceagent.model.decode.blocks import SpeechState
 from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.decode.packed import PackedModel
-from voiceagent.model.decode.reference import SpeechState, decode_block
+from voiceagent.model.decode.reference import TorchState, decode_block
 from voiceagent.training.masking import block_causal, withheld
 from voiceagent.training.prefix.autoregressive import Sampling
 from voiceagent.training.prefix.layout import (
@@ -143,7 +144,8 @@ def test_text_is_not_forgotten_however_long_the_speech(model: PrefixLanguageMode
 
 def test_blocks_equal_a_forward_over_noisy_and_clean_copies(model: PrefixLanguageModel, text: Tensor) -> None:
     """The cache of streaming is what training saw: one step a block, so that every slot of it is masked."""
-    packed, state, made = PackedModel(model, torch.float32), SpeechState(read(model, text, TOKENS)), []
+    state: TorchState = SpeechState(read(model, text, TOKENS))
+    packed, made = PackedModel(model, torch.float32), []
     for heard in model.voice.weight[VOICE].expand(TOKENS, -1).split(6):
         digits, state = decode_block(packed, state, heard, DecodingOptions(steps=1))
         made.append(digits)

@@ -1,7 +1,7 @@
 """Speech codec: 24 kHz waveform -> 25 Hz tokens of six digits -> waveform.
 
 The encoder sees a log-mel spectrogram and is used for training, editing and cloning only. The decoder streams: token frames at
-25 Hz, feature frames at 100 Hz, then source-filter synthesis (source.py). It looks at most 3 tokens (120 ms) ahead.
+25 Hz, feature frames at 100 Hz, then source-filter synthesis (vocoder.py). It looks at most 3 tokens (120 ms) ahead.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from voiceagent.model.codec import vocoder as source
 from voiceagent.model.codec.constants import BINS, BRANCHES, FRAMES_PER_TOKEN, HOP, SAMPLES_PER_TOKEN
 from voiceagent.model.codec.delivery import DeliveryState, Floats, deliver, plain_rows
 from voiceagent.model.codec.layers import Context, ContextBlock, FrameStack
+from voiceagent.model.codec.passes import in_passes
 from voiceagent.model.codec.quantizer import FiniteScalarQuantizer
+from voiceagent.model.codec.source_stream import stream
 from voiceagent.model.config import CodecConfig
+from voiceagent.model.runtime_values import SoundState
 from voiceagent.model.voice_table import VoiceTable
 
 MEL_FFT = 1024
@@ -79,7 +82,7 @@ class Encoder(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderState:
+class DecoderState(SoundState):
     """Where a stream stands; None before the first token.
 
     delivery: None while nothing of the stream is delivered otherwise than its tokens say.
@@ -211,7 +214,8 @@ class Decoder(nn.Module):
         `rows` say how the frames of these tokens are delivered; streams with a delivery come alone (B = 1).
         """
         filters, pitch, tokens, frames = self.features(values, voice, state, final=final)
-        before = state.source if state else source.start(values.shape[0], values.device)
+        synthesis = source.Synthesis(self.noise)
+        before = state.source if state else synthesis.start(values.shape[0])
         f0_hz = self.f0_hz(pitch)
         delivery = state.delivery if state else None
         if rows is not None or delivery is not None:
@@ -221,7 +225,7 @@ class Decoder(nn.Module):
             copies, pitched, gain = (torch.from_numpy(part).to(filters.device) for part in made)
             filters = filters + F.pad(gain[None, :, None, None].expand(-1, -1, 2, 1), (0, 0, 0, 1))  # phases have none
             filters, f0_hz = filters.repeat_interleave(copies, 1), pitched[None].repeat_interleave(copies, 1)
-        samples, after = source.stream(before, filters, f0_hz, self.noise, final=final)
+        samples, after = stream(synthesis, before, filters, f0_hz, final=final)
         return samples, DecoderState(tokens, frames, after, delivery)
 
     def _frames_due(self, state: DecoderState | None) -> int:
@@ -279,12 +283,8 @@ class Codec(nn.Module):
     @torch.no_grad()
     def decode_streams(self, parts: Sequence[StreamPart]) -> list[tuple[Tensor, DecoderState]]:
         """`decode_stream` for many streams -> samples (n,) and the next state of each; those that stand alike share a pass."""
-        alike: dict[Hashable, list[int]] = {}
-        for index, part in enumerate(parts):
-            alike.setdefault(part.standing(), []).append(index)
-        made: dict[int, tuple[Tensor, DecoderState]] = {}
-        for members in alike.values():
-            group = [parts[index] for index in members]
+
+        def decode(group: list[StreamPart]) -> Iterable[tuple[Tensor, DecoderState]]:
             values = self.quantizer.values(torch.stack([part.digits for part in group]))
             voice = torch.cat([self.voice_vectors(part.voice) for part in group])
             state = join([part.state for part in group if part.state is not None])
@@ -292,5 +292,6 @@ class Codec(nn.Module):
             samples, after = self.decoder.stream(
                 values, voice, state, final=first.final, rows=first.rows, liveliness=first.liveliness
             )
-            made.update(zip(members, zip(samples, split(after, len(group)), strict=True), strict=True))
-        return [made[index] for index in range(len(parts))]
+            return zip(samples, split(after, len(group)), strict=True)
+
+        return in_passes(parts, StreamPart.standing, decode)

@@ -10,13 +10,15 @@ addresses, so that a stream and a whole utterance hear the same noise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
+from voiceagent.model.codec import source_stream
 from voiceagent.model.codec.constants import (
     BINS,
     BRANCHES,
@@ -28,17 +30,7 @@ from voiceagent.model.codec.constants import (
     NOISE_FRAMES,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """What a stream carries from call to call; every field is a value."""
-
-    frames_done: tuple[int, ...]  # (B,)
-    phase: Tensor  # (B,) float64, turns
-    f0_hz: Tensor  # (B, m) F0 frames not yet turned into pulses, the last used one first
-    pulses: Tensor  # (B, p) pulses not yet covered by a whole frame
-    overlap: Tensor  # (B, N_FFT - HOP) partial sums of the samples to come
-    filters: Tensor  # (B, m, BRANCHES, BINS) frames that wait for their pulses
+SourceState: TypeAlias = source_stream.SourceState[Tensor]
 
 
 def window(like: Tensor) -> Tensor:
@@ -121,83 +113,48 @@ def synthesize(filters: Tensor, f0_hz: Tensor, noise: Tensor, *, phase: Tensor |
     return overlap_add(frames)[:, LEAD : LEAD + f0_hz.shape[1] * HOP]
 
 
-def start(batch: int, device: torch.device) -> SourceState:
-    """The state before the first frame."""
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """`source_stream.Synthesis` in torch, with the noise (NOISE_FRAMES, BINS) of `noise_table`."""
 
-    def zeros(*size: int) -> Tensor:
-        return torch.zeros(*size, device=device)
+    noise: Tensor
 
-    return SourceState(
-        frames_done=(0,) * batch,
-        phase=torch.zeros(batch, dtype=torch.float64, device=device),
-        f0_hz=zeros(batch, 0),
-        pulses=zeros(batch, LEAD),
-        overlap=zeros(batch, N_FFT - HOP),
-        filters=zeros(batch, 0, BRANCHES, BINS),
-    )
+    def start(self, batch: int) -> SourceState:
+        """The state before the first frame."""
+        phase = torch.zeros(batch, dtype=torch.float64, device=self.noise.device)  # in turns
+        filters = torch.zeros(batch, 0, BRANCHES, BINS, device=self.noise.device)
+        nothing, lead, overlap = (self.zeros(batch, samples) for samples in (0, LEAD, N_FFT - HOP))
+        return source_stream.SourceState((0,) * batch, phase, nothing, lead, overlap, filters)
+
+    def joined(self, *parts: Tensor) -> Tensor:
+        return torch.cat(parts, dim=1)
+
+    def zeros(self, streams: int, samples: int) -> Tensor:
+        return torch.zeros(streams, samples, device=self.noise.device)
+
+    def pulse_train(self, f0_hz: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        return pulse_train(interpolate(f0_hz), phase)
+
+    def overlap_add(self, filters: Tensor, pulses: Tensor, frames_done: Sequence[int], overlap: Tensor) -> Tensor:
+        began = torch.tensor(frames_done, device=self.noise.device)
+        index = (torch.arange(filters.shape[1], device=self.noise.device) + began[:, None]) % NOISE_FRAMES
+        summed = overlap_add(shape(filters, pulses, self.noise[index]))
+        return torch.cat((summed[:, : N_FFT - HOP] + overlap, summed[:, N_FFT - HOP :]), dim=1)
+
+    def kept(self, part: Tensor) -> Tensor:
+        return part
 
 
 def join(states: Sequence[SourceState]) -> SourceState:
     """States whose tensors have equal shapes as one state of a batch."""
-    first, *_ = states
-    tensors = {
-        f.name: torch.cat([getattr(state, f.name) for state in states])
-        for f in fields(first)
-        if f.name != "frames_done"
-    }
-    return SourceState(frames_done=tuple(done for state in states for done in state.frames_done), **tensors)
+    done = tuple(frames for state in states for frames in state.frames_done)
+    parts = zip(*(state.arrays() for state in states), strict=True)
+    return source_stream.SourceState(done, *(torch.cat(part) for part in parts))
 
 
 def split(state: SourceState) -> list[SourceState]:
     """The inverse of `join`."""
-    names = [f.name for f in fields(state) if f.name != "frames_done"]
     return [
-        SourceState(frames_done=(done,), **{name: getattr(state, name)[i : i + 1] for name in names})
+        source_stream.SourceState((done,), *(tensor[i : i + 1] for tensor in state.arrays()))
         for i, done in enumerate(state.frames_done)
     ]
-
-
-def stream(
-    state: SourceState, filters: Tensor, f0_hz: Tensor, table: Tensor, *, final: bool
-) -> tuple[Tensor, SourceState]:
-    """The next frames of a stream: (B, T, BRANCHES, BINS), (B, T) -> the samples that are complete, and the next state.
-
-    The samples of all calls, joined, are those of `synthesize`.
-    """
-    first = state.f0_hz.shape[1] == 0
-    f0 = torch.cat((state.f0_hz, f0_hz), dim=1)
-    filters = torch.cat((state.filters, filters), dim=1)
-    if f0.shape[1] == 0:
-        return filters.new_zeros(filters.shape[0], 0), state
-    known = torch.cat((f0[:, :1], f0), dim=1) if first else f0
-    if final:
-        known = torch.cat((known, f0[:, -1:]), dim=1)
-    pulses, phase = state.pulses, state.phase
-    if known.shape[1] > 1:
-        train, phase = pulse_train(interpolate(known), phase)
-        train = train[:, HOP // 2 :] if first else train
-        train = train[:, : train.shape[1] - HOP // 2] if final else train
-        pulses = torch.cat((pulses, train), dim=1)
-    if final:
-        pulses = F.pad(pulses, (0, LEAD))
-    count = max(0, min(filters.shape[1], (pulses.shape[1] - N_FFT) // HOP + 1))
-    if count == 0:
-        after = SourceState(state.frames_done, phase, known[:, -1:], pulses, state.overlap, filters)
-        return filters.new_zeros(filters.shape[0], 0), after
-    began = torch.tensor(state.frames_done, device=table.device)
-    index = (torch.arange(count, device=table.device) + began[:, None]) % NOISE_FRAMES
-    covered = pulses[:, : (count - 1) * HOP + N_FFT]
-    summed = overlap_add(shape(filters[:, :count], covered, table[index]))
-    summed = torch.cat((summed[:, : N_FFT - HOP] + state.overlap, summed[:, N_FFT - HOP :]), dim=1)
-    done = summed.shape[1] if final else count * HOP
-    skip = LEAD if state.frames_done[0] == 0 else 0  # streams are only batched where they stand alike
-    stop = done - LEAD if final else done
-    after = SourceState(
-        tuple(done + count for done in state.frames_done),
-        phase,
-        known[:, -1:],
-        pulses[:, count * HOP :],
-        summed[:, count * HOP :],
-        filters[:, count:],
-    )
-    return summed[:, skip:stop], after

@@ -1,6 +1,7 @@
 """Decoding on a device that never waits for the host, nor the host for it: memory of all streams is there, a tick is one replay.
 
-The tokens are those of decoding.py (tests/model/cuda/test_decoder.py), the noise is the kernels' own (gumbel.py). A tick reads
+The tokens are those of decode/reference.py (tests/model/cuda/test_decoder.py), the noise is the kernels' own (gumbel.py).
+A tick reads
 
     what slots hold and hear  ->  pass by kernels over the rings  ->  propose, rate, commit in one launch  ->  tokens and masks
 
@@ -24,8 +25,10 @@ from voiceagent.kernels.packing import RingPool
 from voiceagent.model.cuda.graphs import Capture, Work, as_it_is
 from voiceagent.model.cuda.kernel_model import KernelModel
 from voiceagent.model.cuda.tick_inputs import PARTS, Bucket, RowNow, TickInputs, place
+from voiceagent.model.decode.blocks import BlockSteps
 from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel
+from voiceagent.model.runtime_values import LanguageState
 
 
 class Ring:
@@ -41,7 +44,7 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
-class RingState:
+class RingState(LanguageState):
     """What is known here of a stream between blocks."""
 
     ring: Ring
@@ -51,20 +54,11 @@ class RingState:
 
 
 @dataclass(frozen=True, slots=True)
-class RingBlock:
+class RingBlock(BlockSteps):
     """A block under way."""
 
     state: RingState
-    options: DecodingOptions
-    seed: int
-    counts: tuple[int, ...]  # tokens that each step commits
     context: int
-    step: int = 0
-
-    @property
-    def done(self) -> bool:
-        """Every token is committed, or will be when the device gets there."""
-        return self.step == len(self.counts)
 
     @property
     def load(self) -> tuple[int, int, int]:
@@ -161,7 +155,7 @@ class DeviceDecoder:
         self._heard[here].copy_(conditioning)
         self._masked[here].fill_(True)
         counts = tuple(commit_counts(count, options))
-        return RingBlock(state, options, seed, counts, self._pool.context)
+        return RingBlock(options, seed, counts, state, self._pool.context)
 
     @torch.inference_mode()
     def tick(self, blocks: Sequence[RingBlock]) -> list[RingBlock]:

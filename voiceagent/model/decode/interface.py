@@ -13,9 +13,10 @@ that it is over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.runtime_values import ArrayT, LanguageT
 
 
 class OpenBlock(Protocol):
@@ -32,20 +33,19 @@ class OpenBlock(Protocol):
         ...
 
 
-State = TypeVar("State")
 BlockT = TypeVar("BlockT", bound=OpenBlock)
 
 
-class BlockDecoder(Protocol[State, BlockT]):
+class BlockDecoder(Protocol[ArrayT, LanguageT, BlockT]):
     """Decodes blocks of many streams together."""
 
     rewinds: bool  # a block may be opened again on the state it was opened on
 
-    def begin(self) -> State:
+    def begin(self) -> LanguageT:
         """The state before the first token."""
         ...
 
-    def open(self, state: State, conditioning: Any, options: DecodingOptions, *, seed: int = 0) -> BlockT:
+    def open(self, state: LanguageT, conditioning: ArrayT, options: DecodingOptions, *, seed: int = 0) -> BlockT:
         """A block of n masked tokens whose slots are conditioned on (n, C)."""
         ...
 
@@ -53,7 +53,7 @@ class BlockDecoder(Protocol[State, BlockT]):
         """One pass for all blocks, none of which is done, each at its own step -> the blocks a step further."""
         ...
 
-    def close(self, block: BlockT) -> tuple[Any, State]:
+    def close(self, block: BlockT) -> tuple[ArrayT, LanguageT]:
         """A block that is done -> its tokens (n, 6) and the state for the next."""
         ...
 

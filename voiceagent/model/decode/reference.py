@@ -1,8 +1,6 @@
 """Masked-diffusion decoding of blocks: unmask a few tokens a step, the surest first; blocks of many streams share a step.
 
-A block covers tokens [start, end). Its slots hold tokens start - 1 .. end - 2, so the last committed token is evaluated again
-together with the block. When a block is done, its slots with every token in place wait as `pending`; the forward pass that opens
-the next block also stores their keys and values (block-causal, hence exact), which saves one pass a block.
+What a block and its stream are is in blocks.py.
 
     open_block -> tick, tick, ... (all open blocks at once, each at its own step) -> close_block
 """
@@ -10,49 +8,19 @@ the next block also stores their keys and values (block-causal, hence exact), wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from voiceagent.model.decode.blocks import MaskedBlock, SpeechState
 from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.decode.packed import PackedModel, Row
 from voiceagent.model.lm.transformer import KeysValues
 
-
-@dataclass(frozen=True, slots=True)
-class SpeechState:
-    """What the language model remembers of a stream between blocks; a value."""
-
-    cache: KeysValues
-    position: int = 0  # index of the slot that comes next
-    last: Tensor | None = None  # (6,) the last committed token, None at the beginning
-    pending: Tensor | None = None  # (n, C) slots of the last block, complete but not yet in the cache
-
-
-@dataclass(frozen=True, slots=True)
-class MaskedBlock:
-    """A block under way; a value."""
-
-    state: SpeechState
-    conditioning: Tensor  # (n, C)
-    options: DecodingOptions
-    seed: int
-    counts: tuple[int, ...]  # tokens that each step commits
-    tokens: Tensor  # (n, 6) int64
-    masked: Tensor  # (n,) bool
-    step: int = 0
-
-    @property
-    def done(self) -> bool:
-        """Every token is committed."""
-        return self.step == len(self.counts)
-
-    @property
-    def load(self) -> tuple[int, int, int]:
-        """What its next tick moves: pending slots, slots of its own, and slots of the cache."""
-        pending = self.state.pending if self.step == 0 else None
-        return (0 if pending is None else len(pending)), len(self.tokens), len(self.state.cache)
+TorchState: TypeAlias = SpeechState[KeysValues, Tensor]
+TorchBlock: TypeAlias = MaskedBlock[KeysValues, Tensor]
 
 
 def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -61,10 +29,10 @@ def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return -torch.log(-torch.log(uniform))
 
 
-def _gumbel(shape: tuple[int, ...], block: MaskedBlock, purpose: int) -> Tensor:
-    """Gumbel noise that depends on the seed, the position and the step alone: a stream sounds the same in any company."""
-    number = ((block.seed * 1_000_003 + block.state.position) * 64 + block.step) * 2 + purpose
-    return gumbel(shape, torch.Generator(block.tokens.device).manual_seed(number % 2**63))
+def _gumbel(shape: tuple[int, ...], block: TorchBlock, purpose: int) -> Tensor:
+    """The noise of a block's next step."""
+    generator = torch.Generator(block.tokens.device).manual_seed(block.noise_seed(purpose))
+    return gumbel(shape, generator)
 
 
 def propose(logits: Tensor, log_prior: Tensor, levels: Sequence[int], prior_weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,7 +49,7 @@ def propose(logits: Tensor, log_prior: Tensor, levels: Sequence[int], prior_weig
     return torch.stack(digits, dim=-1), confidence
 
 
-def _perturbed(logits: Tensor, blocks: Sequence[MaskedBlock]) -> Tensor:
+def _perturbed(logits: Tensor, blocks: Sequence[TorchBlock]) -> Tensor:
     """Logits with each block's Gumbel noise times its temperature: their maximum is then a sample."""
     noise = [
         b.options.temperature * _gumbel((len(b.tokens), logits.shape[1]), b, 0) if b.options.temperature > 0
@@ -91,20 +59,20 @@ def _perturbed(logits: Tensor, blocks: Sequence[MaskedBlock]) -> Tensor:
     return logits + torch.cat(noise)
 
 
-def begin(model: PackedModel) -> SpeechState:
+def begin(model: PackedModel) -> TorchState:
     """The state before the first token."""
     return SpeechState(model.empty_cache())
 
 
-def open_block(state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> MaskedBlock:
+def open_block(state: TorchState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0) -> TorchBlock:
     """A block of n masked tokens whose slots are conditioned on (n, C)."""
     count = len(conditioning)
     tokens = torch.zeros(count, 6, dtype=torch.long, device=conditioning.device)
     masked = torch.ones(count, dtype=torch.bool, device=conditioning.device)
-    return MaskedBlock(state, conditioning, options, seed, tuple(commit_counts(count, options)), tokens, masked)
+    return MaskedBlock(options, seed, tuple(commit_counts(count, options)), state, conditioning, tokens, masked)
 
 
-def _slots(model: PackedModel, blocks: Sequence[MaskedBlock]) -> Tensor:
+def _slots(model: PackedModel, blocks: Sequence[TorchBlock]) -> Tensor:
     """Inputs of the blocks' slots (N, C), one block after the other."""
     held, masked = [], []
     for block in blocks:
@@ -121,14 +89,13 @@ def _slots(model: PackedModel, blocks: Sequence[MaskedBlock]) -> Tensor:
 
 
 @torch.inference_mode()
-def tick(model: PackedModel, blocks: Sequence[MaskedBlock]) -> list[MaskedBlock]:
+def tick(model: PackedModel, blocks: Sequence[TorchBlock]) -> list[TorchBlock]:
     """One forward pass for all blocks, none of which is done, each at its own step -> the blocks a step further."""
     counts = [len(block.tokens) for block in blocks]
     inputs, rows, opened = [], [], []
     for block, slots in zip(blocks, _slots(model, blocks).split(counts), strict=True):
-        state = block.state
-        pending = state.pending if block.step == 0 else None
-        done = 0 if pending is None else len(pending)
+        state, pending = block.state, block.pending
+        done = block.pending_count
         inputs += [slots] if pending is None else [pending, slots]
         opened += [False] * done + [True] * len(slots)
         rows.append(Row(state.cache, state.position - done, done, len(slots)))
@@ -139,7 +106,7 @@ def tick(model: PackedModel, blocks: Sequence[MaskedBlock]) -> list[MaskedBlock]
     return _commit(model, after, logits, counts)
 
 
-def _starts(blocks: Sequence[MaskedBlock], rows: Sequence[Row]) -> list[tuple[MaskedBlock, Row, int]]:
+def _starts(blocks: Sequence[TorchBlock], rows: Sequence[Row]) -> list[tuple[TorchBlock, Row, int]]:
     """Blocks and rows with the index of the row's first slot."""
     found, start = [], 0
     for block, row in zip(blocks, rows, strict=True):
@@ -148,7 +115,7 @@ def _starts(blocks: Sequence[MaskedBlock], rows: Sequence[Row]) -> list[tuple[Ma
     return found
 
 
-def _stored(model: PackedModel, block: MaskedBlock, row: Row, keys: Tensor, values: Tensor, start: int) -> MaskedBlock:
+def _stored(model: PackedModel, block: TorchBlock, row: Row, keys: Tensor, values: Tensor, start: int) -> TorchBlock:
     """The block with its pending slots in the cache."""
     if not row.pending:
         return block
@@ -157,7 +124,7 @@ def _stored(model: PackedModel, block: MaskedBlock, row: Row, keys: Tensor, valu
     return replace(block, state=replace(block.state, cache=cache, pending=None))
 
 
-def _commit(model: PackedModel, blocks: Sequence[MaskedBlock], logits: Tensor, counts: list[int]) -> list[MaskedBlock]:
+def _commit(model: PackedModel, blocks: Sequence[TorchBlock], logits: Tensor, counts: list[int]) -> list[TorchBlock]:
     """Commit the surest open tokens of each block."""
     if any(block.options.temperature > 0 for block in blocks):
         logits = _perturbed(logits, blocks)
@@ -169,7 +136,7 @@ def _commit(model: PackedModel, blocks: Sequence[MaskedBlock], logits: Tensor, c
     for block, tokens, sure in zip(blocks, proposed.split(counts), confidence.split(counts), strict=True):
         if block.options.noise > 0:
             sure = sure + block.options.noise * _gumbel((len(tokens),), block, 1)
-        if block.step + 1 == len(block.counts):
+        if block.at_last_step:
             chosen = block.masked
         else:
             surest = sure.masked_fill(~block.masked, -torch.inf).topk(block.counts[block.step]).indices
@@ -180,7 +147,7 @@ def _commit(model: PackedModel, blocks: Sequence[MaskedBlock], logits: Tensor, c
 
 
 @torch.inference_mode()
-def close_block(model: PackedModel, block: MaskedBlock) -> tuple[Tensor, SpeechState]:
+def close_block(model: PackedModel, block: TorchBlock) -> tuple[Tensor, TorchState]:
     """A block that is done -> its tokens (n, 6) and the state for the next."""
     position = block.state.position + len(block.tokens)
     state = replace(block.state, position=position, last=block.tokens[-1], pending=_slots(model, [block]))
@@ -188,8 +155,8 @@ def close_block(model: PackedModel, block: MaskedBlock) -> tuple[Tensor, SpeechS
 
 
 def decode_block(
-    model: PackedModel, state: SpeechState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0
-) -> tuple[Tensor, SpeechState]:
+    model: PackedModel, state: TorchState, conditioning: Tensor, options: DecodingOptions, *, seed: int = 0
+) -> tuple[Tensor, TorchState]:
     """What n tokens are conditioned on (n, C) -> the tokens (n, 6) and the next state: one block, alone."""
     block = open_block(state, conditioning, options, seed=seed)
     while not block.done:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Generic
 
+import numpy as np
+import numpy.typing as npt
+
+from voiceagent.model.runtime_values import ArrayT
 from voiceagent.model.symbols import BOUNDARY, GAP, INDEX, PUNCTUATION, SYMBOLS, encode
 
 CONTEXT_PHONEMES = 160  # text before the stretch that the encoder still sees
@@ -47,12 +51,27 @@ class Rhythm:
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkPlan:
+class PhonemeChunk:
+    """A chunk as it is to be spoken.
+
+    words: phoneme strings, one a word. lookahead: those of words that are known beyond it.
+    final: nothing of the utterance follows. speed: factor on how fast it is spoken. pause_s: silence at its end, in seconds.
+    """
+
+    words: Sequence[str]
+    lookahead: Sequence[str] = ()
+    final: bool = field(kw_only=True)
+    speed: float = field(default=1.0, kw_only=True)
+    pause_s: float = field(default=0.0, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlan(Generic[ArrayT]):
     """A planned chunk: what its slots hear of the text, what they say, and when each word sounds (seconds of the utterance)."""
 
-    conditioning: Any  # (T, C) of the runtime's own arrays
+    conditioning: ArrayT  # (T, C)
     word_times_s: tuple[tuple[float, float], ...]
-    labels: Any  # (T, 2) the symbols that each token says
+    labels: ArrayT  # (T, 2) the symbols that each token says
 
 
 def spell(
@@ -105,8 +124,10 @@ def expected(symbols: Sequence[int]) -> list[int]:
     return encode(BOUNDARY if last == BOUNDARY else EXPECTED_AFTER_CLAUSE if last in CLAUSE_ENDS else "")
 
 
-def with_silences(symbols: Sequence[int], durations_s: Any, rhythm: Rhythm, *, follows: bool, final: bool) -> Any:
-    """Durations (P,) of either runtime, with the silence between sentences; `follows`: one was spoken before the first symbol."""
+def with_silences(
+    symbols: Sequence[int], durations_s: npt.NDArray[np.float64], rhythm: Rhythm, *, follows: bool, final: bool
+) -> npt.NDArray[np.float64]:
+    """Durations (symbols,) with the silence between sentences; `follows`: one was spoken before the first symbol."""
     boundary = INDEX[BOUNDARY]
     at = [index for index, symbol in enumerate(symbols) if symbol == boundary]
     leads = [i for i in at if (symbols[i - 1] == boundary if i else follows)]

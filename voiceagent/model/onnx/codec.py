@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from voiceagent.model.codec.constants import FRAMES_PER_TOKEN
 from voiceagent.model.codec.delivery import DeliveryState, deliver, plain_rows
+from voiceagent.model.codec.passes import in_passes
+from voiceagent.model.codec.source_stream import stream
 from voiceagent.model.config import CodecConfig
 from voiceagent.model.interface import StreamTokens
 from voiceagent.model.onnx import vocoder
 from voiceagent.model.onnx.layout import FRAME_LEFT
 from voiceagent.model.onnx.voices import Heard
+from voiceagent.model.runtime_values import SoundState
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderState:
+class DecoderState(SoundState):
     """Where a stream stands; None before the first token.
 
     delivery: None while nothing of the stream is delivered otherwise than its tokens say.
@@ -32,7 +35,10 @@ class DecoderState:
     delivery: DeliveryState | None = None
 
 
-def standing(part: StreamTokens) -> Hashable:
+Part: TypeAlias = StreamTokens[npt.NDArray[Any], DecoderState]
+
+
+def standing(part: Part) -> Hashable:
     """Streams of equal standing have arrays of equal shapes, so that they can share a pass; a delivery has its own."""
     count = 0 if part.digits is None else len(part.digits)
     state: DecoderState | None = part.state
@@ -63,26 +69,20 @@ class OnnxCodec:
             for i, dilation in enumerate(config.frame_dilations)
         ]
         self._blocks = [*tokens, *frames]  # name, frames of the empty context, channels
-        self._noise = vocoder.noise_table()
+        self._synthesis = vocoder.Synthesis()
 
-    def render(self, parts: Sequence[StreamTokens], voices: Sequence[Heard]) -> list[tuple[Floats, DecoderState]]:
+    def render(self, parts: Sequence[Part], voices: Sequence[Heard]) -> list[tuple[Floats, DecoderState]]:
         """Parts and their voices -> samples (n,) that are complete, and next states; those that stand alike share a pass."""
-        alike: dict[Hashable, list[int]] = {}
-        for index, part in enumerate(parts):
-            alike.setdefault(standing(part), []).append(index)
-        made: dict[int, tuple[Floats, DecoderState]] = {}
-        for members in alike.values():
-            samples, states = self._together([parts[index] for index in members], [voices[index] for index in members])
-            made.update(zip(members, zip(samples, states, strict=True), strict=True))
-        return [made[index] for index in range(len(parts))]
+        return in_passes(list(zip(parts, voices, strict=True)), lambda pair: standing(pair[0]), self._together)
 
     def values(self, digits: npt.NDArray[np.int64]) -> Floats:
         """Digits (..., 6) -> quantised values in [-1, 1]."""
         values = digits / self._half_width - 1
         return values.astype(np.float32)
 
-    def _together(self, parts: Sequence[StreamTokens], voices: Sequence[Heard]) -> tuple[Floats, list[DecoderState]]:
-        """Parts of equal standing -> samples (B, n) and their states."""
+    def _together(self, pairs: list[tuple[Part, Heard]]) -> Iterable[tuple[Floats, DecoderState]]:
+        """Parts of equal standing and their voices -> samples (n,) and next state of each."""
+        parts, voices = [part for part, _ in pairs], [voice for _, voice in pairs]
         states = [part.state or self._begin() for part in parts]
         final, nothing = parts[0].final, np.zeros((0, len(self._half_width)), np.int64)
         digits = [nothing if part.digits is None else part.digits for part in parts]
@@ -98,17 +98,18 @@ class OnnxCodec:
             "ending": np.zeros((len(parts), frames if final else 0, width), np.float32),
         }
         given.update((f"context_{name}", context) for (name, _, _), context in zip(self._blocks, contexts, strict=True))
-        filters, pitch, *after = self._session.run(
+        filters, pitch, *contexts = self._session.run(
             ["shaped", "pitch", *(f"after_{name}" for name, _, _ in self._blocks)], given
         )
         source, f0 = vocoder.join([state.source for state in states]), f0_hz(pitch)
         filters, f0, delivery = self._delivered(parts[0], states[0], filters, f0)
-        samples, source = vocoder.stream(source, filters, f0, self._noise, final=final)
-        kept = [tuple(context[i : i + 1] for context in after) for i in range(len(parts))]
-        return samples, [DecoderState(*each, delivery) for each in zip(kept, vocoder.split(source), strict=True)]
+        samples, source = stream(self._synthesis, source, filters, f0, final=final)
+        kept = [tuple(context[i : i + 1] for context in contexts) for i in range(len(parts))]
+        after = [DecoderState(*each, delivery) for each in zip(kept, vocoder.split(source), strict=True)]
+        return zip(samples, after, strict=True)
 
     def _delivered(
-        self, part: StreamTokens, state: DecoderState, filters: Floats, f0: Floats
+        self, part: Part, state: DecoderState, filters: Floats, f0: Floats
     ) -> tuple[Floats, Floats, DeliveryState | None]:
         """Frames (B, F, ...) and their F0 (B, F) as they are to sound; streams with a delivery come alone (B = 1)."""
         if part.rows is None and state.delivery is None:
@@ -128,7 +129,8 @@ class OnnxCodec:
 
     def _begin(self) -> DecoderState:
         return DecoderState(
-            tuple(np.zeros((1, frames, width), np.float32) for _, frames, width in self._blocks), vocoder.start()
+            tuple(np.zeros((1, frames, width), np.float32) for _, frames, width in self._blocks),
+            self._synthesis.start(),
         )
 
 

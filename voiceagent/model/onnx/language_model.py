@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from voiceagent.model.config import LanguageModelConfig
+from voiceagent.model.decode.blocks import MaskedBlock, SpeechState
 from voiceagent.model.decode.options import DecodingOptions, commit_counts
 from voiceagent.model.onnx.layout import PADDED_LEVELS
 
@@ -33,43 +34,12 @@ class Cache:
     values: Floats
     used: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class SpeechState:
-    """What the language model remembers of a stream between blocks; a value."""
-
-    cache: Cache
-    position: int = 0  # index of the slot that comes next
-    last: Array | None = None  # (6,) the last committed token, None at the beginning
-    pending: Floats | None = None  # (n, C) slots of the last block, complete but not yet in the cache
+    def __len__(self) -> int:
+        return self.used
 
 
-@dataclass(frozen=True, slots=True)
-class RowBlock:
-    """A block under way; a value."""
-
-    state: SpeechState
-    conditioning: Floats  # (n, C)
-    options: DecodingOptions
-    seed: int
-    counts: tuple[int, ...]  # tokens that each step commits
-    tokens: Array  # (n, 6) int64
-    masked: npt.NDArray[np.bool_]  # (n,)
-    step: int = 0
-
-    @property
-    def done(self) -> bool:
-        """Every token is committed."""
-        return self.step == len(self.counts)
-
-    @property
-    def load(self) -> tuple[int, int, int]:
-        """What its next tick moves: pending slots, slots of its own, and slots of the cache."""
-        return _pending(self), len(self.tokens), self.state.cache.used
-
-
-def _pending(block: RowBlock) -> int:
-    return 0 if block.step or block.state.pending is None else len(block.state.pending)
+OnnxState: TypeAlias = SpeechState[Cache, Array]
+OnnxBlock: TypeAlias = MaskedBlock[Cache, Array]
 
 
 class Rotary:
@@ -113,38 +83,38 @@ class OnnxDecoder:
         self._own = 2 * longest  # places for a row's own slots
         self._past = [f"past_{part}_{layer}" for part in ("keys", "values") for layer in range(shape.layers)]
 
-    def begin(self) -> SpeechState:
+    def begin(self) -> OnnxState:
         """The state before the first token."""
         return SpeechState(self._room(0))
 
-    def open(self, state: SpeechState, conditioning: Floats, options: DecodingOptions, *, seed: int = 0) -> RowBlock:
+    def open(self, state: OnnxState, conditioning: Floats, options: DecodingOptions, *, seed: int = 0) -> OnnxBlock:
         """A block of n masked tokens whose slots are conditioned on (n, C)."""
         count = len(conditioning)
         counts = tuple(commit_counts(count, options))
-        return RowBlock(
-            state, conditioning, options, seed, counts, np.zeros((count, 6), np.int64), np.ones(count, np.bool_)
-        )
+        tokens, masked = np.zeros((count, 6), np.int64), np.ones(count, np.bool_)
+        return MaskedBlock(options, seed, counts, state, conditioning, tokens, masked)
 
-    def tick(self, blocks: Sequence[RowBlock]) -> list[RowBlock]:
+    def tick(self, blocks: Sequence[OnnxBlock]) -> list[OnnxBlock]:
         """One pass for all blocks, none of which is done, each at its own step -> the blocks a step further."""
         counts = [len(block.tokens) for block in blocks]
         slots = self._slots(blocks)
-        inputs, starts, at = [], [], 0
+        inputs: list[Floats] = []
+        starts, at = [], 0
         for block, own in zip(blocks, np.split(slots, np.cumsum(counts)[:-1]), strict=True):
-            pending = _pending(block)
-            if block.state.pending is not None and pending:
-                inputs.append(block.state.pending)
-            inputs.append(own)
+            inputs += [own] if block.pending is None else [block.pending, own]
             starts.append(at)
-            at += pending + len(own)
+            at += block.pending_count + len(own)
         logits, made = self._pass(np.concatenate(inputs), blocks, starts)
         opened = np.concatenate(
-            [np.arange(s + _pending(b), s + _pending(b) + n) for b, s, n in zip(blocks, starts, counts, strict=True)]
+            [
+                np.arange(s + b.pending_count, s + b.pending_count + n)
+                for b, s, n in zip(blocks, starts, counts, strict=True)
+            ]
         )
         after = [self._stored(block, made, start) for block, start in zip(blocks, starts, strict=True)]
         return self._commit(after, logits[opened], counts)
 
-    def close(self, block: RowBlock) -> tuple[Array, SpeechState]:
+    def close(self, block: OnnxBlock) -> tuple[Array, OnnxState]:
         """A block that is done -> its tokens (n, 6) and the state for the next."""
         position = block.state.position + len(block.tokens)
         return block.tokens, replace(
@@ -161,7 +131,7 @@ class OnnxDecoder:
         empty = np.zeros((2, shape.layers, shape.kv_heads, capacity, shape.head_dim), np.float32)
         return Cache(empty[0], empty[1])
 
-    def _slots(self, blocks: Sequence[RowBlock]) -> Floats:
+    def _slots(self, blocks: Sequence[OnnxBlock]) -> Floats:
         """Inputs of the blocks' slots (N, C), one block after the other."""
         held, masked, begins, at = [], [], [], 0
         for block in blocks:
@@ -177,22 +147,22 @@ class OnnxDecoder:
         embedded += np.concatenate([block.conditioning for block in blocks])
         return embedded
 
-    def _pass(self, slots: Floats, blocks: Sequence[RowBlock], starts: list[int]) -> tuple[Floats, Floats]:
+    def _pass(self, slots: Floats, blocks: Sequence[OnnxBlock], starts: list[int]) -> tuple[Floats, Floats]:
         """Slots (N, C) -> logits (N, codes) and new keys and values (N, layers, 2, KV, D)."""
         shape, own = self._shape, self._own
-        sizes = [_pending(block) + len(block.tokens) for block in blocks]
+        sizes = [block.pending_count + len(block.tokens) for block in blocks]
         rows, longest = len(blocks), max(sizes)
         capacity = max(block.state.cache.keys.shape[2] for block in blocks)
         if longest > own:
             own = longest  # only where blocks are longer than this decoder was made for
         positions = np.concatenate(
-            [np.arange(n) + (b.state.position - _pending(b)) for b, n in zip(blocks, sizes, strict=True)]
+            [np.arange(n) + (b.state.position - b.pending_count) for b, n in zip(blocks, sizes, strict=True)]
         )
         places = np.zeros((rows, own), np.int64)
         mask = np.full((rows, longest, own + capacity), MASKED)
         for row, (block, start, size) in enumerate(zip(blocks, starts, sizes, strict=True)):
             places[row, :size] = np.arange(start, start + size)
-            pending = _pending(block)
+            pending = block.pending_count
             mask[row, :, :pending] = 0
             mask[row, pending:, pending:size] = 0
             mask[row, :, own : own + block.state.cache.used] = 0
@@ -211,7 +181,7 @@ class OnnxDecoder:
         logits, made = self._session.run(None, given)
         return logits, made.reshape(len(slots), shape.layers, 2, shape.kv_heads, shape.head_dim)
 
-    def _stacked(self, blocks: Sequence[RowBlock], capacity: int) -> list[Floats]:
+    def _stacked(self, blocks: Sequence[OnnxBlock], capacity: int) -> list[Floats]:
         """Stored keys, then values, of each layer (R, KV, P, D)."""
         if len(blocks) == 1:
             cache = blocks[0].state.cache
@@ -224,9 +194,9 @@ class OnnxDecoder:
             joined[1, :, row, :, : cache.used] = cache.values[:, :, : cache.used]
         return [*joined[0], *joined[1]]
 
-    def _stored(self, block: RowBlock, made: Floats, start: int) -> RowBlock:
+    def _stored(self, block: OnnxBlock, made: Floats, start: int) -> OnnxBlock:
         """The block with its pending slots in the cache."""
-        pending = _pending(block)
+        pending = block.pending_count
         if not pending:
             return block
         cache, keep = block.state.cache, self._keep
@@ -239,7 +209,7 @@ class OnnxDecoder:
         stored = replace(after, used=kept + fresh.shape[3])
         return replace(block, state=replace(block.state, cache=stored, pending=None))
 
-    def _commit(self, blocks: Sequence[RowBlock], logits: Floats, counts: list[int]) -> list[RowBlock]:
+    def _commit(self, blocks: Sequence[OnnxBlock], logits: Floats, counts: list[int]) -> list[OnnxBlock]:
         """Commit the surest open tokens of each block."""
         bounds = np.cumsum([0, *counts])
         for block, start, stop in zip(blocks, bounds, bounds[1:], strict=False):
@@ -258,7 +228,7 @@ class OnnxDecoder:
             mine = sure[start:stop]
             if block.options.noise > 0:
                 mine = mine + np.float32(block.options.noise) * _gumbel((stop - start,), block, 1)
-            if block.step + 1 == len(block.counts):
+            if block.at_last_step:
                 chosen = block.masked
             else:
                 surest = np.argsort(np.where(block.masked, -mine, np.inf), kind="stable")[: block.counts[block.step]]
@@ -269,11 +239,10 @@ class OnnxDecoder:
         return after
 
 
-def _gumbel(shape: tuple[int, ...], block: RowBlock, purpose: int) -> Floats:
-    """The noise of model/decode/reference.py, which draws it from a Mersenne twister by seed, position and step."""
-    number = (((block.seed * 1_000_003 + block.state.position) * 64 + block.step) * 2 + purpose) % 2**63
+def _gumbel(shape: tuple[int, ...], block: OnnxBlock, purpose: int) -> Floats:
+    """The noise of model/decode/reference.py, which draws it from a Mersenne twister."""
     twister = np.random.MT19937()
-    twister._legacy_seeding(number % 2**32)
+    twister._legacy_seeding(block.noise_seed(purpose) % 2**32)
     drawn = twister.random_raw(int(np.prod(shape))).reshape(shape) % 2**24
     uniform = np.maximum(drawn.astype(np.float32) * np.float32(2**-24), np.float32(1e-9))
     noise: Floats = -np.log(-np.log(uniform))

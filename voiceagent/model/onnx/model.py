@@ -12,9 +12,9 @@ import numpy.typing as npt
 from voiceagent.audio.formats import Samples
 from voiceagent.model.config import VoicesConfig
 from voiceagent.model.decode.options import DecodingOptions
-from voiceagent.model.interface import LONGEST_BLOCK, Listen, StreamTokens
-from voiceagent.model.lm.script import ChunkPlan, Script
-from voiceagent.model.onnx.codec import DecoderState, OnnxCodec
+from voiceagent.model.interface import LONGEST_BLOCK, Listen
+from voiceagent.model.lm.script import ChunkPlan, PhonemeChunk, Script
+from voiceagent.model.onnx.codec import DecoderState, OnnxCodec, Part
 from voiceagent.model.onnx.graphs import Loaded
 from voiceagent.model.onnx.language_model import OnnxDecoder
 from voiceagent.model.onnx.text import OnnxPlanner
@@ -54,39 +54,19 @@ class OnnxModel:
     def listen(self) -> Listen | None:
         return None if self._aligner is None else self._listen
 
-    def _listen(self, digits: Any) -> npt.NDArray[np.float32]:
+    def _listen(self, digits: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         assert self._aligner is not None
-        (logits,) = self._aligner.run(None, {"values": self._codec.values(np.asarray(digits))[None]})
+        (logits,) = self._aligner.run(None, {"values": self._codec.values(digits)[None]})
         made: npt.NDArray[np.float32] = logits[0]
         return made
 
     def options(self, voice: str) -> DecodingOptions:
         return self._config.options(voice)
 
-    def plan_chunk(
-        self,
-        script: Script,
-        words: Sequence[str],
-        lookahead: Sequence[str],
-        voice: str,
-        *,
-        final: bool,
-        speed: float = 1.0,
-        pause_s: float = 0.0,
-    ) -> tuple[ChunkPlan, Script]:
-        heard = self._heard(voice)
-        return self._planner.plan_chunk(
-            script,
-            words,
-            lookahead,
-            heard,
-            final=final,
-            speed=speed,
-            pause_s=pause_s,
-            rhythm=self._config.rhythms.get(voice),
-        )
+    def plan_chunk(self, script: Script, chunk: PhonemeChunk, voice: str) -> tuple[ChunkPlan[npt.NDArray[Any]], Script]:
+        return self._planner.plan_chunk(script, chunk, self._heard(voice), self._config.rhythms.get(voice))
 
-    def render(self, parts: Sequence[StreamTokens]) -> list[tuple[Samples, DecoderState]]:
+    def render(self, parts: Sequence[Part]) -> list[tuple[Samples, DecoderState]]:
         return self._codec.render(parts, [self._heard(part.voice) for part in parts])
 
     def _hear(self, voice: str) -> Heard:

@@ -7,14 +7,14 @@ whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
+from voiceagent.model.codec import source_stream
 from voiceagent.model.codec.constants import (
     BINS,
     BRANCHES,
@@ -33,30 +33,44 @@ _OLA_GAIN = 1.0 / 1.125  # squared Hann windows a third of their length apart ad
 _OVERLAPS = N_FFT // HOP
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """What streams of equal standing carry from call to call; every field is a value."""
-
-    frames_done: tuple[int, ...]  # (B,)
-    phase: npt.NDArray[np.int64]  # (B,) parts of a turn
-    f0_hz: Floats  # (B, m) F0 frames not yet turned into pulses, the last used one first
-    pulses: Floats  # (B, p) pulses not yet covered by a whole frame
-    overlap: Floats  # (B, N_FFT - HOP) partial sums of the samples to come
-    filters: Floats  # (B, m, BRANCHES, BINS) frames that wait for their pulses
-
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        """The fields that are arrays, in the order of the class."""
-        return self.phase, self.f0_hz, self.pulses, self.overlap, self.filters
+SourceState: TypeAlias = source_stream.SourceState[npt.NDArray[Any]]
 
 
-def start() -> SourceState:
-    """The state of one stream before its first frame."""
+class Synthesis:
+    """`source_stream.Synthesis` in NumPy."""
 
-    def zeros(*shape: int) -> Floats:
-        return np.zeros(shape, np.float32)
+    def __init__(self) -> None:
+        self._noise = noise_table()
 
-    overlap, filters = zeros(1, N_FFT - HOP), zeros(1, 0, BRANCHES, BINS)
-    return SourceState((0,), np.zeros(1, np.int64), zeros(1, 0), zeros(1, LEAD), overlap, filters)
+    def start(self) -> SourceState:
+        """The state of one stream before its first frame."""
+        nothing, lead, overlap = (self.zeros(1, samples) for samples in (0, LEAD, N_FFT - HOP))
+        filters = np.zeros((1, 0, BRANCHES, BINS), np.float32)
+        return source_stream.SourceState((0,), np.zeros(1, np.int64), nothing, lead, overlap, filters)
+
+    def joined(self, *parts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.concatenate(parts, axis=1)
+
+    def zeros(self, streams: int, samples: int) -> npt.NDArray[Any]:
+        return np.zeros((streams, samples), np.float32)
+
+    def pulse_train(
+        self, f0_hz: npt.NDArray[Any], phase: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        return pulse_train(interpolate(f0_hz), phase)
+
+    def overlap_add(
+        self,
+        filters: npt.NDArray[Any],
+        pulses: npt.NDArray[Any],
+        frames_done: Sequence[int],
+        overlap: npt.NDArray[Any],
+    ) -> npt.NDArray[Any]:
+        index = (np.arange(filters.shape[1]) + np.array(frames_done)[:, None]) % NOISE_FRAMES
+        return overlap_add(shape(filters, pulses, self._noise[index]), overlap)
+
+    def kept(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return part.copy()
 
 
 def join(states: Sequence[SourceState]) -> SourceState:
@@ -64,7 +78,9 @@ def join(states: Sequence[SourceState]) -> SourceState:
     if len(states) == 1:
         return states[0]
     done = tuple(frames for state in states for frames in state.frames_done)
-    return SourceState(done, *(np.concatenate(parts) for parts in zip(*(s.arrays() for s in states), strict=True)))
+    return source_stream.SourceState(
+        done, *(np.concatenate(parts) for parts in zip(*(s.arrays() for s in states), strict=True))
+    )
 
 
 def split(state: SourceState) -> list[SourceState]:
@@ -72,7 +88,7 @@ def split(state: SourceState) -> list[SourceState]:
     if len(state.frames_done) == 1:
         return [state]
     return [
-        SourceState((done,), *(array[i : i + 1].copy() for array in state.arrays()))
+        source_stream.SourceState((done,), *(array[i : i + 1].copy() for array in state.arrays()))
         for i, done in enumerate(state.frames_done)
     ]
 
@@ -138,47 +154,6 @@ def overlap_add(frames: Floats, overlap: Floats) -> Floats:
     for late in reversed(range(_OVERLAPS)):
         summed[:, late : late + count] += hops[:, :, late]
     return summed.reshape(batch, -1)
-
-
-def stream(
-    state: SourceState, filters: Floats, f0_hz: Floats, table: npt.NDArray[np.complex64], *, final: bool
-) -> tuple[Floats, SourceState]:
-    """The next frames of streams that stand alike, (B, T, BRANCHES, BINS), (B, T) -> complete samples and the next state."""
-    first = state.f0_hz.shape[1] == 0
-    f0 = np.concatenate((state.f0_hz, f0_hz), axis=1)
-    filters = np.concatenate((state.filters, filters), axis=1)
-    if f0.shape[1] == 0:
-        return np.zeros((len(filters), 0), np.float32), state
-    known = np.concatenate((f0[:, :1], f0), axis=1) if first else f0
-    if final:
-        known = np.concatenate((known, f0[:, -1:]), axis=1)
-    pulses, phase = state.pulses, state.phase
-    if known.shape[1] > 1:
-        train, phase = pulse_train(interpolate(known), phase)
-        train = train[:, HOP // 2 :] if first else train
-        train = train[:, : train.shape[1] - HOP // 2] if final else train
-        pulses = np.concatenate((pulses, train), axis=1)
-    if final:
-        pulses = np.pad(pulses, ((0, 0), (0, LEAD)))
-    count = max(0, min(filters.shape[1], (pulses.shape[1] - N_FFT) // HOP + 1))
-    if count == 0:
-        after = SourceState(state.frames_done, phase, known[:, -1:], pulses, state.overlap, filters)
-        return np.zeros((len(filters), 0), np.float32), after
-    index = (np.arange(count) + np.array(state.frames_done)[:, None]) % NOISE_FRAMES
-    covered = pulses[:, : (count - 1) * HOP + N_FFT]
-    summed = overlap_add(shape(filters[:, :count], covered, table[index]), state.overlap)
-    done = summed.shape[1] if final else count * HOP
-    skip = LEAD if state.frames_done[0] == 0 else 0  # streams are only batched where they stand alike
-    stop = done - LEAD if final else done
-    after = SourceState(
-        tuple(frames + count for frames in state.frames_done),
-        phase,
-        known[:, -1:].copy(),
-        pulses[:, count * HOP :].copy(),
-        summed[:, count * HOP :].copy(),
-        filters[:, count:].copy(),
-    )
-    return summed[:, skip:stop], after
 
 
 def noise_table() -> npt.NDArray[np.complex64]:

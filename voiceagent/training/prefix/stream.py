@@ -22,7 +22,7 @@ from torch import Tensor
 
 from voiceagent.model.decode import reference as decoding
 from voiceagent.model.decode.packed import PackedModel, Row
-from voiceagent.model.decode.reference import SpeechState
+from voiceagent.model.decode.reference import TorchState
 from voiceagent.model.lm.transformer import KeysValues
 from voiceagent.training.prefix.layout import SPEAK, PrefixLanguageModel
 
@@ -31,7 +31,7 @@ from voiceagent.training.prefix.layout import SPEAK, PrefixLanguageModel
 class PrefixStream:
     """A stream between two stretches; a value."""
 
-    speech: SpeechState  # its cache holds the text and the speech so far
+    speech: TorchState  # its cache holds the text and the speech so far
     text: KeysValues  # of the text alone, which is all that text sees
     ahead: tuple[int, ...] = ()  # phonemes of the next stretch that stand in the sequence already
 
@@ -83,7 +83,7 @@ def listen(
     return PrefixStream(replace(speech, cache=cache), text, tuple(ahead))
 
 
-def _settled(packed: PackedModel, state: SpeechState) -> SpeechState:
+def _settled(packed: PackedModel, state: TorchState) -> TorchState:
     """The state with the slots of its last block in the cache."""
     if state.pending is None:
         return state
