@@ -124,7 +124,7 @@ def test_adversarial_stage_changes_the_decoder_and_not_the_tokens(spoken: Path, 
     options = CodecTraining(minutes=0.01, batch=1, tokens=24, hours=1, compiled=False)
     train_codec(spoken, tmp_path / "codec", TINY, options)
     before = codec_of(tmp_path / "codec" / "last.pt")
-    training = AdversarialTraining(minutes=0.1, batch=1, tokens=28, hours=1, alone_steps=1, compiled=False)
+    training = AdversarialTraining(minutes=0.015, batch=1, tokens=28, hours=1, alone_steps=1, compiled=False)
     train_adversarially(spoken, tmp_path / "adversarial", TINY, training, start=tmp_path / "codec" / "last.pt")
     after = codec_of(tmp_path / "adversarial" / "last.pt")
     samples = torch.randn(1, 9600) * 0.1
@@ -182,7 +182,7 @@ def test_aligner_learns_from_the_same_tokens(spoken: Path, tmp_path: Path) -> No
         spoken, tmp_path / "codec", TINY, CodecTraining(minutes=0.01, batch=1, tokens=24, hours=1, compiled=False)
     )
     tokenise(codec_of(tmp_path / "codec" / "last.pt"), spoken, tmp_path / "tokens")
-    options = AlignerTraining(minutes=0.05, batch=4, tokens=48)
+    options = AlignerTraining(minutes=0.1, batch=4, tokens=48)
     train_aligner(tmp_path / "tokens", tmp_path / "aligner", options, levels=TINY.levels, voices=("heart",))
     rows = [json.loads(line) for line in (tmp_path / "aligner" / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["phonemes"] < 0.9 * rows[0]["phonemes"]
