@@ -5,6 +5,7 @@ GET /healthz      alive, and which voices are here
 GET /readyz       the same, and whether someone new is taken
 GET /v1/voices    the voices
 GET /metrics      counters for Prometheus
+POST /v1/tokens   a token for one connection of a page, in place of the key
 WS  /v1/stream    the native protocol
 """
 
@@ -24,12 +25,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from voiceagent.adapters.deepgram import routes as deepgram
 from voiceagent.adapters.elevenlabs import routes as elevenlabs
 from voiceagent.adapters.http import page, transport
-from voiceagent.adapters.http.auth import authorized, unauthorized
+from voiceagent.adapters.http.auth import authorized, brought_key, key_of, unauthorized
 from voiceagent.adapters.http.gate import middleware
 from voiceagent.adapters.native import websocket
 from voiceagent.adapters.native.resumption import ResumableSessions
 from voiceagent.adapters.openai import routes as openai
-from voiceagent.errors import InputError
+from voiceagent.errors import InputError, NoCapacity
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 from voiceagent.version import __version__
@@ -49,6 +50,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             Route("/readyz", readyz),
             Route("/v1/voices", voices),
             Route("/metrics", metrics),
+            Route("/v1/tokens", tokens, methods=["POST"]),
             WebSocketRoute(websocket.PATH, websocket.stream),
             *deepgram.ROUTES,
             *elevenlabs.ROUTES,
@@ -95,10 +97,23 @@ async def voices(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
-    if not authorized(request):
+    if not brought_key(request):
         return unauthorized()
     service: Service = request.app.state.service
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def tokens(request: Request) -> Response:
+    """A token that opens one connection, soon: for a page that must not know the key."""
+    key = key_of(request)
+    if key is None or not brought_key(request):
+        return unauthorized()
+    service: Service = request.app.state.service
+    try:
+        token, lasts_s = service.keys.new_token(key)
+    except NoCapacity as error:
+        return JSONResponse({"error": str(error)}, 429, headers={"Retry-After": f"{service.config.token_s:.0f}"})
+    return JSONResponse({"token": token, "expires_in_s": lasts_s}, headers={"Cache-Control": "no-store"})
 
 
 def bind(host: str, port: int, stall_s: float = 60.0) -> socket.socket:

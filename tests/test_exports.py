@@ -19,6 +19,7 @@ PUBLIC = [
     "ModelError",
     "NoCapacity",
     "ProtocolError",
+    "RateLimited",
     "SynthesisError",
     "TextBufferFull",
     "UnknownVoice",

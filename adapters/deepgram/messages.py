@@ -40,6 +40,7 @@ RATES_HZ = {"mulaw": 8_000, "alaw": 8_000, "mp3": 22_050, "aac": 22_050, "opus":
 CONTAINERS = {"linear16": ("wav", "none"), "mulaw": ("wav", "none"), "alaw": ("wav", "none"), "opus": ("ogg",)}
 WAV_CODES = {"mulaw": 7, "alaw": 6}
 SPEED_MIN, SPEED_MAX = 0.7, 1.5
+DEFAULT_TTL_S, TTL_MAX_S = 30, 3_600  # of a token; ours last `token_s` of the settings at most
 _MODEL = re.compile(r"aura(?:-\d+)?-(?P<name>\w+)-(?P<language>[a-z]{2})", re.IGNORECASE | re.ASCII)
 
 MessageType: TypeAlias = Literal["Speak", "Flush", "Clear", "Close", "KeepAlive"]
@@ -159,6 +160,18 @@ def decode_text(fields: Mapping[str, Any], chars_max: int) -> str:
         message = f"text has {len(text)} characters; a request may have {chars_max}: send several"
         raise DeepgramRefusal(message, "PAYLOAD_TOO_LARGE", status=413)
     return text
+
+
+def decode_ttl(fields: Mapping[str, Any]) -> float:
+    """For how many seconds a token is asked, in the body of a request.
+
+    Raises:
+        DeepgramRefusal: it is no number within 1 and 3600.
+    """
+    ttl_s = fields.get("ttl_seconds", DEFAULT_TTL_S)
+    if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 1 <= ttl_s <= TTL_MAX_S:
+        raise DeepgramRefusal(f"ttl_seconds is a number within 1 and {TTL_MAX_S}", "PAYLOAD_ERROR")
+    return float(ttl_s)
 
 
 def decode_message(message: Mapping[str, Any]) -> ClientMessage:

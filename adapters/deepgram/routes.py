@@ -1,6 +1,7 @@
 """Deepgram's speech interface: its clients speak with our voices when their address is changed, and nothing else.
 
     POST /v1/speak    one text, audio out while it is being made
+    POST /v1/auth/grant    a token for one connection of a page
     WS   /v1/speak    text in pieces, adapters/deepgram/socket.py
 
 docs/deepgram.md has a working client for each.
@@ -18,10 +19,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from voiceagent.adapters.deepgram import messages
 from voiceagent.adapters.deepgram.messages import DeepgramRefusal, Order
 from voiceagent.adapters.deepgram.socket import stream
-from voiceagent.adapters.http.auth import authorized
+from voiceagent.adapters.http.auth import brought_key, key_of
 from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
 from voiceagent.audio.encoders import StreamEncoder
-from voiceagent.errors import InputError
+from voiceagent.errors import InputError, NoCapacity
 from voiceagent.protocol import commands, events
 from voiceagent.service.service import FULL, Service
 
@@ -31,7 +32,7 @@ UTTERANCE = "speech"
 
 async def create_speech(request: Request) -> Response:
     """Audio, while it is being made."""
-    request_id = str(uuid.uuid4())
+    request_id, retry_after = str(uuid.uuid4()), "1"
     try:
         return await _speak(request, request_id)
     except DeepgramRefusal as error:
@@ -39,16 +40,39 @@ async def create_speech(request: Request) -> Response:
     except InputError as error:
         refusal = DeepgramRefusal(str(error), "PAYLOAD_ERROR")
     except SpeechRefused as error:
-        busy = error.code == "no_capacity"
-        code, status = ("TOO_MANY_REQUESTS", 429) if busy else ("INTERNAL_SERVER_ERROR", 500)
+        code, status = ("TOO_MANY_REQUESTS", 429) if error.busy else ("INTERNAL_SERVER_ERROR", 500)
         refusal = DeepgramRefusal(str(error), code, status=status)
-    headers = {"dg-request-id": request_id, **({"Retry-After": "1"} if refusal.status == 429 else {})}
+        retry_after = error.retry_after
+    headers = {"dg-request-id": request_id, **({"Retry-After": retry_after} if refusal.status == 429 else {})}
     return JSONResponse(refusal.body(request_id), refusal.status, headers=headers)
+
+
+async def grant(request: Request) -> Response:
+    """A token for one connection, in place of the key: their clients show it as `Bearer`."""
+    request_id = str(uuid.uuid4())
+    service: Service = request.app.state.service
+    try:
+        key = key_of(request)
+        if key is None or not brought_key(request):
+            raise DeepgramRefusal("Invalid credentials.", "INVALID_AUTH", status=401)
+        empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+        fields = {} if empty else await read_json(request, service.config.max_message_bytes)
+        ttl_s = messages.decode_ttl(fields)
+        token, lasts_s = service.keys.new_token(key, ttl_s)
+        return JSONResponse({"access_token": token, "expires_in": lasts_s}, headers={"Cache-Control": "no-store"})
+    except DeepgramRefusal as error:
+        refusal = error
+    except InputError as error:
+        refusal = DeepgramRefusal(str(error), "PAYLOAD_ERROR")
+    except NoCapacity as error:
+        refusal = DeepgramRefusal(str(error), "TOO_MANY_REQUESTS", status=429)
+    return JSONResponse(refusal.body(request_id), refusal.status, headers={"dg-request-id": request_id})
 
 
 async def _speak(request: Request, request_id: str) -> Response:
     service: Service = request.app.state.service
-    if not authorized(request):
+    key = key_of(request)
+    if key is None:
         raise DeepgramRefusal("Invalid credentials.", "INVALID_AUTH", status=401)
     order = messages.decode_order(request.query_params, service.engine.voices, streamed=False)
     fields = await read_json(request, service.config.max_message_bytes)
@@ -58,7 +82,7 @@ async def _speak(request: Request, request_id: str) -> Response:
     start = commands.Start(
         UTTERANCE, order.voice, order.format, speed=order.speed, timestamps="none", speech=order.speech
     )
-    speech = await SpokenResponse.begun(service, start, text)
+    speech = await SpokenResponse.begun(service, start, text, key)
     return SpeechResponse(
         speech,
         _audio(speech, order),
@@ -84,5 +108,6 @@ async def _audio(speech: SpokenResponse, order: Order) -> AsyncGenerator[bytes]:
 
 ROUTES: Sequence[BaseRoute] = (
     Route(PATH, create_speech, methods=["POST"]),
+    Route("/v1/auth/grant", grant, methods=["POST"]),
     WebSocketRoute(PATH, stream),
 )

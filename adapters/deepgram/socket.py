@@ -20,12 +20,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from voiceagent.adapters.deepgram import messages
 from voiceagent.adapters.deepgram.messages import DeepgramRefusal, Order
 from voiceagent.adapters.http import sockets, transport
-from voiceagent.adapters.http.auth import answered_subprotocol
+from voiceagent.adapters.http.auth import answered_subprotocol, key_of
 from voiceagent.adapters.http.sockets import until_one_ends
 from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
-from voiceagent.errors import TextBufferFull
+from voiceagent.errors import NoCapacity, RateLimited, TextBufferFull
 from voiceagent.protocol import commands, events
 from voiceagent.service.service import FULL, Service
 
@@ -93,7 +93,7 @@ class DeepgramConnection:
         self._service = service
         self._order = order
         self._request_id = request_id
-        self._live = service.connect(text_waits=True)
+        self._live = service.connect(text_waits=True, key=key_of(websocket))
         self._watch = StallWatch(websocket.scope, service.config.send_stall_s)
         self._active_s = asyncio.get_running_loop().time()
         self._turns: deque[_Turn] = deque()
@@ -243,8 +243,10 @@ class DeepgramConnection:
                 self._encoders.pop(event.id, None)
             case events.Warning_():
                 await self._send(messages.warning(event.code.upper(), event.message))
-            case events.Error(code=TextBufferFull.code):
+            case events.Error(code=TextBufferFull.code) | events.Error(code=RateLimited.code):
                 await self._send(messages.warning(event.code.upper(), event.message))
+            case events.Error(code=NoCapacity.code):
+                raise DeepgramRefusal(event.message, "TOO_MANY_REQUESTS", close_code=sockets.TRY_LATER)
             case events.Error():
                 raise DeepgramRefusal(event.message, "NET-0000", close_code=sockets.INTERNAL)
             case _:

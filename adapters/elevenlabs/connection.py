@@ -20,11 +20,11 @@ from voiceagent.adapters.elevenlabs import messages
 from voiceagent.adapters.elevenlabs.context import Context
 from voiceagent.adapters.elevenlabs.messages import ClientMessage, ElevenLabsRefusal
 from voiceagent.adapters.http import sockets, transport
-from voiceagent.adapters.http.auth import authorized, known_token
+from voiceagent.adapters.http.auth import key_of
 from voiceagent.adapters.http.sockets import until_one_ends
 from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
-from voiceagent.errors import TextBufferFull
+from voiceagent.errors import RateLimited, TextBufferFull
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
 from voiceagent.session.async_session import AsyncSession
@@ -75,9 +75,11 @@ class ElevenLabsConnection(ABC):
 
     async def run(self) -> None:
         works = (self._read, self._write, self._watch_drain, self._stall_watch.until_stalled, self._watch_place)
-        stranger = not authorized(self._websocket)
+        key = key_of(self._websocket)
+        if key is not None:
+            self._service.allow(self._live, key)
         with self._place:
-            place = self._service.strangers.enter(self._sent_away.set) if stranger else self._service.client()
+            place = self._service.client() if key else self._service.strangers.enter(self._sent_away.set)
             self._place.enter_context(place)
             await self._hang_up(await until_one_ends(self._live, "elevenlabs", *works))
 
@@ -117,7 +119,7 @@ class ElevenLabsConnection(ABC):
     async def _read(self) -> None:
         # What is refused is said after the first message, as the vendor's server does: LiveKit's plug-in waits for
         # ever on a connection that closes before it has sent one.
-        first = await self._receive() if authorized(self._websocket) else await self._introduced()
+        first = await self._receive() if key_of(self._websocket) else await self._introduced()
         self._query = messages.decode_query(self._websocket.query_params)
         self._format = messages.audio_format(self._query.output_format)
         voices = self._service.engine.voices
@@ -135,8 +137,10 @@ class ElevenLabsConnection(ABC):
                 first = await self._receive()
         except TimeoutError as error:
             raise ElevenLabsRefusal("invalid_api_key", "no API key was sent in time") from error
-        if not any(known_token(self._service.config, key) for key in first.credentials):
+        key = self._service.keys.find(first.credentials)
+        if key is None:
             raise ElevenLabsRefusal("invalid_api_key", "Invalid API key")
+        self._service.allow(self._live, key)
         self._place.close()
         if self._service.full:
             raise ElevenLabsRefusal("system_busy", FULL)
@@ -220,6 +224,9 @@ class ElevenLabsConnection(ABC):
             case events.Done() | events.Cancelled():
                 await self._websocket.send_text(messages.final_message(context.names))
                 await self._over(context)
+            case events.Error(code=RateLimited.code):  # this text was not taken; what was is spoken
+                told = messages.error_message(refusal_of(event), context.names)
+                await self._websocket.send_text(told)
             case events.Error():
                 await self._fail(context, event)
             case _:
@@ -240,6 +247,6 @@ class ElevenLabsConnection(ABC):
 
 def refusal_of(error: events.Error) -> ElevenLabsRefusal:
     """What ends an utterance, in the vendor's words."""
-    if error.code == "no_capacity":
-        return ElevenLabsRefusal("too_many_concurrent_requests", error.message)
-    return ElevenLabsRefusal("internal_error", error.message, close_code=sockets.INTERNAL)
+    reason = messages.reason_of(error.code)
+    code = sockets.INTERNAL if reason == "internal_error" else sockets.POLICY
+    return ElevenLabsRefusal(reason, error.message, close_code=code)

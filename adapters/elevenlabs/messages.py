@@ -18,7 +18,7 @@ from voiceagent.adapters.elevenlabs.voice_settings import VoiceSettings
 from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
-from voiceagent.errors import InputError
+from voiceagent.errors import InputError, NoCapacity, RateLimited
 from voiceagent.options import DEFAULT_VOICE, is_voice
 from voiceagent.protocol import commands
 
@@ -48,6 +48,7 @@ _OFFERED = {
     "alaw": "alaw_8000",
     "wav": "wav_{8000,16000,22050,24000,32000,44100,48000}",
 }
+_REASONS = {NoCapacity.code: "too_many_concurrent_requests", RateLimited.code: "rate_limit_exceeded"}
 
 
 class ElevenLabsRefusal(Exception):
@@ -58,13 +59,22 @@ class ElevenLabsRefusal(Exception):
         message: for people.
         status: of an HTTP answer.
         close_code: of a WebSocket.
+        retry_after: seconds, where the same request may be taken later.
     """
 
-    def __init__(self, reason: str, message: str, *, status: int = 400, close_code: int = sockets.POLICY) -> None:
+    def __init__(
+        self, reason: str, message: str, *, status: int = 400, close_code: int = sockets.POLICY, retry_after: str = "1"
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = retry_after
         self.status = status
         self.close_code = close_code
+
+
+def reason_of(code: str) -> str:
+    """The vendor's short name for one of our errors."""
+    return _REASONS.get(code, "internal_error")
 
 
 class GenerationConfig(msgspec.Struct, frozen=True):

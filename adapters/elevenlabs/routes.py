@@ -6,6 +6,7 @@ POST /v1/text-to-speech/{voice_id}/with-timestamps          one JSON object: aud
 POST /v1/text-to-speech/{voice_id}/stream/with-timestamps   such objects, one a line
 WS   /v1/text-to-speech/{voice_id}/stream-input             text in pieces
 WS   /v1/text-to-speech/{voice_id}/multi-stream-input       the turns of a conversation
+POST /v1/single-use-token/{kind}                            a token for one connection of a page
 GET  /v1/voices/{voice_id}, /v2/voices                      the voices; /v1/voices is in adapters/app.py
 
 docs/elevenlabs.md has a working client for each.
@@ -30,7 +31,7 @@ from voiceagent.adapters.elevenlabs import messages
 from voiceagent.adapters.elevenlabs.alignment import Alignment, CharacterTimes
 from voiceagent.adapters.elevenlabs.messages import ElevenLabsRefusal, SpeechRequest
 from voiceagent.adapters.elevenlabs.socket import multi_stream_input, stream_input
-from voiceagent.adapters.http.auth import authorized
+from voiceagent.adapters.http.auth import authorized, brought_key, key_of
 from voiceagent.adapters.http.speech_response import (
     SpeechRefused,
     SpeechResponse,
@@ -40,7 +41,7 @@ from voiceagent.adapters.http.speech_response import (
 )
 from voiceagent.audio.encoders import StreamEncoder, media_type
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
-from voiceagent.errors import InputError
+from voiceagent.errors import InputError, NoCapacity
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
 
@@ -60,7 +61,8 @@ def _refusing(handler: Handler) -> Handler:
         except ElevenLabsRefusal as refusal:
             kind = {401: "authentication_error", 404: "not_found", 429: "rate_limit_error"}.get(refusal.status)
             detail = {"type": kind or "invalid_request", "code": refusal.reason, "status": refusal.reason}
-            return JSONResponse({"detail": {**detail, "message": str(refusal)}}, refusal.status)
+            headers = {"Retry-After": refusal.retry_after} if refusal.status == 429 else None
+            return JSONResponse({"detail": {**detail, "message": str(refusal)}}, refusal.status, headers)
         except (msgspec.ValidationError, InputError) as error:
             wrong = {"type": "value_error", "loc": ["body"], "msg": str(error)}
             return JSONResponse({"detail": [wrong]}, 422)
@@ -127,6 +129,20 @@ async def voices(request: Request) -> Response:
     """The voices, on one page."""
     service: Service = request.app.state.service
     return JSONResponse(voices_answer(service.engine.voices))
+
+
+@_refusing
+async def single_use_token(request: Request) -> Response:
+    """A token for one connection of a page, in place of the key."""
+    if not brought_key(request):
+        raise ElevenLabsRefusal("invalid_api_key", "a token is given for a key alone", status=401)
+    service: Service = request.app.state.service
+    key = key_of(request)
+    assert key is not None  # `brought_key` has seen it
+    try:
+        return JSONResponse({"token": service.keys.new_token(key)[0]})
+    except NoCapacity as error:
+        raise ElevenLabsRefusal("rate_limit_exceeded", str(error), status=429) from error
 
 
 def voices_answer(names: Sequence[str]) -> dict[str, Any]:
@@ -210,11 +226,12 @@ async def _begun(request: Request) -> _Spoken:
     times = CharacterTimes()
     times.add_text(asked.text)
     try:
-        spoken = await SpokenResponse.begun(service, start, asked.text, lambda words: times.add_words(words.words))
+        spoken = await SpokenResponse.begun(
+            service, start, asked.text, key_of(request), lambda words: times.add_words(words.words)
+        )
     except SpeechRefused as error:
-        busy = error.code == "no_capacity"
-        reason = "too_many_concurrent_requests" if busy else "internal_error"
-        raise ElevenLabsRefusal(reason, str(error), status=429 if busy else 500) from error
+        reason, status = messages.reason_of(error.code), 429 if error.busy else 500
+        raise ElevenLabsRefusal(reason, str(error), status=status, retry_after=error.retry_after) from error
     return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s, messages.notice_of(asked))
 
 
@@ -226,6 +243,7 @@ def _timed(payload: bytes, alignment: dict[str, Any] | None) -> bytes:
 _SPEECH = "/v1/text-to-speech/{voice_id}"
 
 ROUTES: Sequence[BaseRoute] = (
+    Route("/v1/single-use-token/{kind}", single_use_token, methods=["POST"]),
     Route(_SPEECH, speech, methods=["POST"]),
     Route(_SPEECH + "/stream", speech, methods=["POST"]),
     Route(_SPEECH + "/with-timestamps", speech_with_times, methods=["POST"]),

@@ -1,43 +1,49 @@
 """Who may come in: a token, wherever a protocol's clients put theirs.
 
     Authorization: Bearer x     also `Token x`, as some clients say
-    xi-api-key: x
-    ?token=x                    for what can set no header
+    xi-api-key: x               also `x-api-key`
+    ?token=x                    for what can set no header; also `?single_use_token=x`
     subprotocols `token, x`     for browsers, whose WebSocket can set no header and whose addresses are logged
 
-No tokens in the settings means that everyone may. How a refusal is worded is each protocol's own affair.
+No keys in the settings means that everyone may. Who has come in is noted once a connection, since a token is used up by it.
+How a refusal is worded is each protocol's own affair.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
+from voiceagent.service.keys import TOKEN_PREFIX, Key
 from voiceagent.service.service import Service
-from voiceagent.settings.serve import ServeConfig
 
 SCHEMES = ("bearer", "token")
 SUBPROTOCOL = "token"
+HEADERS = ("xi-api-key", "x-api-key")
+PARAMETERS = ("token", "single_use_token")
+_SEEN = "voiceagent.key"
 
 
 def authorized(connection: HTTPConnection) -> bool:
     """Whether this client may come in."""
-    service: Service = connection.app.state.service
-    if not service.config.auth_tokens:
-        return True
-    return any(known_token(service.config, token) for token in _presented(connection))
+    return key_of(connection) is not None
 
 
-def known_token(config: ServeConfig, token: str) -> bool:
-    """Whether a token opens the door; where the settings have none, anything does."""
-    presented = token.encode("utf-8", "surrogateescape")
-    # All of them are compared, each in constant time: how long it takes says nothing about how near a guess was.
-    known = [hmac.compare_digest(presented, valid.encode()) for valid in config.auth_tokens]
-    return any(known) or not known
+def key_of(connection: HTTPConnection) -> Key | None:
+    """The key that this client has shown, or None: it may not come in."""
+    if _SEEN not in connection.scope:
+        service: Service = connection.app.state.service
+        connection.scope[_SEEN] = service.keys.find(_presented(connection))
+    key: Key | None = connection.scope[_SEEN]
+    return key
+
+
+def brought_key(connection: HTTPConnection) -> bool:
+    """Whether it is a key itself, no token in its place, that this client has shown; or none is needed."""
+    return authorized(connection) and not any(shown.startswith(TOKEN_PREFIX) for shown in _presented(connection))
 
 
 def origin_allowed(connection: HTTPConnection) -> bool:
@@ -68,9 +74,9 @@ def _presented(connection: HTTPConnection) -> Iterator[str]:
     scheme, _, value = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() in SCHEMES and value:
         yield value.strip()
-    if key := connection.headers.get("xi-api-key"):
-        yield key
-    yield from connection.query_params.getlist("token")
+    yield from (key for name in HEADERS if (key := connection.headers.get(name)))
+    for name in PARAMETERS:
+        yield from connection.query_params.getlist(name)
     offered = _subprotocols(connection)
     if SUBPROTOCOL in offered[:-1]:
         yield offered[offered.index(SUBPROTOCOL) + 1]

@@ -58,7 +58,7 @@ def host_allowed(host: str, config: ServeConfig) -> bool:
     parts = _HOST_HEADER.fullmatch(host)
     if parts is None:
         return False
-    if ANY_HOST in config.hosts or (config.auth_tokens and not config.hosts):
+    if ANY_HOST in config.hosts or (config.needs_key and not config.hosts):
         return True
     name = (parts["six"] or parts["name"]).rstrip(".").lower()
     known = {LOOPBACK_NAME, config.host.lower(), *(host.lower() for host in config.hosts)}

@@ -17,6 +17,7 @@ from voiceagent.service.service import Service
 from voiceagent.session.async_session import AsyncSession
 
 NORMAL, GOING_AWAY, UNSUPPORTED, NO_CODE, ABNORMAL, POLICY, INTERNAL = 1000, 1001, 1003, 1005, 1006, 1008, 1011
+TRY_LATER = 1013  # of the registry of RFC 6455, section 11.7
 REASON_BYTES_MAX = 123
 TIMEOUT_S = 1.0
 

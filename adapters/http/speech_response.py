@@ -21,9 +21,10 @@ from starlette.types import Message, Receive, Scope, Send
 from voiceagent.adapters.http import transport
 from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
-from voiceagent.errors import InputError, ProtocolError, SynthesisError
+from voiceagent.errors import InputError, NoCapacity, ProtocolError, RateLimited, SynthesisError
 from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
+from voiceagent.service.keys import Key
 from voiceagent.service.service import Service
 
 BODY_S = 30.0  # for the body of a request to arrive
@@ -37,6 +38,10 @@ class SpeechRefused(SynthesisError):
     def __init__(self, error: events.Error) -> None:
         super().__init__(error.message)
         self.code = error.code
+        self.busy = error.code in (NoCapacity.code, RateLimited.code)
+        """The same request may be taken later, or in pieces: HTTP has 429 for it."""
+        self.retry_after = str(max(1, -(-(error.retry_after_ms or 0) // 1000)))
+        """For the header, in whole seconds."""
 
 
 async def read_json(request: Request, limit_bytes: int) -> dict[str, Any]:
@@ -72,15 +77,21 @@ class SpokenResponse:
     """The speech of one text. It has begun when it is made; `close` stops it, and whoever makes it sees to that.
 
     Args:
+        key: what its client has shown.
         hear: is told words before the frame in which they begin.
     """
 
     def __init__(
-        self, service: Service, start: commands.Start, text: str, hear: Callable[[events.Words], None] | None = None
+        self,
+        service: Service,
+        start: commands.Start,
+        text: str,
+        key: Key | None = None,
+        hear: Callable[[events.Words], None] | None = None,
     ) -> None:
         self.metrics = service.metrics
         self._hear = hear
-        self._live = service.connect(paced=False)
+        self._live = service.connect(paced=False, key=key)
         self._sound_s = 0.0
         self._first: events.Audio | events.Done | None = None
         self._counted = contextlib.ExitStack()
@@ -90,14 +101,19 @@ class SpokenResponse:
 
     @classmethod
     async def begun(
-        cls, service: Service, start: commands.Start, text: str, hear: Callable[[events.Words], None] | None = None
+        cls,
+        service: Service,
+        start: commands.Start,
+        text: str,
+        key: Key | None = None,
+        hear: Callable[[events.Words], None] | None = None,
     ) -> SpokenResponse:
         """Waits for the first sound, so that what fails before it is answered with a status.
 
         Raises:
             SpeechRefused: there is none.
         """
-        speech = cls(service, start, text, hear)
+        speech = cls(service, start, text, key, hear)
         try:
             speech._first = await speech._next()
         except BaseException:

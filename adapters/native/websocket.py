@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voiceagent.adapters.http import sockets, transport
-from voiceagent.adapters.http.auth import answered_subprotocol, unauthorized
+from voiceagent.adapters.http.auth import answered_subprotocol, key_of, unauthorized
 from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.adapters.native.resumption import ResumableSession, ResumableSessions
 from voiceagent.audio.encoders import require
@@ -90,6 +90,8 @@ class NativeConnection:
         self._tasks: list[asyncio.Task[None]] = []
         self._active_at = asyncio.get_running_loop().time()
         self._conversation = self._carry(self._conversations.open())
+        if (key := key_of(websocket)) is not None:
+            self._service.allow(self._conversation.live, key)
 
     async def run(self) -> None:
         session = self._conversation.live.id

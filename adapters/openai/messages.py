@@ -52,10 +52,18 @@ class OpenAIRefusal(Exception):
     """A request that is answered with an error."""
 
     def __init__(
-        self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400, kind: str = ""
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        status: int = 400,
+        kind: str = "",
+        retry_after: str = "1",
     ) -> None:
         super().__init__(message)
         self.status = status
+        self._retry_after = retry_after
         self.error = {
             "message": message,
             "type": kind or "invalid_request_error",
@@ -65,7 +73,7 @@ class OpenAIRefusal(Exception):
 
     def response(self) -> Response:
         """The answer."""
-        headers = {"x-request-id": request_id(), **({"Retry-After": "1"} if self.status == 429 else {})}
+        headers = {"x-request-id": request_id(), **({"Retry-After": self._retry_after} if self.status == 429 else {})}
         return JSONResponse({"error": self.error}, self.status, headers=headers)
 
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voiceagent.adapters.elevenlabs import routes as elevenlabs
-from voiceagent.adapters.http.auth import authorized
+from voiceagent.adapters.http.auth import authorized, key_of
 from voiceagent.adapters.http.speech_response import (
     SpeechRefused,
     SpeechResponse,
@@ -28,7 +28,7 @@ from voiceagent.adapters.http.speech_response import (
 from voiceagent.adapters.openai import messages
 from voiceagent.adapters.openai.messages import OpenAIRefusal
 from voiceagent.audio.encoders import StreamEncoder, media_type
-from voiceagent.errors import InputError
+from voiceagent.errors import InputError, RateLimited
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
 
@@ -63,7 +63,7 @@ async def create_speech(request: Request) -> Response:
     if service.full:
         raise OpenAIRefusal(FULL, code="rate_limit_exceeded", status=429)
     encoder = StreamEncoder(start.format)
-    speech = await SpokenResponse.begun(service, start, asked.input)
+    speech = await SpokenResponse.begun(service, start, asked.input, key_of(request))
     return SpeechResponse(
         speech,
         _sse(speech, encoder, asked.input) if asked.sse else _audio(speech, encoder),
@@ -118,8 +118,11 @@ async def _sse(speech: SpokenResponse, encoder: StreamEncoder, text: str) -> Asy
 
 
 def _refusal_of(refused: SpeechRefused) -> OpenAIRefusal:
-    if refused.code == "no_capacity":
-        return OpenAIRefusal(str(refused), code="rate_limit_exceeded", status=429, kind="requests")
+    if refused.busy:
+        kind = "tokens" if refused.code == RateLimited.code else "requests"
+        return OpenAIRefusal(
+            str(refused), code="rate_limit_exceeded", status=429, kind=kind, retry_after=refused.retry_after
+        )
     return OpenAIRefusal(str(refused), code=refused.code, status=500, kind="server_error")
 
 

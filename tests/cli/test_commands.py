@@ -258,7 +258,7 @@ def test_serve_speaks_and_ends_in_order_when_told_to(number: signal.Signals) -> 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "tts.example"])
 def test_serve_on_an_address_of_others_needs_a_key_or_a_word(host: str, engine: FakeEngine, tmp_path: Path) -> None:
     told = refused("serve", "--host", host, "--port", 0)
-    assert "auth_tokens" in told
+    assert "voiceagent key NAME" in told
     assert "--without-key" in told
     (tmp_path / "keys.toml").write_text('auth_tokens = ["k"]\n')
     (tmp_path / "meant.toml").write_text("without_key = true\n")
@@ -353,3 +353,20 @@ def test_a_lexicon_says_how_words_are_said(engine: FakeEngine, tmp_path: Path) -
     assert length_s(tmp_path / "long.wav") == pytest.approx(length_s(tmp_path / "short.wav") * 5 / 3)
     assert "lexicon" in refused("say", "Hello.", "-o", tmp_path / "b.wav", "--lexicon", tmp_path / "nothing.toml")
     assert "lexicon" in refused("serve", "--port", 0, "--lexicon", tmp_path / "nothing.toml")
+
+
+def test_a_made_key_opens_the_door_and_is_not_in_the_settings(tmp_path: Path) -> None:
+    from voiceagent.service.keys import KeyRing
+    from voiceagent.settings.serve import load_serve_config
+
+    made = run("key", "kitchen 2", "--max-utterances", 4, "--chars-per-minute", 600)
+    assert made.exit_code == 0, made.output
+    shown = re.search(r"va_[\w-]+", made.stderr)
+    assert shown is not None
+    assert shown[0] not in made.stdout  # what goes into the file
+    (tmp_path / "serve.toml").write_text("[limits]\nmax_open = 3\n" + made.stdout)
+    settings = load_serve_config(tmp_path / "serve.toml")
+    assert [(key.name, key.max_utterances, key.chars_per_minute) for key in settings.keys] == [("kitchen 2", 4, 600)]
+    assert KeyRing(settings).find([shown[0]])
+    assert settings.needs_key
+    assert "letters" in refused("key", "a\nb")

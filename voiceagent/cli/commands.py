@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from voiceagent.cli.edit import edit
+from voiceagent.cli.key import key
 from voiceagent.cli.options import (
     Liveliness,
     OutputDevice,
@@ -198,6 +199,7 @@ def _say_text(
 
 app.command()(serve)
 app.command()(edit)
+app.command()(key)
 app.command()(chat)
 app.command()(talk)
 

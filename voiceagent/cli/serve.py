@@ -36,7 +36,7 @@ def serve(
     ] = False,
     without_key: Annotated[
         bool,
-        typer.Option("--without-key", help="Listen for other machines without auth_tokens: something else guards it."),
+        typer.Option("--without-key", help="Listen for other machines without a key: something else guards it."),
     ] = False,
     wyoming: Annotated[bool, typer.Option(help="Speak Wyoming too, for Home Assistant: port 10200.")] = False,
     mqtt: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Speak over this MQTT broker too.")] = None,
@@ -95,11 +95,11 @@ def _check_guarded(settings: ServeConfig) -> None:
     Raises:
         ConfigError: it is neither.
     """
-    if settings.auth_tokens or settings.without_key or loopback(settings.host):
+    if settings.needs_key or settings.without_key or loopback(settings.host):
         return
     raise ConfigError(
-        f"whoever reaches {settings.host} could use it: set auth_tokens in the settings, or give --without-key where "
-        "something else keeps strangers out"
+        f"whoever reaches {settings.host} could use it: put keys into the settings (`voiceagent key NAME` makes one), or give "
+        "--without-key where something else keeps strangers out"
     )
 
 
@@ -133,8 +133,8 @@ def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *,
     typer.echo(f"to hear it, open {scheme.replace('ws', 'http')}://{shown}:{port}/ in a browser")
     if trust is not None:
         typer.echo(f"clients trust it by: SSL_CERT_FILE={trust}")
-    if not (settings.auth_tokens or loopback(settings.host)):
-        notes.print("whoever reaches this address may use it: there are no auth_tokens")
+    if not (settings.needs_key or loopback(settings.host)):
+        notes.print("whoever reaches this address may use it: the settings have no keys")
     # From now on, not from when its loop runs; and it raises them once more after it has ended in order.
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:

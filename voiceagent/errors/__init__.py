@@ -8,7 +8,8 @@
     ├── ConnectionFailed     the server is not there, turned us away, or went away
     ├── LanguageModelError   who writes the text did not, or not to its end
     ├── NoCapacity           every stream is taken; later it may work
-    │   └── TextBufferFull   so much text waits that more was not taken
+    │   ├── TextBufferFull   so much text waits that more was not taken
+    │   └── RateLimited      a key has said as much as it may for now
     ├── ProtocolError        a message of the peer that cannot be obeyed
     ├── SynthesisError       the engine failed in the middle of an utterance
     └── AudioDeviceError     no sound card that could play or record
@@ -83,6 +84,18 @@ class TextBufferFull(NoCapacity):
     def of(cls, limit: int, chars: int) -> TextBufferFull:
         """The error for so many characters where `limit` may wait."""
         return cls(f"more than {limit} characters wait to be spoken; these {chars} were not taken")
+
+
+class RateLimited(NoCapacity):
+    """A key has been used as much as it may be for now; the message says when there is more."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """When the same request will be taken; None where it never will, because it is too much at once."""
+        self.retryable = retry_after_s is not None
 
 
 class ConnectionFailed(VoiceAgentError):

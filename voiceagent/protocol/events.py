@@ -134,6 +134,8 @@ class Error:
     message: str
     retryable: bool = False
     fatal: bool = False
+    retry_after_ms: int | None = None
+    """When the same request will be taken, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)

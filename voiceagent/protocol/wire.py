@@ -111,6 +111,8 @@ def encode_event(event: events.Event) -> str:
     if isinstance(event, events.Words):
         return _to_json({"type": event.type, "id": event.id, "words": [_word(word) for word in event.words]})
     fields = {"type": event.type, **msgspec.to_builtins(event)}
+    if isinstance(event, events.Error) and event.retry_after_ms is None:
+        del fields["retry_after_ms"]
     if isinstance(event, events.Ready):
         fields["voices_url"] = "/v1/voices"
     return _to_json(fields)

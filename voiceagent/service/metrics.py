@@ -30,6 +30,12 @@ class Metrics:
         self.engine_stalls = Counter(
             "voiceagent_engine_stalls", "Times that the engine was silent while it had work.", registry=self._registry
         )
+        self._chars = Counter(
+            "voiceagent_characters",
+            "Characters of text that were taken, by the name of the key.",
+            ["key"],
+            registry=self._registry,
+        )
         self._audio_s = Counter("voiceagent_audio_seconds", "Seconds of speech sent.", registry=self._registry)
         self._first_audio_s = Histogram(
             "voiceagent_first_audio_seconds",
@@ -55,6 +61,10 @@ class Metrics:
                 self._utterances.labels(event.code).inc()
             case _:
                 pass
+
+    def count_chars(self, key: str, chars: int) -> None:
+        """Counts text that was taken with the key of this name."""
+        self._chars.labels(key).inc(chars)
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

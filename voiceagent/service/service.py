@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from voiceagent.service.keys import Key, KeyRing
 from voiceagent.service.metrics import Metrics
 from voiceagent.service.strangers import Strangers
 from voiceagent.session.async_session import AsyncSession
@@ -35,6 +36,8 @@ class Service:
     """Clients connected now."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """The service has been told to end: what is open may finish, nothing new is taken."""
+    keys: KeyRing = field(init=False)
+    """Who may use it."""
     watch: EngineWatch = field(init=False)
     """Whether the engine is stuck."""
     strangers: Strangers = field(default_factory=lambda: Strangers(STRANGERS_MAX))
@@ -42,6 +45,7 @@ class Service:
     _sessions: WeakSet[AsyncSession] = field(default_factory=WeakSet)
 
     def __post_init__(self) -> None:
+        self.keys = KeyRing(self.config, self.metrics.count_chars)
         self.watch = EngineWatch(self.config.engine_stall_s, self.metrics.engine_stalls.inc)
 
     @property
@@ -59,7 +63,7 @@ class Service:
     @property
     def open_utterances(self) -> int:
         """Utterances of all sessions that are open."""
-        return sum(len(session.received) for session in self._sessions if not session.closed)
+        return sum(session.open_utterances for session in self._sessions if not session.closed)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[None]:
@@ -72,12 +76,13 @@ class Service:
             self.connections -= 1
             self.metrics.connections.dec()
 
-    def connect(self, *, paced: bool = True, text_waits: bool = False) -> AsyncSession:
+    def connect(self, *, paced: bool = True, text_waits: bool = False, key: Key | None = None) -> AsyncSession:
         """A session for a client, which opens nothing once the service is to end; inside a running event loop.
 
         Args:
             paced: hold audio back to `max_ahead_ms` of each utterance; a file is wanted as fast as it can be made.
             text_waits: text that finds no room stands in line for `text_wait_s`; otherwise it is refused at once.
+            key: what its client has shown; it may be shown later, to `allow`.
         """
         session = AsyncSession(
             self.engine,
@@ -90,7 +95,14 @@ class Service:
         if self.draining.is_set():
             session.take_nothing_new()
         self._sessions.add(session)
+        if key is not None:
+            self.allow(session, key)
         return session
+
+    def allow(self, session: AsyncSession, key: Key) -> None:
+        """Counts what a session does to the key that its client has shown."""
+        session.allow(key)
+        key.sessions.add(session)
 
     async def drain(self) -> None:
         """Takes nothing new, and waits until all that is open has been spoken, at most `drain_s`."""

@@ -13,7 +13,7 @@ from voiceagent.protocol import commands, events, outputs
 from voiceagent.protocol.text_pieces import pieces
 from voiceagent.session.chunkers import default_chunker
 from voiceagent.session.engine_watch import EngineWatch
-from voiceagent.session.interface import MakeChunker, SpeechEngine
+from voiceagent.session.interface import Allowance, MakeChunker, SpeechEngine
 from voiceagent.session.session import Session
 from voiceagent.settings.serve import Limits
 
@@ -63,6 +63,15 @@ class AsyncSession:
     def received(self) -> tuple[events.Received, ...]:
         """What has arrived of each utterance that is open."""
         return self._session.received
+
+    @property
+    def open_utterances(self) -> int:
+        """How many utterances are open."""
+        return self._session.open_utterances
+
+    def allow(self, allowance: Allowance) -> None:
+        """Says what this client may do from now on."""
+        self._session.allowance = allowance
 
     def knows(self, utterance_id: str) -> bool:
         """Whether something of this utterance is still to come."""

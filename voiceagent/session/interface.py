@@ -61,6 +61,22 @@ class Chunker(Protocol):
         ...
 
 
+class Allowance(Protocol):
+    """What a client may still do by its key, over all its sessions."""
+
+    def check_start(self) -> None:
+        """Raises NoCapacity where no further utterance may be open."""
+        ...
+
+    def check_text(self, chars: int, now: float) -> None:
+        """Raises RateLimited where so many characters may not be taken at this time."""
+        ...
+
+    def spend(self, chars: int) -> None:
+        """Counts characters that were taken."""
+        ...
+
+
 class MakeChunker(Protocol):
     """Makes the chunker of an utterance; `speech` has what its client wants spoken differently."""
 

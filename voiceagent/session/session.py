@@ -14,12 +14,12 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
-from math import isfinite
+from math import ceil, isfinite
 
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.buffering import Latency
-from voiceagent.session.interface import MakeChunker, SpeechEngine
+from voiceagent.session.interface import Allowance, MakeChunker, SpeechEngine
 from voiceagent.session.past import Past
 from voiceagent.session.utterance import Utterance
 from voiceagent.settings.serve import Limits
@@ -55,6 +55,8 @@ class Session:
         """The client said goodbye, or the owner did."""
         self.ending = False
         """What is open goes on, and no utterance is opened."""
+        self.allowance: Allowance | None = None
+        """What this client may do; None is whatever the limits allow."""
         self._engine = engine
         self._post = post
         self._make_chunker = make_chunker
@@ -96,7 +98,10 @@ class Session:
 
     def refuse(self, utterance_id: str | None, error: VoiceAgentError) -> None:
         """Answers a request that could not even be read; what else comes for its id is dropped."""
-        self._control.append(events.Error(utterance_id, error.code, str(error), retryable=error.retryable))
+        after_s = getattr(error, "retry_after_s", None)
+        after_ms = None if after_s is None else ceil(after_s * 1000)
+        told = events.Error(utterance_id, error.code, str(error), retryable=error.retryable, retry_after_ms=after_ms)
+        self._control.append(told)
         if utterance_id is not None and utterance_id not in self._open:
             self._past.forget(utterance_id)
 
@@ -119,6 +124,11 @@ class Session:
     def received(self) -> tuple[events.Received, ...]:
         """What has arrived of each utterance that is open."""
         return tuple(utterance.received for utterance in self._open.values())
+
+    @property
+    def open_utterances(self) -> int:
+        """How many utterances are open."""
+        return len(self._open)
 
     def knows(self, utterance_id: str) -> bool:
         """Whether something of this utterance is still to come."""
@@ -144,6 +154,8 @@ class Session:
             return
         stream = self._next_stream()
         try:
+            if self.allowance is not None:
+                self.allowance.check_start()
             chunker = self._make_chunker(start.speech)
             engine_stream = self._engine.open(start.options, partial(self._post, stream), owner=self.id)
         except VoiceAgentError as error:
@@ -173,7 +185,7 @@ class Session:
         try:
             match command:
                 case commands.Text(text=text):
-                    utterance.add_text(text, now, self._text_wait_s)
+                    self._take_text(utterance, text, now)
                 case commands.Flush():
                     utterance.flush(now)
                 case commands.End():
@@ -181,6 +193,13 @@ class Session:
         except NoCapacity as error:
             self.refuse(command.id, error)
         self._hand_over(utterance)
+
+    def _take_text(self, utterance: Utterance, text: str, now: float) -> None:
+        if self.allowance is not None:
+            self.allowance.check_text(len(text), now)
+        utterance.add_text(text, now, self._text_wait_s)
+        if self.allowance is not None:
+            self.allowance.spend(len(text))
 
     def _object(self, id_: str, what: str) -> None:
         self._control.append(events.Error(id_, "bad_message", f"utterance {id_!r} {what}"))

@@ -16,6 +16,7 @@ from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import ConfigError
 from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.engine import EngineConfig
+from voiceagent.settings.keys import KeyConfig
 from voiceagent.settings.policy import SpeechPolicy
 from voiceagent.settings.toml import read_toml
 
@@ -169,7 +170,11 @@ class ServeConfig:
     origins: tuple[str, ...] = ()
     """Web pages (scheme://host:port) that may use this server; programs send no origin and always may."""
     auth_tokens: tuple[str, ...] = ()
-    """A client needs one of them; none means that everyone may connect."""
+    """Keys as they are: a client needs one of these, or one of `keys`; where there are none, everyone may connect."""
+    keys: tuple[KeyConfig, ...] = ()
+    """Keys by their hashes, each with limits of its own."""
+    token_s: float = 60.0
+    """How long a token that a page gets in place of a key is good; it opens one connection."""
     without_key: bool = False
     """Everyone may connect on an address that other machines reach too: something else keeps strangers out."""
     tls_cert: str | None = None
@@ -201,6 +206,16 @@ class ServeConfig:
             raise ValueError('origins has "*": every page of the web could use this server; name those that may')
         if not all(token and token == token.strip() for token in self.auth_tokens):
             raise ValueError("auth_tokens has an empty token, or one with a leading or trailing space")
+        _within("token_s", self.token_s, 1, 3_600)
+        if len({key.name for key in self.keys}) < len(self.keys) or len({key.hash for key in self.keys}) < len(
+            self.keys
+        ):
+            raise ValueError("keys has two of the same name or hash")
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a client must show a key."""
+        return bool(self.auth_tokens or self.keys)
 
 
 SECTIONS = {
@@ -223,6 +238,9 @@ def load_serve_config(path: Path) -> ServeConfig:
     for name, section in SECTIONS.items():
         if isinstance(keys := values.get(name), dict):
             _refuse_unknown(path, keys, section)
+    for entry in values.get("keys", ()):
+        if isinstance(entry, dict):
+            _refuse_unknown(path, entry, KeyConfig)
     try:
         return msgspec.convert(values, ServeConfig)
     except ValueError as error:  # msgspec's ValidationError is a ValueError

@@ -12,8 +12,8 @@ from starlette.websockets import WebSocketDisconnect
 from support.fakes import FakeChunker, FakeEngine
 
 from voiceagent.adapters.app import build_app
-from voiceagent.adapters.http.auth import known_token
 from voiceagent.protocol.wire import SUBPROTOCOL
+from voiceagent.service.keys import KeyRing
 from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 
@@ -94,7 +94,7 @@ def test_a_page_without_a_token_is_told_why_and_shown_out(offered: list[str]) ->
 
 
 def test_no_tokens_are_an_open_door() -> None:
-    assert known_token(ServeConfig(), "anything")
+    assert KeyRing(ServeConfig()).find(["anything"])
     assert TestClient(app(), base_url="http://127.0.0.1").get("/v1/voices").status_code == 200
 
 

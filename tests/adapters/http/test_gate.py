@@ -36,7 +36,7 @@ def routes() -> Iterator[tuple[str, str]]:
     """Every HTTP route of the application, with each of its methods."""
     for route in app().routes:
         for method in getattr(route, "methods", None) or ():
-            path = route.path.format(voice_id="heart", model="tts-1", name="page.js")  # type: ignore[attr-defined]
+            path = route.path.format(voice_id="heart", model="tts-1", name="page.js", kind="tts_websocket")  # type: ignore[attr-defined]
             yield method, path
 
 
