@@ -41,5 +41,5 @@ class KernelModel:
             x = x + F.linear(self._kernels.attend(query, keys, values, rows, pool.context), layer.o.weight)
             product = F.linear(x.to(dtype), layer.gate_up.weight)
             x = x + F.linear(self._kernels.swiglu(product, x), layer.down.weight)
-        logits: Tensor = self.packed.out(F.rms_norm(x.index_select(0, chosen), x.shape[1:], eps=EPSILON))
-        return logits
+        x, out = F.rms_norm(x.index_select(0, chosen), x.shape[1:], eps=EPSILON), self.packed.out
+        return F.linear(x.to(out.dtype), out.weight, out.bias).to(out.out_dtype)

@@ -79,10 +79,12 @@ class Projection(nn.Module):
 
     def _plain(self, rows: Tensor) -> Tensor:
         """On a processor always in whole groups, for the library chooses the order of a sum by the number of rows."""
-        missing = -len(rows) % INVARIANT_ROWS if rows.device.type == "cpu" else 0
-        padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
-        groups = padded.split(INVARIANT_ROWS) if rows.device.type == "cpu" and len(rows) else (padded,)
-        made = torch.cat([F.linear(group, self.weight, self.bias) for group in groups])[: len(rows)]
+        if rows.device.type == "cpu" and len(rows):
+            padded = F.pad(rows, (0, 0, 0, -len(rows) % INVARIANT_ROWS))
+            groups = [F.linear(group, self.weight, self.bias) for group in padded.split(INVARIANT_ROWS)]
+            made = torch.cat(groups)[: len(rows)]
+        else:
+            made = F.linear(rows, self.weight, self.bias)
         return F.gelu(made, approximate="tanh") if self.gelu else made
 
     def _fast(self, rows: Tensor) -> Tensor:
