@@ -83,6 +83,9 @@ def eager_operations(layers: int, rows: int, opening: int) -> int:
     model = PackedModel(
         SpeechLanguageModel(LanguageModelConfig(speech=shape)).eval().requires_grad_(False), torch.float32
     )
+    products = [p for layer in model.layers for p in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+    for product in [*products, model.out]:
+        product.grouped = False  # as on a device
     options, conditioning = DecodingOptions(steps=2), torch.zeros(BLOCK, 16)
     blocks = [decoding.open_block(decoding.begin(model), conditioning, options) for _ in range(rows)]
     for row in range(opening):

@@ -64,7 +64,7 @@ class Projection(nn.Module):
         self.dtype = dtype if multiplies(dtype, weight.device) else torch.float32
         self.weight = weight.detach().to(dtype).to(self.dtype).contiguous()
         self.bias = None if bias is None else bias.detach().to(dtype).to(self.dtype)
-        self.reordered = None
+        self.reordered, self.grouped = None, weight.device.type == "cpu"
         if self.dtype is torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
             self.reordered = torch.ops.mkldnn._reorder_linear_weight(self.weight, TYPICAL_ROWS)
             self.weight = self.weight[:0].clone()
@@ -79,7 +79,7 @@ class Projection(nn.Module):
 
     def _plain(self, rows: Tensor) -> Tensor:
         """On a processor always in whole groups, for the library chooses the order of a sum by the number of rows."""
-        if rows.device.type == "cpu" and len(rows):
+        if self.grouped and len(rows):
             padded = F.pad(rows, (0, 0, 0, -len(rows) % INVARIANT_ROWS))
             groups = [F.linear(group, self.weight, self.bias) for group in padded.split(INVARIANT_ROWS)]
             made = torch.cat(groups)[: len(rows)]
