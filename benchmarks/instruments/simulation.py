@@ -121,6 +121,7 @@ class _Stream:
     speaking: bool = False
     final: bool = False
     speed: float = 1.0
+    said: list[str] = field(default_factory=list)  # texts of its chunks
 
 
 class SlowEngine:
@@ -136,18 +137,20 @@ class SlowEngine:
         self._opened = 0
         self._busy = False
         self.next_text: Text | None = None
+        self.next_said: list[str] = []
 
     def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         """Open a stream for `next_text`."""
         assert self.next_text is not None
         self._opened += 1
-        self._streams[self._opened] = _Stream(deliver, self.next_text, speed=options.speed)
+        self._streams[self._opened] = _Stream(deliver, self.next_text, speed=options.speed, said=self.next_said)
         self._scheduler.admit(self._opened, owner)
         return self._opened
 
     def speak(self, stream: int, chunk: Chunk) -> None:
         """Queue a chunk."""
         self._streams[stream].chunks.append(chunk)
+        self._streams[stream].said.append(chunk.text)
         if not self._busy:
             self._busy = True
             self._clock.at(self._clock.now, self._tick)
@@ -253,7 +256,7 @@ class Talk:
         text, schedule = self._turns.popleft()
         id_ = str(len(self.heard))
         self.heard.append(Heard())
-        self._engine.next_text = text
+        self._engine.next_text, self._engine.next_said = text, self.heard[-1].chunks
         self._begin_s = self._clock.now
         self._session.handle(commands.Start(id_, **self._options), self._clock.now)  # type: ignore[arg-type]
         for at_s, token in schedule:

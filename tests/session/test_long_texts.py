@@ -87,7 +87,7 @@ def test_others_are_served_between_the_pieces(client: Client, diary: Diary) -> N
 def test_text_behind_a_flush_is_not_left_waiting(client: Client, diary: Diary) -> None:
     client.feed(commands.Text("u", LONG), commands.Flush("u"), commands.Text("u", "No full stop"))
     client.take()
-    for _ in range(2):  # whole words first, then the last one, which might have gone on
+    for _ in range(3):  # phrases first, then what leads on, then the last word, which might have gone on
         client.now += 600
         client.take()
     assert "".join(client.engine.spoken).endswith("No full stop") or client.engine.spoken[-2:] == ["No full", "stop"]

@@ -20,14 +20,14 @@ class Buffering:
 
     start_s: seconds of sound that must be known before speech starts, beyond what the pace of the text asks for; None does not
         ask for that either. Infinite waits for the end or a flush.
-    first_s: a first chunk that is closed before its time sounds for so long at least.
+    first_s: a first chunk that is closed before its time sounds for so long at least, whatever the pace of the text.
     cuts: close text before its sentence is known when the listener would fall silent.
     stall_s: text that stops for so long has stalled: what can be said well by itself is said.
-    hold_s: so long after that the rest is said, too.
+    hold_s: so long after that the rest is said, too, but for words that lead on to others, which wait three times as long.
     """
 
     start_s: float | None = 0.1
-    first_s: float = 0.65
+    first_s: float = 0.35
     cuts: bool = True
     stall_s: float = 0.5
     hold_s: float = 1.0
@@ -35,7 +35,7 @@ class Buffering:
 
 BUFFERINGS: Final[dict[BufferingName, Buffering]] = {
     "none": Buffering(start_s=None, cuts=False),
-    "low": Buffering(start_s=None, first_s=0.35),
+    "low": Buffering(start_s=None),
     "auto": Buffering(),
     "safe": Buffering(start_s=2.0),
     "whole": Buffering(start_s=float("inf"), cuts=False),
@@ -44,7 +44,11 @@ BUFFERINGS: Final[dict[BufferingName, Buffering]] = {
 
 # The last samples of a chunk leave with the next one, as the decoder looks 120 ms ahead, and up to 60 ms of silence are left out.
 WITHHELD_S = 0.18
-MORE_CHARS = 11  # two words: the least that must come before another chunk can be closed
+STALL_CHARS = 11  # two words: text that pauses for twice as long as they take has stalled
+# How far text must get ahead of speech while the first chunk sounds. Chosen on 120 development sentences, simulated.
+PHRASE_CHARS = 16  # while a first chunk sounds that was closed before its time: the next phrase
+MORE_CHARS = 18  # while all that is known sounds, where a comma or a full stop has closed it
+SPOKEN_CHARS_PER_S = 20.0  # the voices say 16 a second; the rest is reserve
 LATENCY_S = 0.1  # from handing a chunk over to its first sound, before that has been measured
 NEXT_BLOCK = 2.2  # latencies: the second block is twice as long as the first, but needs no planning
 RESERVE_S = 0.05  # what measured times are not trusted for
@@ -148,11 +152,26 @@ class Lead:
         start_s = self.buffering.start_s
         if start_s is None:
             return True
-        more_s = MORE_CHARS / self.pace.chars_per_s(now)
+        more_s = self._gained_s(MORE_CHARS, now)
         return known_s / self._speed >= WITHHELD_S + self._latency.seconds + more_s + start_s
+
+    def first_s(self, now: float) -> float:
+        """How long a first chunk that is closed before its time must sound: until the next phrase has come and is made."""
+        shortest_s = self.buffering.first_s
+        if self.buffering.start_s is None:
+            return shortest_s
+        ready_s = WITHHELD_S + self._latency.seconds + self._gained_s(PHRASE_CHARS, now)
+        return max(shortest_s, ready_s * self._speed)
+
+    def _gained_s(self, chars: float, now: float) -> float:
+        """Seconds until text is so many characters further ahead of speech, which it is taken to outrun at least a little."""
+        rate = self.pace.chars_per_s(now)
+        return chars / max(rate - SPOKEN_CHARS_PER_S * self._speed, rate / 4)
 
     def stalled(self, now: float) -> bool:
         """Whether text has stopped coming, by its own pace."""
         if self.pace.last_at is None:
             return False
-        return now - self.pace.last_at > min(self.buffering.stall_s, 0.15 + 2 * MORE_CHARS / self.pace.chars_per_s(now))
+        return now - self.pace.last_at > min(
+            self.buffering.stall_s, 0.15 + 2 * STALL_CHARS / self.pace.chars_per_s(now)
+        )

@@ -13,6 +13,9 @@ from voiceagent.session.text_queue import TextQueue
 if TYPE_CHECKING:
     from voiceagent.text.chunk import Chunk
 
+MOST_TRIES = 2
+LAST_HOLD = 3.0  # times as long words wait that lead on to others, as "to the": they say nothing by themselves
+
 
 class Release:
     """Decides what the engine is given.
@@ -31,7 +34,8 @@ class Release:
         self._crowded_chars = crowded_chars
         self._going = False  # chunks go as they are closed
         self._since: float | None = None  # since when something waits
-        self._tried_at: float | None = None  # when what can be said by itself was closed; nothing has come since
+        self._tries = 0  # how often it was tried to close what waits, and something is left or text has stalled
+        self._tried_at = 0.0  # when, the last time; nothing has come since
         self._told_at = 0.0
 
     @property
@@ -42,7 +46,7 @@ class Release:
     def came(self, chars: int, now: float) -> None:
         """Notes that text came."""
         self._lead.pace.came(chars, now)
-        self._tried_at = None
+        self._tries = 0
         if self._since is None:
             self._since = now
 
@@ -65,7 +69,7 @@ class Release:
         if not sounds:
             self._going = lead.suffices(queue.known_s, now) or queue.buffered_chars > self._crowded_chars
             if self._going and lead.buffering.cuts and not queue.chunks and not queue.busy:
-                self._going = queue.cut(now, least_s=lead.buffering.first_s)
+                self._going = queue.cut(now, least_s=lead.first_s(now))
         if self.due_in_s(now, played_s, sounds=sounds) == 0.0:
             self._hurry(now)
 
@@ -79,21 +83,26 @@ class Release:
         cut_in_s = self._lead.cut_in_s(played_s) if sounds else 0.0
         if self._max_buffer_s is not None:
             return max(cut_in_s, self._since + self._max_buffer_s - now)
-        if self._tried_at is not None:
-            return max(cut_in_s, self._tried_at + buffering.hold_s - now)
+        if self._tries:
+            hold_s = buffering.hold_s if self._tries == 1 else LAST_HOLD * buffering.hold_s
+            return max(cut_in_s, self._tried_at + hold_s - now)
         if sounds:
             return cut_in_s
         last = self._since if self._lead.pace.last_at is None else self._lead.pace.last_at
         return max(0.0, min(last + buffering.stall_s, self._since + 3 * buffering.stall_s) - now)
 
     def _hurry(self, now: float) -> None:
-        """Closes what must not wait for its sentence any longer: what can be said by itself, the next time everything."""
-        if self._tried_at is not None or self._max_buffer_s is not None:
+        """Closes what must not wait for its sentence any longer.
+
+        At first what can be said by itself; the next time as much as ends between phrases; in the end everything.
+        """
+        if self._max_buffer_s is not None or self._tries >= MOST_TRIES:
             self._queue.close_late(now)
             self._going, self._since = True, None
             return
-        stalled = self._lead.stalled(now)
+        stalled = not self._tries and self._lead.stalled(now)
         closed = bool(self._queue.chunks) or self._queue.cut(now, stalled=stalled)
         self._going = self._going or closed
-        if stalled or not closed:
+        if self._tries or stalled or not closed:
+            self._tries += 1
             self._tried_at = now

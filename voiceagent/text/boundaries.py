@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["CLAUSE", "NOWHERE", "SENTENCE", "UNSURE", "boundary", "breaks_well"]
+__all__ = ["CLAUSE", "NOWHERE", "SENTENCE", "UNSURE", "boundary"]
 
 NOWHERE, UNSURE, CLAUSE, SENTENCE = 0, 1, 2, 3
 
@@ -40,14 +40,6 @@ _NAMED_NEXT: Final = frozenset(
 )
 _ELLIPSIS: Final = re.compile(r"(?:\.{2,}|…)$")
 _DOTTED: Final = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
-# A bad place to stop and breathe: after these.
-_LEADS_ON: Final = frozenset(
-    "a an the of to in on at by for from with as into onto than and or but nor so if that which who whose when where while "
-    "my our your his her its their this these those is are was were be been am i you he she we they it's i'm not very "
-    "more most no can could will would should may might must do does did have has had about between through over under "
-    "mr mrs ms dr prof st there let's per via each every any some what how why because et sq cu fl "
-    "thousand million billion trillion".split()
-)
 
 
 @lru_cache(maxsize=4096)
@@ -119,18 +111,3 @@ def _full_stop(stem: str, following: str | None, *, alone: bool) -> int:
     if low in ("etc", "a.m", "p.m", "am", "pm"):
         return NOWHERE if plain in _NAMED_NEXT else SENTENCE
     return SENTENCE if plain in _STARTERS else NOWHERE
-
-
-def breaks_well(word: str, following: str) -> bool:
-    """Whether a chunk may end after `word` for want of punctuation: not inside "the house", "5 million", "New York"."""
-    plain = word.strip(_OPENERS + _CLOSERS)
-    if not plain or plain.lower() in _LEADS_ON:
-        return False
-    if plain[-1] == "." or plain[-1].isdigit() or plain[-1] in "$€£#&+/@=<>*×~^":
-        return False
-    start = following.strip(_OPENERS)[:1]
-    if start.isdigit() or start in "$€£#%&+=/@-–—" or following in ("x", "×"):
-        return False
-    if start.isupper() and any(map(str.isdigit, plain)):  # "221B Baker Street"
-        return False
-    return not (plain[:1].isupper() and start.isupper())

@@ -6,15 +6,17 @@ punctuation comes. Where chunks close depends on the text alone, never on how it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import accumulate
 
-from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary, breaks_well
+from voiceagent.text.boundaries import CLAUSE, NOWHERE, SENTENCE, UNSURE, boundary
 from voiceagent.text.chunk import Chunk
 from voiceagent.text.chunk_builder import ChunkBuilder
 from voiceagent.text.limits import ChunkLimits, SpeechPolicy
 from voiceagent.text.markup.items import BLOCK, LINE, Item
 from voiceagent.text.markup.scanner import Scanner
 from voiceagent.text.phonemes.lexicon import Lexicon
+from voiceagent.text.phrases import ASIDE, GOOD, NEVER, break_between, inside_brackets
 from voiceagent.text.sound_length import sound_length_s
 from voiceagent.text.spoken import says_something
 
@@ -106,15 +108,25 @@ class Chunker:
             (n for n, s in enumerate(accumulate(sound_length_s(item.visible) for item in seen), 1) if s >= least_s),
             last + 1,
         )
-        places = range(last, first - 1, -1)
-        count = next((n for n in places if breaks_well(seen[n - 1].visible, seen[n].visible)), 0)
-        if not count and not stalled:  # a bad place, but not inside a number
-            count = next((n for n in places if not _has_figure(seen[n - 1 : n + 1])), 0)
+        count, how_good = self._best_place(range(last, first - 1, -1))
+        if how_good < GOOD and (stalled or least_s):
+            count = 0  # nobody would hear nothing: a good place can be waited for
         if count:
             self._close(count, lookahead=2, pausing=stalled)
-        elif last == 0 and not stalled and not least_s and not _has_figure(seen):
-            self._close()
         return self._builder.take()
+
+    def _best_place(self, places: Iterable[int]) -> tuple[int, int]:
+        """The first of the best places to end a chunk, as a number of words that wait, and how good it is; 0: there is none."""
+        seen, best, how_good = self._seen, 0, NEVER
+        for count in places:
+            good = break_between(seen[count - 1].visible, seen[count].visible)
+            if good == GOOD and inside_brackets([item.visible for item in seen[:count]]):
+                good = ASIDE
+            if good > how_good:
+                best, how_good = count, good
+            if how_good == GOOD:
+                break
+        return best, how_good
 
     def _ends_waiting(self) -> bool:
         """Whether the text that is not certain yet looks like the end of a sentence or a clause."""
@@ -229,11 +241,16 @@ class Chunker:
         last = len(seen) - ahead
         if last <= 0:
             return
-        if breaks_well(seen[last - 1].visible, seen[last].visible):
+        if self._best_place((last,))[1] == GOOD:
             self._close(last, lookahead=ahead)
-        elif self._words >= most + ahead + limits.slack * (4 if _has_figure(seen[-ahead - 4 :]) else 1):
-            good = (n for n in range(last - 1, 1, -1) if breaks_well(seen[n - 1].visible, seen[n].visible))
-            self._close(next(good, last), lookahead=ahead)
+            return
+        beyond = self._words - most - ahead
+        if beyond >= limits.slack * (4 if _has_figure(seen[-ahead - 4 :]) else 1):
+            count, how_good = self._best_place(range(last - 1, 1, -1))
+            if how_good >= ASIDE or (count and beyond >= 2 * limits.slack):
+                self._close(count, lookahead=ahead)
+            elif beyond >= 4 * limits.slack:
+                self._close(last, lookahead=ahead)
 
     def _close(
         self,
