@@ -15,7 +15,8 @@ from voiceagent.text.markup.brackets import RUN_LIMIT, WHITE, hold_end
 from voiceagent.text.markup.cues import CUE_BEGINS, CUE_HINT
 from voiceagent.text.markup.emphasis import Emphasis, has_emphasis
 from voiceagent.text.markup.inline import clean
-from voiceagent.text.markup.items import BLOCK, LINE, NONE, Item, Piece
+from voiceagent.text.markup.items import BLOCK, NONE, Item, Piece
+from voiceagent.text.markup.line_marks import RULE, LineState
 from voiceagent.text.markup.marks import MARK, Marks, tag_warning
 from voiceagent.text.markup.regions import Region, find_region
 
@@ -27,17 +28,11 @@ _SPACE: Final = re.compile(r"[^\S\n]+")
 _PLAIN: Final = re.compile(rf"((?!(?i:{CUE_BEGINS}))[A-Za-zÀ-ſ0-9'\"(][A-Za-zÀ-ſ0-9'\",.;:!?)%-]{{0,60}})([ \n\t])|")
 # A word whose characters need a second look; nothing opens in it.
 _WORD: Final = re.compile(r"([^\s`<\[{$\\|【◁]{1,61})([ \n\t])")
-_RULE: Final = re.compile(
-    r"([-*_=~])\1{2,}|:?-{2,}:?|\|?(?::?-{2,}:?\|)+(?::?-{2,}:?)?|[─-╿▀-▟]{2,}|[^\w\s\ud800-\udfff]{12,}"
-)
 _LONGEST_WORD: Final = 80
 _LINKED: Final = re.compile(r"://|www\.|\]\(|[|@]|^data:")
-_MOST_MARKS: Final = 12  # "> > - 1." may nest, but "1. 1. 1." without end is no list
 _MARKED: Final = re.compile(r"[\[<(*_]")  # no mark begins otherwise
 _NO_CELL: Final = re.compile(r"[`$]")  # a bar beside these is of code or of a formula
 _BARS: Final = re.compile(r"\|+")
-_NUMBER: Final = re.compile(r"\d{1,3}[.)]")
-_BULLETS: Final = frozenset("-*+•◦▪‣●○■□–—")
 
 
 class Scanner:
@@ -47,11 +42,8 @@ class Scanner:
         self._policy = policy
         self._buffer = ""
         self._base = 0  # offset of the buffer's first character
-        self._line_start = True
-        self._line = ""  # kind of the current line: "" text, "heading", "list", "table"
-        self._blank = 2  # line breaks since the last word
+        self._line = LineState(list_numbers=policy.list_numbers)
         self._region: Region | None = None
-        self._marks = 0  # list marks and the like at the start of this line
         self._mark_items = Marks(policy)
         self._emphasis = Emphasis()
         self._before = ""  # the last word that was seen, "" behind the end of a paragraph
@@ -75,18 +67,9 @@ class Scanner:
         items: list[Item] = []
         position, size = 0, len(buffer)
         while position < size:
-            if self._region is not None:
-                end = self._region.skip(buffer, position, complete=complete)
-                if end > position:
-                    items.append(Item("", self._base + position, self._base + end))
-                    items[-1].skipped = True
-                    position = end
-                if self._region.closed:
-                    if self._region.kind == "table":
-                        self._table_end = self._base + position
-                    self._line_start = self._region.whole_line
-                    self._blank = 1 if self._region.block else self._blank
-                    self._region = None
+            if (region := self._region) is not None:
+                position = self._skip(region, buffer, position, complete=complete, items=items)
+                if region.closed:
                     continue
                 break
             if not self._overlong:
@@ -97,14 +80,33 @@ class Scanner:
             if found == position and self._region is None:
                 break
             position = found
-        if self._policy.emphasis == "stress" and (self._emphasis.is_open or has_emphasis(buffer[:position])):
-            for item in items:
-                raw = "" if item.skipped else buffer[item.start - self._base : item.end - self._base]
-                self._emphasis.mark(item, raw)
+        self._follow_emphasis(buffer[:position], items)
         self._before = self._last_word(items)
         self._buffer = buffer[position:]
         self._base += position
         return items
+
+    def _skip(self, region: Region, buffer: str, position: int, *, complete: bool, items: list[Item]) -> int:
+        """Pass over what is not spoken, as far as it has come; returns where to go on."""
+        end = max(position, region.skip(buffer, position, complete=complete))
+        if end > position:
+            items.append(Item("", self._base + position, self._base + end))
+            items[-1].skipped = True
+        if region.closed:
+            if region.kind == "table":
+                self._table_end = self._base + end
+            self._line.at_start = region.whole_line
+            self._line.breaks = 1 if region.block else self._line.breaks
+            self._region = None
+        return end
+
+    def _follow_emphasis(self, text: str, items: list[Item]) -> None:
+        """Tell the items of a text which stretches of emphasis they are in, where that is spoken."""
+        if self._policy.emphasis != "stress" or not (self._emphasis.is_open or has_emphasis(text)):
+            return
+        for item in items:
+            raw = "" if item.skipped else text[item.start - self._base : item.end - self._base]
+            self._emphasis.mark(item, raw)
 
     def _last_word(self, items: list[Item]) -> str:
         """What is visible just before the next item, in its paragraph."""
@@ -123,16 +125,16 @@ class Scanner:
         while True:
             for match in _PLAIN.finditer(buffer, position):
                 visible, space = match.groups()
-                if visible is None or (self._line_start and visible[0].isdigit()):  # perhaps the number of a list
+                if visible is None or (self._line.at_start and visible[0].isdigit()):  # perhaps the number of a list
                     break
                 end = match.end()
                 items.append(Item(visible, base + position, base + end))
                 position = end
                 if space == "\n":
-                    self._end_line(items[-1])
+                    self._line.end(items[-1])
                 else:
-                    self._line_start, self._blank = False, 0
-            if position == len(buffer) or (self._line_start and not buffer[position].isalpha()):
+                    self._line.go_on()
+            if position == len(buffer) or (self._line.at_start and not buffer[position].isalpha()):
                 return position
             word = _WORD.match(buffer, position)
             if word is None or CUE_HINT.search(buffer, position, word.end()):
@@ -142,70 +144,75 @@ class Scanner:
             items.append(item)
             position = word.end()
             if word[2] == "\n":
-                self._end_line(item)
+                self._line.end(item)
             else:
-                self._line_start, self._blank = False, 0
-
-    def _end_line(self, item: Item) -> None:
-        """The white space that closed `item` was a line break."""
-        item.after = BLOCK if self._line in ("heading", "table") else LINE
-        self._line_start, self._line, self._blank, self._marks = True, "", 1, 0
+                self._line.go_on()
 
     def _slow(self, buffer: str, position: int, *, complete: bool, items: list[Item]) -> int:
         """Handle what is at `position`; returns where to go on, `position` itself when more text is needed."""
         if buffer[position].isspace():
             return self._spaces(buffer, position, items)
         white = WHITE.search(buffer, position, position + RUN_LIMIT + 1)
-        end = white.start() if white else min(position + RUN_LIMIT, len(buffer))
         if white is None and len(buffer) - position <= RUN_LIMIT and not complete:
             return position
+        end = white.start() if white else min(position + RUN_LIMIT, len(buffer))
         seen = _data_end(buffer, end) if white and buffer[end - 1] in "{[" else end
-        if seen > len(buffer):
-            if not complete:
-                return position
-            seen = len(buffer)
-        region = find_region(buffer, position, seen, line_start=self._line_start, policy=self._policy)
+        if seen > len(buffer) and not complete:
+            return position
+        region = self._region_in(buffer, position, min(seen, len(buffer)))
         if region is not None and region.start == position:
             return self._enter(region, buffer, items)
         overlong = self._overlong or (end - position > _LONGEST_WORD and not _LINKED.search(buffer, position, end))
         self._overlong = overlong and white is None and region is None and end < len(buffer)  # it goes on
-        if region is not None:
-            end = region.start
-        elif overlong:
-            item = Item("", self._base + position, self._base + end)
-            item.warning = f"a run of more than {_LONGEST_WORD} characters without a space was skipped"
-            items.append(item)
-            self._line_start, self._blank = False, 0
-        else:
+        if region is None and overlong:
+            self._drop(buffer, position, end, items)
+            return self._close_run(buffer, end, items)
+        if region is None:
             held = hold_end(buffer, position, end, complete=complete)
             if held is None:
                 return position
-            if held > end:
-                region = find_region(buffer, position, held, line_start=False, policy=self._policy)
-                if region is not None and region.start == position:  # <tool_call name="a b">
-                    return self._enter(region, buffer, items)
-                end = region.start if region is not None else held
-        if not overlong or region is not None:
+            if held > end:  # <tool_call name="a b">
+                end, region = held, self._region_in(buffer, position, held, line_start=False)
+        if region is None:
             self._run(buffer, position, end, items)
-        if end < len(buffer) and region is None and buffer[end].isspace():
-            items[-1].end += 1
-            if buffer[end] == "\n":
-                self._end_line(items[-1])
-            end += 1
-        return end
+            return self._close_run(buffer, end, items)
+        if region.start > position:
+            self._run(buffer, position, region.start, items)
+            return region.start
+        return self._enter(region, buffer, items)
+
+    def _region_in(self, buffer: str, position: int, end: int, *, line_start: bool | None = None) -> Region | None:
+        """The first region that begins in this stretch."""
+        at_start = self._line.at_start if line_start is None else line_start
+        return find_region(buffer, position, end, line_start=at_start, policy=self._policy)
+
+    def _drop(self, buffer: str, position: int, end: int, items: list[Item]) -> None:
+        """A run that is too long to be a word, or the next part of it."""
+        item = Item("", self._base + position, self._base + end)
+        item.warning = f"a run of more than {_LONGEST_WORD} characters without a space was skipped"
+        items.append(item)
+        self._line.go_on()
+
+    def _close_run(self, buffer: str, end: int, items: list[Item]) -> int:
+        """Take the white space that closes a run, if it is there; returns where to go on."""
+        if end == len(buffer) or not buffer[end].isspace():
+            return end
+        items[-1].end += 1
+        if buffer[end] == "\n":
+            self._line.end(items[-1])
+        return end + 1
 
     def _spaces(self, buffer: str, position: int, items: list[Item]) -> int:
         """White space beyond the one character that closed a word. The second line break ends a paragraph."""
-        match = _SPACE.match(buffer, position) if self._blank < 2 else _SPACES.match(buffer, position)
+        line = self._line
+        match = _SPACE.match(buffer, position) if line.breaks < 2 else _SPACES.match(buffer, position)
         end = match.end() if match else position + 1
         item = Item("", self._base + position, self._base + end)
         item.blank = True
-        if self._blank >= 2:  # nothing more can come of it
-            self._line_start = self._line_start or "\n" in buffer[position:end]
+        if line.breaks >= 2:  # nothing more can come of it
+            line.at_start = line.at_start or "\n" in buffer[position:end]
         elif match is None:
-            self._blank += 1
-            item.after = BLOCK if self._blank == 2 else LINE if self._blank == 1 else NONE
-            self._line_start, self._line, self._marks = True, "", 0
+            line.end_blank(item)
         items.append(item)
         return end
 
@@ -223,18 +230,21 @@ class Scanner:
         if not region.silent_markers:
             self._region = region
         else:
-            self._line_start = False
+            self._line.at_start = False
         return region.open_end
 
     def _run(self, buffer: str, position: int, end: int, items: list[Item]) -> None:
         """Items of a complete run (a word, or several inside brackets or backticks)."""
-        if self._line_start and self._line_mark(buffer, position, end, items):
-            return
+        if self._line.at_start:
+            line_mark = self._line.marked(buffer[position:end], self._base + position, buffer[end : end + 1])
+            if line_mark is not None:
+                items.append(line_mark)
+                return
         barred = buffer.find("|", position, end) >= 0 and _NO_CELL.search(buffer, position, end) is None
-        if self._line == "table" or barred:
+        if self._line.kind == "table" or barred:
             self._cells(buffer, position, end, items)
             return
-        self._line_start, self._blank = False, 0
+        self._line.go_on()
         at = position
         marks = MARK.finditer(buffer, position, end) if _MARKED.search(buffer, position, end) else ()
         for mark in marks:
@@ -249,41 +259,10 @@ class Scanner:
         if at < end or at == position:
             items.append(self._item(buffer, at, end))
 
-    def _line_mark(self, buffer: str, position: int, end: int, items: list[Item]) -> bool:
-        """At the start of a line: headings, list marks, quotes, rules, tables. True when the run was one."""
-        run = buffer[position:end]
-        if self._marks >= _MOST_MARKS and run[-1] in ".)":
-            return False
-        item = Item("", self._base + position, self._base + end)
-        followed = buffer[end : end + 1] not in ("", "\n")
-        if _RULE.fullmatch(run):
-            item.after = BLOCK
-            self._line, self._line_start = ("table", False) if "|" in run else ("", followed)
-        elif not run.strip("#") and len(run) <= 6:
-            item.before, self._line, self._line_start = BLOCK, "heading", False
-        elif run in _BULLETS and followed:
-            item.before, self._line = BLOCK, "list"
-        elif not run.strip(">") or (run in ("[x]", "[X]", "[ ]", "[-]") and self._line == "list"):
-            pass
-        elif _NUMBER.fullmatch(run) and followed:
-            item.before, self._line, item.marker = BLOCK, "list", True
-            if self._policy.list_numbers:
-                item.visible = run[:-1] + "."
-                item.pieces = (Piece(item.visible, item.start, item.end),)
-        elif run.startswith("|"):
-            self._line, self._line_start = "table", False
-            return False
-        else:
-            return False
-        self._blank = 0
-        self._marks += 1
-        items.append(item)
-        return True
-
     def _cells(self, buffer: str, position: int, end: int, items: list[Item]) -> None:
         """A run with table bars in it: each bar ends a cell."""
-        self._line_start, self._blank = False, 0
-        if _RULE.fullmatch(buffer, position, end):
+        self._line.go_on()
+        if RULE.fullmatch(buffer, position, end):
             items.append(Item("", self._base + position, self._base + end))
             return
         at = position
@@ -302,8 +281,8 @@ class Scanner:
         raw = buffer[position:end]
         start = self._base + position
         item = Item("", start, start + len(raw))
-        if not raw[0].isalnum() and _RULE.fullmatch(raw):
-            if raw in ("--", "---") and self._line != "table":
+        if not raw[0].isalnum() and RULE.fullmatch(raw):
+            if raw in ("--", "---") and self._line.kind != "table":
                 item.visible, item.pieces = "—", (Piece("—", start, item.end),)
             return item
         item.pieces, item.warning = clean(raw, start, self._policy)
