@@ -11,54 +11,35 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceagent.audio.formats import SAMPLE_RATE_HZ, Samples
+from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.engine.guard import ATTEMPTS, DOUBTFUL
 from voiceagent.engine.scheduler import Scheduler
-from voiceagent.engine.synthesizer import DecodedBlock, SynthesisState, Synthesizer
+from voiceagent.engine.stream import Stream, times_as_written
+from voiceagent.engine.synthesizer import SynthesisState, Synthesizer
 from voiceagent.errors import NoCapacity, SynthesisError
-from voiceagent.model.decode.interface import OpenBlock
 from voiceagent.model.lm.script import PhonemeChunk
 from voiceagent.model.loading import load_model
 from voiceagent.options import SpeakOptions
-from voiceagent.protocol.outputs import Finished, Notice, Output, Speech, WordTime
+from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
 
 if TYPE_CHECKING:
-    from voiceagent.text.chunk import Chunk, Word
+    from voiceagent.text.chunk import Chunk
     from voiceagent.text.phonemes.phonemizer import Phonemizer
 
 REMADE = "a part that did not sound as planned was made again before it left"
 STOPPED = "the engine has stopped: start the service again"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Stream:
-    """One utterance on its way."""
-
-    options: SpeakOptions
-    deliver: Callable[[Output], None]
-    chunks: deque[Chunk] = field(default_factory=deque)
-    state: SynthesisState = field(default_factory=SynthesisState)
-    speaking: bool = False  # a chunk is being spoken
-    block: OpenBlock | None = None  # under way
-    decoded: DecodedBlock | None = None  # done, not yet samples
-    samples: Samples = field(default_factory=lambda: np.zeros(0, np.float32))  # (n,) of the last block
-    words: deque[WordTime] = field(default_factory=deque)  # of the chunk, not yet delivered
-    samples_sent: int = 0
-    cancelled: bool = False
-    doubted: list[tuple[float, OpenBlock]] = field(default_factory=list)  # attempts at the block under way, rated
 
 
 class Engine:
@@ -260,7 +241,7 @@ class Engine:
 
     def _finished(self, rows: list[int]) -> list[list[int]]:
         """The streams whose block is done; those that nobody has heard yet do not wait until others have become sound."""
-        done = [n for n in rows if n in self._streams and ((b := self._streams[n].block) is None or b.done)]
+        done = [number for number in rows if number in self._streams and self._streams[number].block_done]
         first = [number for number in done if not self._scheduler.sounded(number)]
         return [first, [number for number in done if number not in first]]
 
@@ -285,12 +266,10 @@ class Engine:
             self._retire(number, Finished(cancelled=True))
             return
         trimmed_s = state.trimmed / self.sample_rate
-        heard_s = stream.samples_sent / self.sample_rate + trimmed_s
-        words = []
-        while stream.words and (stream.words[0].start_s < heard_s or (done and state.final)):
-            words.append(_earlier(stream.words.popleft(), trimmed_s))
+        heard_s = math.inf if done and state.final else stream.samples_sent / self.sample_rate + trimmed_s
+        words = tuple(stream.words_until(heard_s, trimmed_s))
         self._scheduler.sent(number, len(samples) / self.sample_rate, time.monotonic())
-        stream.deliver(Speech(np.ascontiguousarray(samples), tuple(words), chunk_done=done))
+        stream.deliver(Speech(np.ascontiguousarray(samples), words, chunk_done=done))
         if done and state.final:
             self._retire(number, Finished())
 
@@ -309,20 +288,4 @@ class Engine:
         )
         stream.speaking = True
         if stream.state.plan is not None:
-            stream.words.extend(_times(said.words, stream.state.plan.word_times_s))
-
-
-def _earlier(word: WordTime, by_s: float) -> WordTime:
-    return replace(word, start_s=max(0.0, word.start_s - by_s), end_s=max(0.0, word.end_s - by_s))
-
-
-def _times(words: tuple[Word, ...], times_s: tuple[tuple[float, float], ...]) -> list[WordTime]:
-    """Word times on the original text; several spoken words of one written word ("42") become one."""
-    merged: list[WordTime] = []
-    for word, (start_s, end_s) in zip(words, times_s, strict=True):
-        last = merged[-1] if merged else None
-        if last is not None and last.char_start == word.start:
-            merged[-1] = WordTime(word.text, last.start_s, end_s, word.start, word.end)
-        else:
-            merged.append(WordTime(word.text, start_s, end_s, word.start, word.end))
-    return merged
+            stream.words.extend(times_as_written(said.words, stream.state.plan.word_times_s))
