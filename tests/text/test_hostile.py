@@ -67,17 +67,20 @@ def test_a_million_characters(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", NAMED + NEIGHBOURS)
-def test_twice_the_text_takes_twice_the_time(unit: str) -> None:
-    """And never more than 20 s of such a unit a million characters; one that fails is measured again: others use this machine."""
-    single_s, double_s, longest_s, scale_s = 1e9, 1e9, 1e9, 0.0
+def test_four_times_the_text_takes_four_times_the_time(unit: str) -> None:
+    """Not sixteen times, and never more than 20 s of such a unit a million characters.
+
+    One that fails is measured again: others use this machine.
+    """
+    single_s, fourfold_s, longest_s, scale_s = 1e9, 1e9, 1e9, 0.0
     for _ in range(8):
         scale_s = max(scale_s, unit_s())  # the machine's speed may change between two of these
-        single_s, (whole_s, longest) = min(single_s, flood_s(unit, 20_000)[0]), flood_s(unit, 40_000)
-        double_s, longest_s = min(double_s, whole_s), min(longest_s, longest)
-        if double_s < 2.3 * single_s + 0.3 * scale_s and longest_s < 4 * scale_s:
+        single_s, (whole_s, longest) = min(single_s, flood_s(unit, 10_000)[0]), flood_s(unit, 40_000)
+        fourfold_s, longest_s = min(fourfold_s, whole_s), min(longest_s, longest)
+        if fourfold_s < 8 * single_s + 0.3 * scale_s and longest_s < 4 * scale_s:
             break
-    assert double_s < 2.3 * single_s + 0.3 * scale_s
-    assert double_s < 80 * scale_s
+    assert fourfold_s < 8 * single_s + 0.3 * scale_s
+    assert fourfold_s < 80 * scale_s
     assert longest_s < 4 * scale_s
 
 
