@@ -109,6 +109,16 @@ def test_bytes_may_be_cut_anywhere_whatever_the_policy(text: str, policy: Speech
     assert speak([decoder.decode(data[a:b]) for a, b in pairwise(places)], policy=policy) == whole
 
 
+@pytest.mark.parametrize("rest", ["{", '{"a": ', "[", "<", "<think>", "```", "$$", "|", "{\n{", "\n"])
+@pytest.mark.parametrize(
+    "text", ["Add 250 g of flour.\n", "Add flour.\n", "Mix and stir, then wait\n", "Is 5 € much? "]
+)
+def test_what_is_left_unspoken_at_the_end_moves_no_word(text: str, rest: str) -> None:
+    whole = speak([text + rest])
+    covers(text + rest, whole)
+    assert speak([text, rest]) == whole
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([*"ab ,.😀𝐇𝟗你", "𝐇𝐢", "😀 "]), max_size=12).map("".join))
 def test_a_character_may_come_in_two_halves(text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 __all__ = ["Chunk", "Delivery", "Said", "Span", "Word", "spans_of"]
@@ -144,8 +145,10 @@ class Chunk:
 
     def ending(self, rest: str) -> Chunk:
         """This chunk as the last one of its utterance, with the text that is left."""
-        later = self._said if not isinstance(self._said, Said) else None
-        said = self._said if isinstance(self._said, Said) else Said("")
+        own = self._said
+        if rest.strip():  # the words are no longer those of the text, one for one
+            own = partial(_with_spans, self)
+        said, later = (own, None) if isinstance(own, Said) else (Said(""), own)
         return Chunk(
             self.text + rest, self.start, said.spoken, self.lookahead, True, self.pause_s, said.spans, said.before,
             self.rate, self.warnings, later=later, sound_s=self.sound_s, delivery=self.delivery,
@@ -173,3 +176,8 @@ def spans_of(chunk: Chunk) -> tuple[Span, ...]:
         Span(match.group(), chunk.start + match.start(), chunk.start + match.end())
         for match in _WORD.finditer(chunk.text)
     )
+
+
+def _with_spans(chunk: Chunk) -> Said:
+    """What a chunk says, with a span for each word even where these are the text's."""
+    return chunk.said._replace(spans=spans_of(chunk))
