@@ -92,7 +92,7 @@ async def voices(request: Request) -> Response:
     if not authorized(request):
         return unauthorized()
     service: Service = request.app.state.service
-    return JSONResponse(elevenlabs.voices_answer(service.engine.voices))
+    return JSONResponse(elevenlabs.voices_answer((*service.engine.voices, *service.config.voice_names)))
 
 
 async def metrics(request: Request) -> Response:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError
-from voiceagent.options import DEFAULT_VOICE, SpeakOptions, check_voice
+from voiceagent.options import DEFAULT_VOICE, SpeakOptions
+from voiceagent.options.vendor_voices import our_voice
 from voiceagent.protocol import outputs
 from voiceagent.session.async_session import AsyncSession
 from voiceagent.session.chunkers import chunker_with, warm_up
@@ -163,7 +164,7 @@ class VoiceAgent:
         """
         engine = self._running
         options = _checked(speech, voice, speed, seed, steps, pitch, volume_db, liveliness)
-        check_voice(voice, engine.voices)
+        options = replace(options, voice=our_voice(voice, engine.voices))
         live = AsyncSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
         try:
             yield AgentSession(live, options, speech)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,17 +14,14 @@ from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import media_type, require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.audio.pcm import UNKNOWN_LENGTH, wav_header
-from voiceagent.errors import InputError, ProtocolError
-from voiceagent.options import is_voice
+from voiceagent.errors import InputError, ProtocolError, UnknownVoice
+from voiceagent.options.languages import LANGUAGES, stock_facts
+from voiceagent.options.vendor_voices import VendorVoice, vendor_voices
+from voiceagent.options.vendor_voices import our_voice as voice_of
 from voiceagent.protocol.wire import json_object
 from voiceagent.version import __version__
 
 DEFAULT_MODEL = "aura-2-thalia-en"
-# Of their voices, the male ones; joe stands for these and heart for the others.
-MALE = frozenset(
-    "angus apollo arcas aries atlas draco helios hermes hyperion jupiter mars neptune odysseus orion orpheus perseus pluto"
-    " saturn zeus".split()
-)
 ENCODINGS = {
     "linear16": "pcm_s16le",
     "mulaw": "mulaw",
@@ -41,7 +37,6 @@ CONTAINERS = {"linear16": ("wav", "none"), "mulaw": ("wav", "none"), "alaw": ("w
 WAV_CODES = {"mulaw": 7, "alaw": 6}
 SPEED_MIN, SPEED_MAX = 0.7, 1.5
 DEFAULT_TTL_S, TTL_MAX_S = 30, 3_600  # of a token; ours last `token_s` of the settings at most
-_MODEL = re.compile(r"aura(?:-\d+)?-(?P<name>\w+)-(?P<language>[a-z]{2})", re.IGNORECASE | re.ASCII)
 
 MessageType: TypeAlias = Literal["Speak", "Flush", "Clear", "Close", "KeepAlive"]
 MESSAGES: tuple[MessageType, ...] = ("Speak", "Flush", "Clear", "Close", "KeepAlive")
@@ -93,12 +88,15 @@ class ClientMessage:
     text: str = ""
 
 
-def decode_order(query: Mapping[str, str], voices: Sequence[str], *, streamed: bool) -> Order:
+def decode_order(
+    query: Mapping[str, str], voices: Sequence[str], names: Mapping[str, str] | None = None, *, streamed: bool
+) -> Order:
     """Reads the parameters of a request; those that it does not know are read past.
 
     Args:
         query: the parameters.
         voices: ours.
+        names: what further names of voices mean.
         streamed: over a WebSocket, which has fewer encodings and no containers.
 
     Raises:
@@ -122,27 +120,31 @@ def decode_order(query: Mapping[str, str], voices: Sequence[str], *, streamed: b
     except (ValueError, InputError) as error:
         raise _unsupported(str(error)) from error
     header = b"" if streamed else _header(query, encoding, rate)
-    return Order(model, our_voice(model, voices), audio_format, speed, header, query.get("lexicon", "")[:200])
+    return Order(model, our_voice(model, voices, names), audio_format, speed, header, query.get("lexicon", "")[:200])
 
 
-def our_voice(model: str, voices: Sequence[str]) -> str:
-    """Our voice of that name, or the one that stands for theirs.
+def our_voice(model: str, voices: Sequence[str], names: Mapping[str, str] | None = None) -> str:
+    """Our voice of that name, or the one that stands for theirs; `names` are the settings' own.
 
     Raises:
-        DeepgramRefusal: no model is called that, here or there.
+        DeepgramRefusal: no model is called that, here or there, or none of our voices speaks its language.
     """
-    if is_voice(model, voices):
-        return model
-    theirs = _MODEL.fullmatch(model)
-    if theirs is None:
-        known = ", ".join(voices)
-        raise _invalid(f"unknown model {model[:80]!r}; models here: {known}, and English ones of Deepgram's")
-    if theirs["language"].lower() != "en":
-        raise _invalid(f"model {model[:80]!r} does not speak English, which is all that is spoken here")
-    name = theirs["name"].lower()
-    if name not in voices:
-        name = "joe" if name in MALE else "heart"
-    return name if name in voices else voices[0]  # other weights have other voices
+    try:
+        return voice_of(model, voices, names)
+    except (UnknownVoice, InputError) as error:
+        theirs = ", ".join(f"aura-2-{voice.name}-{voice.language}" for voice in _spoken(voices))
+        known = ", ".join((*voices, *(names or ())))
+        spoken = {stock_facts(voice)[0] for voice in voices}
+        if model.lower().startswith("aura-") and model[-2:].lower() not in spoken:
+            speak = " and ".join(LANGUAGES.get(code, code) for code in sorted(spoken))
+            raise _invalid(f"model {model[:80]!r} is of another language; {known} speak {speak}") from error
+        raise _invalid(f"unknown model {model[:80]!r}; models here: {known}; of Deepgram's: {theirs}") from error
+
+
+def _spoken(voices: Sequence[str]) -> list[VendorVoice]:
+    """Their voices whose language one of ours speaks."""
+    spoken = {stock_facts(voice)[0] for voice in voices}
+    return [voice for voice in vendor_voices() if voice.vendor == "Deepgram" and voice.language in spoken]
 
 
 def decode_text(fields: Mapping[str, Any], chars_max: int) -> str:

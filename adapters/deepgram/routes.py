@@ -74,7 +74,9 @@ async def _speak(request: Request, request_id: str) -> Response:
     key = key_of(request)
     if key is None:
         raise DeepgramRefusal("Invalid credentials.", "INVALID_AUTH", status=401)
-    order = messages.decode_order(request.query_params, service.engine.voices, streamed=False)
+    order = messages.decode_order(
+        request.query_params, service.engine.voices, service.config.voice_names, streamed=False
+    )
     fields = await read_json(request, service.config.max_message_bytes)
     text = messages.decode_text(fields, service.config.limits.max_text_buffer)
     if service.full:

@@ -66,7 +66,7 @@ def _admit(websocket: WebSocket, service: Service) -> Order:
         case "full":
             raise DeepgramRefusal(FULL, "TOO_MANY_REQUESTS", status=429)
     query: QueryParams = websocket.query_params
-    return messages.decode_order(query, service.engine.voices, streamed=True)
+    return messages.decode_order(query, service.engine.voices, service.config.voice_names, streamed=True)
 
 
 @dataclass(slots=True, eq=False)

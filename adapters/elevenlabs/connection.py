@@ -124,7 +124,9 @@ class ElevenLabsConnection(ABC):
         self._format = messages.audio_format(self._query.output_format)
         voices = self._service.engine.voices
         voice_id = self._websocket.path_params["voice_id"]
-        self._voice = messages.our_voice(voice_id, voices, reason="voice_id_does_not_exist")
+        self._voice = messages.our_voice(
+            voice_id, voices, self._service.config.voice_names, reason="voice_id_does_not_exist"
+        )
         await self._take(first)
         while True:
             await self._live.wait_for_calm()

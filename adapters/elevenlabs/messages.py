@@ -18,25 +18,15 @@ from voiceagent.adapters.elevenlabs.voice_settings import VoiceSettings
 from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
-from voiceagent.errors import InputError, NoCapacity, RateLimited
-from voiceagent.options import DEFAULT_VOICE, is_voice
+from voiceagent.errors import InputError, NoCapacity, RateLimited, UnknownVoice
+from voiceagent.options import DEFAULT_VOICE
+from voiceagent.options.vendor_voices import our_voice as voice_of
+from voiceagent.options.vendor_voices import vendor_voices
 from voiceagent.protocol import commands
 
 INACTIVITY_MAX_S = 180.0
 SCHEDULE_MIN, SCHEDULE_MAX = 50, 500
 DEFAULT_FORMAT = "mp3_44100_128"
-
-# Voices that clients have built in, and the one of ours that is nearest.
-KNOWN_VOICES = {
-    "21m00Tcm4TlvDq8ikWAM": "heart",  # Rachel
-    "EXAVITQu4vr4xnSDxMaL": "heart",  # Sarah
-    "Xb7hH8MSUJpSbSDYk0k2": "heart",  # Alice
-    "hpp4J3VqNfWAUOO0d1Us": "heart",  # Bella, LiveKit's default
-    "JBFqnCBsd6RMkjVDRZzb": "joe",  # George, of the vendor's own examples
-    "nPczCjzI2devNBz1zQrb": "joe",  # Brian
-    "pNInz6obpgDQGcFmaJgB": "joe",  # Adam
-    "TX3LPaxmHKxFdv7VOQHJ": "joe",  # Liam
-}
 
 _FORMAT = re.compile(r"(?P<codec>pcm|mp3|opus|ulaw|alaw|wav)_(?P<rate>\d+)(?:_(?P<kbps>\d+))?")
 _ENCODINGS = {"pcm": "pcm_s16le", "ulaw": "mulaw", "alaw": "alaw", "wav": "wav", "mp3": "mp3", "opus": "opus"}
@@ -197,20 +187,23 @@ def audio_format(name: str, *, wav: bool = False) -> AudioFormat:
     return chosen
 
 
-def our_voice(voice_id: str, voices: Sequence[str], *, reason: str) -> str:
-    """The voice of ours that answers to an id: its own name, "default", or one of `KNOWN_VOICES`.
+def our_voice(voice_id: str, voices: Sequence[str], names: Mapping[str, str] | None = None, *, reason: str) -> str:
+    """The voice of ours that answers to an id: its own name, "default", one of the settings' `names`, or an id or name of theirs.
 
     Raises:
         ElevenLabsRefusal: none does.
     """
-    if is_voice(voice_id, voices):
-        return voice_id
-    if voice_id == "default" or voice_id in KNOWN_VOICES:
-        wanted = KNOWN_VOICES.get(voice_id, DEFAULT_VOICE)
-        return wanted if wanted in voices else voices[0]
-    here = ", ".join(voices)
-    message = f"A voice with voice_id {voice_id[:80]} does not exist. Voices here: {here}."
-    raise ElevenLabsRefusal(reason, message, status=404)
+    if voice_id == "default" and voice_id not in voices:
+        return DEFAULT_VOICE if DEFAULT_VOICE in voices else voices[0]
+    try:
+        return voice_of(voice_id, voices, names)
+    except (UnknownVoice, InputError) as error:
+        here = ", ".join((*voices, *(names or ())))
+        theirs = ", ".join(voice.name.capitalize() for voice in vendor_voices() if voice.vendor == "ElevenLabs")
+        message = (
+            f"A voice with voice_id {voice_id[:80]} does not exist. Voices here: {here}; of ElevenLabs': {theirs}."
+        )
+        raise ElevenLabsRefusal(reason, message, status=404) from error
 
 
 def start(

@@ -42,6 +42,7 @@ from voiceagent.adapters.http.speech_response import (
 from voiceagent.audio.encoders import StreamEncoder, media_type
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import InputError, NoCapacity
+from voiceagent.options.languages import stock_facts
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
 
@@ -119,16 +120,20 @@ async def stream_with_times(request: Request) -> Response:
 async def voice(request: Request) -> Response:
     """One voice."""
     service: Service = request.app.state.service
-    return JSONResponse(
-        voice_card(messages.our_voice(request.path_params["voice_id"], service.engine.voices, reason="voice_not_found"))
-    )
+    return JSONResponse(voice_card(_asked(request, service)))
 
 
 @_refusing
 async def voices(request: Request) -> Response:
     """The voices, on one page."""
     service: Service = request.app.state.service
-    return JSONResponse(voices_answer(service.engine.voices))
+    return JSONResponse(voices_answer((*service.engine.voices, *service.config.voice_names)))
+
+
+def _asked(request: Request, service: Service) -> str:
+    """Our voice that the address names."""
+    names = service.config.voice_names
+    return messages.our_voice(request.path_params["voice_id"], service.engine.voices, names, reason="voice_not_found")
 
 
 @_refusing
@@ -153,7 +158,9 @@ def voices_answer(names: Sequence[str]) -> dict[str, Any]:
 
 def voice_card(name: str) -> dict[str, Any]:
     """What is known of a voice."""
-    return {"id": name, "voice_id": name, "name": name, "category": "premade", "labels": {"language": "en"}}
+    language, sex = stock_facts(name)
+    labels = {"language": language} | ({"gender": sex} if sex else {})
+    return {"id": name, "voice_id": name, "name": name, "category": "premade", "labels": labels}
 
 
 def models_answer() -> list[dict[str, Any]]:
@@ -212,7 +219,7 @@ async def _begun(request: Request) -> _Spoken:
     service: Service = request.app.state.service
     query = messages.decode_query(request.query_params)
     audio_format = messages.audio_format(query.output_format, wav=True)
-    name = messages.our_voice(request.path_params["voice_id"], service.engine.voices, reason="voice_not_found")
+    name = _asked(request, service)
     asked = msgspec.convert(await read_json(request, service.config.max_message_bytes), SpeechRequest)
     if not asked.text.strip():
         raise ElevenLabsRefusal("input_text_empty", "text is empty")

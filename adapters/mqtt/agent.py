@@ -250,7 +250,8 @@ class Agent:
 
     def _choose(self, site: str, what: str, payload: bytes) -> None:
         try:
-            self._sites.choose(site, what, payload.decode("utf-8", "replace").strip(), self._service.engine.voices)
+            value, names = payload.decode("utf-8", "replace").strip(), self._service.config.voice_names
+            self._sites.choose(site, what, value, self._service.engine.voices, names)
         except ProtocolError as error:
             self._refuse(Reply(site), None, error)
 

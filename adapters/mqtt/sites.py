@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from voiceagent.adapters.mqtt.speech import SiteUtterance
-from voiceagent.errors import NoCapacity, ProtocolError
-from voiceagent.options import SpeakOptions, is_voice
+from voiceagent.errors import InputError, NoCapacity, ProtocolError, UnknownVoice
+from voiceagent.options import SpeakOptions
+from voiceagent.options.vendor_voices import our_voice
 
 
 class Sites:
@@ -84,8 +85,10 @@ class Sites:
         """Voice and speed of a site, where somebody has chosen them."""
         return self._defaults.get(site, {})
 
-    def choose(self, site: str, what: str, value: str, voices: Iterable[str]) -> None:
-        """Sets the voice or the speed of a site; an empty value forgets it.
+    def choose(
+        self, site: str, what: str, value: str, voices: Iterable[str], names: Mapping[str, str] | None = None
+    ) -> None:
+        """Sets the voice or the speed of a site; an empty value forgets it. `names`: what further names of voices mean.
 
         Raises:
             ProtocolError: no such voice, or a speed out of range.
@@ -94,8 +97,11 @@ class Sites:
         if not value:
             chosen.pop(what, None)
         elif what == "voice":
-            if not is_voice(value, tuple(voices)):
-                raise ProtocolError(f"unknown voice {value!r}; voices here: {', '.join(voices)}", code="unknown_voice")
+            try:
+                our_voice(value, tuple(voices), names)
+            except (UnknownVoice, InputError) as error:
+                here = ", ".join((*voices, *(names or ())))
+                raise ProtocolError(f"unknown voice {value!r}; voices here: {here}", code="unknown_voice") from error
             chosen["voice"] = value
         else:
             try:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,26 +16,13 @@ from starlette.responses import JSONResponse, Response
 from voiceagent.adapters.openai.instructions import manner_of
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
-from voiceagent.errors import InputError
-from voiceagent.options import SPEED_MAX, SPEED_MIN, is_voice
+from voiceagent.errors import InputError, UnknownVoice
+from voiceagent.options import SPEED_MAX, SPEED_MIN
+from voiceagent.options.vendor_voices import our_voice as voice_of
+from voiceagent.options.vendor_voices import vendor_voices
 from voiceagent.protocol.commands import Start
 
-# Their voices are chosen by how high they are: with these two, a user's agent keeps roughly the voice it had.
-VOICES = {
-    "alloy": "heart",
-    "ash": "joe",
-    "ballad": "joe",
-    "cedar": "joe",
-    "coral": "heart",
-    "echo": "joe",
-    "fable": "heart",
-    "marin": "heart",
-    "nova": "heart",
-    "onyx": "joe",
-    "sage": "heart",
-    "shimmer": "heart",
-    "verse": "joe",
-}
+VOICES = tuple(voice.name for voice in vendor_voices() if voice.vendor == "OpenAI")
 # Whatever model is asked for, ours speaks; these are the names that clients offer their users.
 MODELS = ("voiceagent", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 FORMATS = {"mp3": "mp3", "opus": "opus", "aac": "aac", "flac": "flac", "wav": "wav", "pcm": "pcm_s16le"}
@@ -113,7 +100,7 @@ class SpeechRequest:
         """The audio is wanted as server-sent events."""
         return self.stream_format == "sse"
 
-    def start(self, voices: Sequence[str], chars_max: int) -> Start:
+    def start(self, voices: Sequence[str], chars_max: int, names: Mapping[str, str] | None = None) -> Start:
         """How this is spoken.
 
         Raises:
@@ -131,7 +118,7 @@ class SpeechRequest:
             raise OpenAIRefusal(message, param="speed", code="invalid_value")
         # as slow and as fast as our voices can speak
         manner = manner_of(self.instructions, min(max(self.speed, SPEED_MIN), SPEED_MAX))
-        voice = our_voice(self.voice if isinstance(self.voice, str) else self.voice.id, voices)
+        voice = our_voice(self.voice if isinstance(self.voice, str) else self.voice.id, voices, names)
         lexicon: dict[str, str | bool] | None = {"lexicon": self.lexicon} if self.lexicon else None
         audio_format = self._format()
         try:
@@ -180,19 +167,18 @@ def decode_request(fields: dict[str, Any]) -> SpeechRequest:
         raise OpenAIRefusal(str(error), param=param, code=code) from error
 
 
-def our_voice(name: str, voices: Sequence[str]) -> str:
-    """Our voice of that name, or the one that stands for theirs.
+def our_voice(name: str, voices: Sequence[str], names: Mapping[str, str] | None = None) -> str:
+    """Our voice of that name, or the one that stands for theirs; `names` are the settings' own.
 
     Raises:
         OpenAIRefusal: no voice is called that, here or there.
     """
-    if is_voice(name, voices):
-        return name
-    alias = VOICES.get(name.lower())
-    if alias is None:
-        known = ", ".join([*voices, *VOICES])
-        raise OpenAIRefusal(f"unknown voice {name[:80]!r}; voices here: {known}", param="voice", code="invalid_value")
-    return alias if alias in voices else voices[0]  # other weights have other voices
+    try:
+        return voice_of(name, voices, names)
+    except (UnknownVoice, InputError) as error:
+        known = ", ".join([*voices, *(names or ()), *VOICES])
+        message = f"unknown voice {name[:80]!r}; voices here: {known}"
+        raise OpenAIRefusal(message, param="voice", code="invalid_value") from error
 
 
 def request_id() -> str:
@@ -200,10 +186,10 @@ def request_id() -> str:
     return f"req_{uuid.uuid4().hex}"
 
 
-def voices_answer(voices: Sequence[str]) -> dict[str, Any]:
-    """Ours first, then the names that stand for them."""
-    names = [*voices, *(name for name in VOICES if name not in voices)]
-    return {"voices": [{"id": name, "object": "voice", "name": name} for name in names]}
+def voices_answer(voices: Sequence[str], names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Ours first, then the names that stand for them: the settings' own and theirs."""
+    known = dict.fromkeys((*voices, *(names or ()), *VOICES))
+    return {"voices": [{"id": name, "object": "voice", "name": name} for name in known]}
 
 
 def model_card(name: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def create_speech(request: Request) -> Response:
     """Audio, while it is being made."""
     service: Service = request.app.state.service
     asked = messages.decode_request(await read_json(request, service.config.max_message_bytes))
-    start = asked.start(service.engine.voices, service.config.limits.max_text_buffer)
+    start = asked.start(service.engine.voices, service.config.limits.max_text_buffer, service.config.voice_names)
     if service.full:
         raise OpenAIRefusal(FULL, code="rate_limit_exceeded", status=429)
     encoder = StreamEncoder(start.format)
@@ -77,7 +77,7 @@ async def create_speech(request: Request) -> Response:
 async def voices(request: Request) -> Response:
     """Ours, and the names of OpenAI's that stand for them."""
     service: Service = request.app.state.service
-    return JSONResponse(messages.voices_answer(service.engine.voices))
+    return JSONResponse(messages.voices_answer(service.engine.voices, service.config.voice_names))
 
 
 @_refusing

@@ -18,7 +18,7 @@ from voiceagent.model.decode.infill import fill, runs
 from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.lm.aligner import SILENT, Aligner, AlignerConfig, agreement, best_path
 from voiceagent.model.lm.script import spell
-from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.symbols import ENGLISH, SYMBOLS
 from voiceagent.model.weights import load_aligner, save_aligner
 
 OLD = Spoken(("one", "two", "three."), ("wˈʌn", "tˈu", "θɹˈi."))
@@ -30,7 +30,7 @@ def spoken(*words: str) -> Spoken:
 
 def log_p(symbols: str, labels: list[int]) -> np.ndarray:
     """Labels that are sure of the symbol at that place of a text."""
-    p = np.full((len(labels), len(SYMBOLS)), -8.0, np.float32)
+    p = np.full((len(labels), ENGLISH), -8.0, np.float32)
     for t, at in enumerate(labels):
         p[t, SYMBOLS.index(symbols[at])] = -0.01
     return p
@@ -56,7 +56,7 @@ def test_every_sounding_phoneme_gets_a_label_even_where_it_is_not_heard() -> Non
 
 def test_more_phonemes_than_time_is_an_error() -> None:
     with pytest.raises(ValueError, match="do not fit"):
-        best_path(np.zeros((3, len(SYMBOLS)), np.float32), [SYMBOLS.index(s) for s in "wʌntu"])
+        best_path(np.zeros((3, ENGLISH), np.float32), [SYMBOLS.index(s) for s in "wʌntu"])
 
 
 SOUNDS = str.maketrans("aegoqrxyc", "æɛɡɑkɹzjk")
@@ -278,9 +278,7 @@ def test_a_transcript_that_does_not_fit_is_refused_with_its_words() -> None:
     torch.manual_seed(0)
     voices, aligner = tiny_voices(), Aligner(AlignerConfig()).eval()
     with torch.no_grad():
-        aligner.out.bias[SYMBOLS.index("ʒ")] = aligner.out.bias[len(SYMBOLS) + SYMBOLS.index("ʒ")] = (
-            20.0  # hears one sound
-        )
+        aligner.out.bias[SYMBOLS.index("ʒ")] = aligner.out.bias[ENGLISH + SYMBOLS.index("ʒ")] = 20.0  # hears one sound
     recording = np.random.default_rng(0).normal(0, 0.1, 60_000).astype(np.float32)
     with pytest.raises(InputError, match=r"'one', 'two', 'three\."):
         edit(voices, aligner, recording, OLD, spoken("one"), voice="heart")
@@ -340,7 +338,7 @@ def test_the_aligner_is_read_back(tmp_path: Path) -> None:
     save_aligner(tmp_path, aligner)
     values = torch.rand(1, 9, 6)
     again = load_aligner(tmp_path).log_probabilities(values)
-    assert again.shape == (18, len(SYMBOLS))
+    assert again.shape == (18, ENGLISH)
     assert np.allclose(again, aligner.eval().log_probabilities(values), atol=0.02)
 
 

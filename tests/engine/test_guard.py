@@ -16,7 +16,7 @@ from support.tiny_folder import save_tiny
 from voiceagent.engine.engine import Engine
 from voiceagent.engine.guard import DOUBTFUL, WORST, Guard, again
 from voiceagent.model.decode.options import DecodingOptions
-from voiceagent.model.symbols import SYMBOLS, encode
+from voiceagent.model.symbols import ENGLISH, encode
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
@@ -28,9 +28,9 @@ PHONES = encode("ntəɹɪsdi")  # the phoneme that a token of first digit 0 to 7
 
 def hears_the_first_digit(digits: np.ndarray) -> np.ndarray:
     """In place of an aligner: (T, 6) -> logits (2 T, symbols), sure of themselves."""
-    logits = np.full((len(digits), 2, len(SYMBOLS)), -20.0, np.float32)
+    logits = np.full((len(digits), 2, ENGLISH), -20.0, np.float32)
     logits[np.arange(len(digits)), :, np.array(PHONES)[digits[:, 0]]] = 20.0
-    return logits.reshape(-1, len(SYMBOLS))
+    return logits.reshape(-1, ENGLISH)
 
 
 GUARD = Guard(hears_the_first_digit)
@@ -64,7 +64,7 @@ def test_a_phoneme_may_come_a_token_sooner_or_later(said: list[int]) -> None:
 
 
 def test_what_is_no_number_is_doubted() -> None:
-    guard = Guard(lambda digits: np.full((2 * len(digits), len(SYMBOLS)), np.nan, np.float32))
+    guard = Guard(lambda digits: np.full((2 * len(digits), ENGLISH), np.nan, np.float32))
     assert guard.doubt(tokens([1, 2]), None, planned([1, 2])) > DOUBTFUL
 
 

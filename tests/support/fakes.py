@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Mapping
 import numpy as np
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
-from voiceagent.errors import NoCapacity, UnknownVoice
-from voiceagent.options import SpeakOptions
+from voiceagent.errors import NoCapacity
+from voiceagent.options import SpeakOptions, check_voice
 from voiceagent.protocol import outputs
 from voiceagent.text.chunk import Chunk
 
@@ -110,8 +110,7 @@ class FakeEngine:
             self._thread.join()
 
     def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
-        if options.voice not in self.voices:
-            raise UnknownVoice(options.voice, self.voices)
+        check_voice(options.voice, self.voices)
         if len(self.live) >= self.max_streams:
             raise NoCapacity("every stream of the engine is taken; try again later")
         self._opened += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from support.fakes import FakeChunker, FakeEngine
@@ -16,12 +17,21 @@ E = TypeVar("E")
 class Client:
     """Feeds a session and keeps what came out; engine outputs wait in `late` while `hold` is set."""
 
-    def __init__(self, engine: FakeEngine | None = None, *, limits: Limits | None = None, paced: bool = False) -> None:
+    def __init__(
+        self,
+        engine: FakeEngine | None = None,
+        *,
+        limits: Limits | None = None,
+        paced: bool = False,
+        voice_names: Mapping[str, str] | None = None,
+    ) -> None:
         self.now = 100.0
         self.hold = False
         self.late: list[tuple[int, outputs.Output]] = []
         self.engine = engine or FakeEngine()
-        self.session = Session(self.engine, self._post, make_chunker=FakeChunker, limits=limits, paced=paced)
+        self.session = Session(
+            self.engine, self._post, make_chunker=FakeChunker, limits=limits, paced=paced, voice_names=voice_names
+        )
 
     def _post(self, stream: int, output: outputs.Output) -> None:
         self.late.append((stream, output))

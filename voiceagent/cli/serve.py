@@ -46,6 +46,7 @@ def serve(
     from voiceagent.adapters.app import bind
     from voiceagent.agent import load_engine
     from voiceagent.cli.tls import check, key_pair
+    from voiceagent.options.vendor_voices import check_names
     from voiceagent.service.service import Service
     from voiceagent.session.chunkers import chunker_with
 
@@ -67,6 +68,7 @@ def serve(
             engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)
             engine.start()
         try:
+            check_names(settings.voice_names, engine.voices)
             service = Service(engine, settings, make_chunker)
             _serve(service, listener, more_doors, trust=settings.tls_cert if tls_self_signed else None)
         except KeyboardInterrupt:

@@ -55,6 +55,8 @@ class Guard:
             return WORST
         log_p = logits - _log_sum(logits)  # (L, symbols)
         log_p[:, _SILENT] = _log_sum(log_p[:, _SILENT])  # silence sounds alike
+        if planned.max(initial=0) >= log_p.shape[1]:
+            return 0.0  # of a language that the aligner has not learnt
         fits = log_p[:, planned]  # (L, L) label by planned place
         place = np.arange(len(planned))
         fits = np.where(np.abs(place[:, None] - place) > SLACK, -np.inf, fits).max(1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from voiceagent.errors import ModelError
 from voiceagent.model.decode.options import DecodingOptions
 from voiceagent.model.lm.script import Rhythm
+from voiceagent.model.symbols import ENGLISH
 from voiceagent.model.voices import VoiceCard, VoiceSpace, load_card
 
 LABELS_PER_TOKEN = 2  # a token of 40 ms may speak of two phonemes: one at 10 ms, one at 30 ms
@@ -44,6 +45,7 @@ class LanguageModelConfig:
     text: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=2))
     context_tokens: int = 320  # left context, 12.8 s
     style_width: int = 0  # numbers in a style; 0: the voices are rows alone
+    symbols: int = ENGLISH  # of the alphabet that it has learnt, the first ones
 
 
 @dataclass(frozen=True, slots=True)

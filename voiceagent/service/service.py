@@ -90,6 +90,7 @@ class Service:
             paced=paced,
             make_chunker=self.make_chunker,
             text_wait_s=self.config.text_wait_s if text_waits else 0.0,
+            voice_names=self.config.voice_names,
             watch=self.watch,
         )
         if self.draining.is_set():

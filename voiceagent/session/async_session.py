@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 
 from voiceagent.errors import VoiceAgentError
 from voiceagent.protocol import commands, events, outputs
@@ -32,6 +33,7 @@ class AsyncSession:
         paced: bool = True,
         make_chunker: MakeChunker = default_chunker,
         text_wait_s: float = 0.0,
+        voice_names: Mapping[str, str] | None = None,
         watch: EngineWatch | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -41,7 +43,13 @@ class AsyncSession:
         self._changed = asyncio.Event()
         self._progress = asyncio.Event()
         self._session = Session(
-            engine, self._post, make_chunker=make_chunker, limits=limits, paced=paced, text_wait_s=text_wait_s
+            engine,
+            self._post,
+            make_chunker=make_chunker,
+            limits=limits,
+            paced=paced,
+            text_wait_s=text_wait_s,
+            voice_names=voice_names,
         )
 
     @property

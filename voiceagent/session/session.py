@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from math import ceil, isfinite
 
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
+from voiceagent.options.vendor_voices import our_voice
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.buffering import Latency
 from voiceagent.session.interface import Allowance, MakeChunker, SpeechEngine
@@ -38,6 +40,7 @@ class Session:
         make_chunker: makes the chunker of an utterance.
         paced: hold audio back to `max_ahead_ms` of each utterance.
         text_wait_s: how long text may stand in line for room before it is refused; commands for others, and a cancel, pass it.
+        voice_names: what further names of voices mean.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Session:
         limits: Limits | None = None,
         paced: bool = True,
         text_wait_s: float = 0.0,
+        voice_names: Mapping[str, str] | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.closed = False
@@ -64,6 +68,7 @@ class Session:
         self._paced = paced
         self._latency = Latency()
         self._text_wait_s = text_wait_s
+        self._voice_names = voice_names
         self._last_stream = 0
         self._open: OrderedDict[str, Utterance] = OrderedDict()
         self._engine_streams: dict[int, int] = {}
@@ -157,7 +162,10 @@ class Session:
             if self.allowance is not None:
                 self.allowance.check_start()
             chunker = self._make_chunker(start.speech)
-            engine_stream = self._engine.open(start.options, partial(self._post, stream), owner=self.id)
+            voice = our_voice(start.voice, self._engine.voices, self._voice_names)
+            engine_stream = self._engine.open(
+                replace(start.options, voice=voice), partial(self._post, stream), owner=self.id
+            )
         except VoiceAgentError as error:
             self.refuse(start.id, error)
             return

@@ -147,6 +147,8 @@ class ServeConfig:
     """TOML file that says how words are spoken; None is none."""
     lexicons: dict[str, str] = field(default_factory=dict)
     """Further ones by name, which an utterance may ask for in place of `lexicon`: `speech = {"lexicon": "medical"}`."""
+    voice_names: dict[str, str] = field(default_factory=dict)
+    """Further names of voices, at every door: what a client asks for, and the voice or blend that is meant."""
     max_connections: int = 64
     max_message_bytes: int = 262_144
     text_wait_s: float = 10.0

@@ -42,6 +42,8 @@ class AdversarialTraining:
     seed: int = 1
     threads: int = 1
     compiled: bool = True
+    folders: tuple[str, ...] = ()  # of the corpus; by default one a voice
+    odds: tuple[float, ...] = ()  # how often each folder has its turn
 
 
 class AdversarialTrainer(Trainer[Crop]):
@@ -109,14 +111,28 @@ class AdversarialTrainer(Trainer[Crop]):
 
 
 def train_adversarially(
-    corpus: Path, run: Path, config: CodecConfig, training: AdversarialTraining, *, start: Path
+    corpus: Path,
+    run: Path,
+    config: CodecConfig,
+    training: AdversarialTraining,
+    *,
+    start: Path,
+    space: VoiceSpace | None = None,
 ) -> None:
-    """Train the decoder until `minutes` are spent, beginning with the codec in `start`; resumes by itself."""
+    """Train the decoder until `minutes` are spent, beginning with the codec in `start`; resumes by itself.
+
+    `space` knows the voices that are styles.
+    """
     use_device(training.threads)
     trainer = AdversarialTrainer(config, training)
     trainer.begin(run, start)
-    space = VoiceSpace(config.voices, config.style_width)
     crops = CropSource(
-        corpus, config.voices, INDEX, space=space, hours=training.hours, seed=training.seed + trainer.step
+        corpus,
+        training.folders or config.voices,
+        INDEX,
+        space=space or VoiceSpace(config.voices, config.style_width),
+        hours=training.hours,
+        seed=training.seed + trainer.step,
+        odds=training.odds,
     )
     spend(training.minutes, trainer, lambda: crops.batch(training.batch, training.tokens), run)

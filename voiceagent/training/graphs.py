@@ -26,7 +26,6 @@ from voiceagent.model.config import (
 from voiceagent.model.lm.aligner import AlignerConfig
 from voiceagent.model.onnx.graphs import ALIGNER, ALIGNER_WEIGHTS, FOLDER, MANIFEST, PRECISIONS, PROBE, WEIGHTS, digest
 from voiceagent.model.onnx.layout import FRAME_LEFT, GRAPH_VERSION, PADDED_LEVELS
-from voiceagent.model.symbols import SYMBOLS
 
 OPSET, IR_VERSION = 18, 9
 MICROSOFT = "com.microsoft"  # operators of ONNX Runtime's own
@@ -257,7 +256,7 @@ def text_graph(config: LanguageModelConfig, *, eight_bits: bool) -> Graph:
     phonemes = g.input("phonemes", "slots", kind=TensorProto.INT64)
     voice = g.input("voice", 1, shape.width)
     attention = _attention(g, shape)
-    symbols = g.op("Gather", g.weight("text.symbol", len(SYMBOLS), shape.width), phonemes, axis=0)
+    symbols = g.op("Gather", g.weight("text.symbol", config.symbols, shape.width), phonemes, axis=0)
     x = g.op("Add", symbols, voice)
     first = g.constant([0], np.int64)
     whole = g.op("Unsqueeze", x, first)
@@ -341,8 +340,8 @@ def aligner_graph() -> Graph:
     x = g.linear(g.input("values", 1, "tokens", config.digits), "into", config.digits, config.width)
     for index in range(config.blocks):
         x = g.op("Add", x, _whole_block(g, x, f"mix.blocks.{index}", config.width, 2 * config.width))
-    logits = g.linear(g.norm(x, config.width), "out", config.width, LABELS_PER_TOKEN * len(SYMBOLS))
-    g.output(g.reshape(logits, 0, -1, len(SYMBOLS)), "logits", 1, "labels", len(SYMBOLS))
+    logits = g.linear(g.norm(x, config.width), "out", config.width, LABELS_PER_TOKEN * config.symbols)
+    g.output(g.reshape(logits, 0, -1, config.symbols), "logits", 1, "labels", config.symbols)
     return g
 
 

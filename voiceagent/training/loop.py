@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from voiceagent.errors import ModelError
+from voiceagent.training.alphabet import grown
 from voiceagent.training.device import Batch, batches
 from voiceagent.training.optim import Average, descend, save, set_learning_rate, warm_up_then_decay
 
@@ -71,7 +72,7 @@ class Trainer(ABC, Generic[Batch]):
         """Go on from a checkpoint; one that was made of weights that ship has no optimisers, which then begin afresh."""
         saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
         for name, module in self._modules.items():
-            module.load_state_dict(saved[name])
+            module.load_state_dict(grown(saved[name], module))
         self.average.restore(saved["average"])
         if saved["optimizers"]:
             for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
@@ -81,7 +82,8 @@ class Trainer(ABC, Generic[Batch]):
     def begin_with(self, checkpoint: Path) -> None:
         """Take the averaged weights of another run; what hears styles begins at zero where that run knew none."""
         saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
-        missing, unknown = self.average.module.load_state_dict(saved["average"], strict=False)
+        known = grown(saved["average"], self.average.module)
+        missing, unknown = self.average.module.load_state_dict(known, strict=False)
         if unknown or not all(name.rpartition(".")[2] == "style" or "frame_voice" in name for name in missing):
             raise ModelError(f"{checkpoint} is of another shape: it lacks {missing} and has {unknown} besides")
         self.average = Average(self.average.module, self._decay)

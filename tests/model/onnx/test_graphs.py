@@ -20,7 +20,7 @@ from voiceagent.model.lm.aligner import Aligner, AlignerConfig
 from voiceagent.model.lm.script import PhonemeChunk, Script
 from voiceagent.model.onnx import graphs
 from voiceagent.model.onnx.layout import EXACT, REDUCED
-from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.symbols import ENGLISH
 from voiceagent.model.weights import save_aligner
 from voiceagent.settings import onnx_runtime
 from voiceagent.settings.engine import EngineConfig, Runtime
@@ -186,7 +186,7 @@ def test_a_guard_hears_what_the_aligner_hears(folder: Path) -> None:
     for tokens in (1, 2, 19):
         digits = np.random.default_rng(tokens).integers(0, (8, 8, 8, 5, 5, 5), (tokens, 6))
         ours, theirs = (model.listen(digits) for model in models if model.listen is not None)
-        assert ours.shape == (2 * tokens, len(SYMBOLS))
+        assert ours.shape == (2 * tokens, ENGLISH)
         assert np.allclose(ours, theirs, atol=1e-4)
     assert loading.load_model(folder, EngineConfig(guard=False)).listen is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from support.tiny_voice import SHAPE, tiny_voices
 
 from voiceagent.errors import InputError, ModelError
 from voiceagent.model.config import CodecConfig, LanguageModelConfig
+from voiceagent.model.lm.language_model import SpeechLanguageModel
+from voiceagent.model.symbols import ENGLISH, INDEX, SYMBOLS
 from voiceagent.model.voices import VoiceCard, VoiceSpace
 from voiceagent.model.weights import load, save, voice_vector
 from voiceagent.options import parse_blend
-from voiceagent.training.codec import CodecTrainer, CodecTraining
+from voiceagent.training.adversarial import AdversarialTraining
+from voiceagent.training.alphabet import UNHEARD, grown
+from voiceagent.training.codec import CodecTrainer, CodecTraining, PhonemeProbe
 from voiceagent.training.corpus import SpokenLine, read_shard, write_shard
+from voiceagent.training.export import codec_of
 from voiceagent.training.language_model import LanguageModelTraining
 from voiceagent.training.sentences import read_lines, split_of
 from voiceagent.training.speakers.corpus import STOCK, draw_voice, make_shard, shards, texts_of
@@ -28,6 +34,7 @@ from voiceagent.training.speakers.teacher import Kokoro
 from voiceagent.training.teachers import TaughtUtterance
 
 WIDTH = 4
+VOICE = torch.tensor([[1.0, 0.0]])
 
 
 class Hummer(Kokoro):
@@ -126,7 +133,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, texts: Path, packs: Path) 
     mandarin: list[SpokenLine] = [(f"第{n}句", hum("ti↘san→", "zf_xiaoni"), {"voice": "zf_xiaoni"}) for n in range(8)]
     write_shard(root / "speech" / "zh" / "0000", mandarin)
     codec = CodecConfig(encoder_frame_width=16, encoder_width=24, token_width=24, frame_width=16, style_width=WIDTH)
-    model = LanguageModelConfig(speech=SHAPE, text=SHAPE, style_width=WIDTH)
+    model = LanguageModelConfig(speech=SHAPE, text=SHAPE, style_width=WIDTH, symbols=len(SYMBOLS))
     space = VoiceSpace.of(codec.voices, WIDTH, style_cards(read_packs(packs), WIDTH))
     run = SpeakersRun(root / "speech", root / "tokens", root / "runs", space, codec, model)
     run.begin(root / "voices")
@@ -171,10 +178,52 @@ def test_before_training_styles_change_nothing(trained: SpeakersRun) -> None:
     assert torch.allclose(styled, before.decode(digits, None), atol=1e-6)
 
 
-def test_sentences_with_symbols_that_are_not_learnt_teach_the_decoder_alone(trained: SpeakersRun) -> None:
-    assert trained.folders()[0] == ("heart", "en", "zh")
-    assert "zh" not in trained.folders(tokens=True)[0]
+def test_sentences_of_all_languages_teach_decoder_and_language_model(trained: SpeakersRun) -> None:
+    assert trained.folders()[0] == trained.folders(tokens=True)[0] == ("heart", "en", "zh")
     assert sum(trained.folders(tokens=True)[1]) == pytest.approx(1)
+    model = load(trained.runs.parent / "out").model
+    assert model.config.symbols == len(SYMBOLS)
+
+
+def test_more_symbols_change_nothing_of_those_that_were_learnt(trained: SpeakersRun) -> None:
+    before = load(trained.runs.parent / "voices").model
+    after = SpeechLanguageModel(replace(before.config, symbols=len(SYMBOLS)))
+    after.load_state_dict(grown(before.state_dict(), after))
+    phonemes = torch.randint(ENGLISH, (1, 30))
+    for was, now in zip(before.text(phonemes, VOICE), after.text(phonemes, VOICE), strict=True):
+        assert torch.equal(was, now)
+    table = after.text.symbol.weight
+    assert torch.equal(table[INDEX["ɒ"]], table[INDEX["ɑ"]])  # begins as what sounds nearest
+    assert torch.equal(table[INDEX["↗"]], torch.zeros(table.shape[1]))
+
+
+def test_a_larger_classifier_tells_what_it_told() -> None:
+    before, after = PhonemeProbe(6, ENGLISH), PhonemeProbe(6, len(SYMBOLS))
+    after.load_state_dict(grown(before.state_dict(), after))
+    values = torch.rand(2, 9, 6)
+    said, says = before(values), after(values)
+    assert says.shape == (2, 18, len(SYMBOLS))
+    assert torch.allclose(said, says[..., :ENGLISH], atol=1e-6)
+    assert says[..., ENGLISH:].max() == UNHEARD
+
+
+def test_the_encoder_learns_on_its_own_demand_and_never_under_tokens_that_exist(
+    trained: SpeakersRun, tmp_path: Path
+) -> None:
+    training = CodecTraining(minutes=0.05, batch=2, tokens=24, hours=1, compiled=False)
+    with pytest.raises(InputError, match="move the folder away"):
+        trained.train_encoder(training)
+    shutil.copytree(trained.runs / "decoder", tmp_path / "runs" / "decoder")
+    again = replace(trained, runs=tmp_path / "runs", tokens=tmp_path / "tokens")
+    again.train_encoder(training)
+    again.polish(AdversarialTraining(minutes=0.05, batch=2, tokens=24, hours=1, alone_steps=1, compiled=False))
+    again.tokenise()
+    began, learnt, polished = (codec_of(again.runs / run / "last.pt") for run in ("decoder", "encoder", "polish"))
+    samples = torch.randn(1, 9600) * 0.1
+    assert not torch.equal(began.encoder(samples), learnt.encoder(samples))
+    assert torch.equal(learnt.encoder(samples), polished.encoder(samples))
+    assert {path.parent.name for path in again.tokens.glob("*/*.npz")} == {"heart", "en", "zh"}
+    again.train_encoder(replace(training, minutes=0.06))  # its own tokens do not stop it
 
 
 def test_a_checkpoint_of_another_shape_is_refused(trained: SpeakersRun) -> None:

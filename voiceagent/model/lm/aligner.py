@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.codec.layers import ContextBlock, FrameStack
 from voiceagent.model.config import LABELS_PER_TOKEN
-from voiceagent.model.symbols import BOUNDARY, GAP, PUNCTUATION, SYMBOLS
+from voiceagent.model.symbols import BOUNDARY, ENGLISH, GAP, PUNCTUATION, SYMBOLS
 
 LABEL_S = 1 / (TOKEN_RATE_HZ * LABELS_PER_TOKEN)
 SKIPPABLE = frozenset(SYMBOLS.index(symbol) for symbol in PUNCTUATION | {BOUNDARY, GAP, "ˈ", "ˌ"})
@@ -31,6 +31,7 @@ class AlignerConfig:
     digits: int = 6
     width: int = 128
     blocks: int = 3
+    symbols: int = ENGLISH  # of the alphabet that it tells apart, the first ones
 
 
 class Aligner(nn.Module):
@@ -44,7 +45,7 @@ class Aligner(nn.Module):
             *(ContextBlock(config.width, 2 * config.width, left=1, right=1) for _ in range(config.blocks))
         )
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
-        self.out = nn.Linear(config.width, LABELS_PER_TOKEN * len(SYMBOLS))
+        self.out = nn.Linear(config.width, LABELS_PER_TOKEN * config.symbols)
 
     def forward(self, values: Tensor) -> Tensor:
         """Quantised values (B, T, 6) -> logits (B, T * 2, symbols)."""

@@ -17,7 +17,6 @@ from voiceagent.model.codec.constants import TOKEN_RATE_HZ
 from voiceagent.model.codec.layers import ContextBlock
 from voiceagent.model.config import LABELS_PER_TOKEN, TIMING_FEATURES, LanguageModelConfig
 from voiceagent.model.lm.transformer import KeysValues, Transformer
-from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.voice_table import VoiceTable
 
 
@@ -47,7 +46,7 @@ class TextEncoder(nn.Module):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         width = config.text.width
-        self.symbol = nn.Embedding(len(SYMBOLS), width)
+        self.symbol = nn.Embedding(config.symbols, width)
         self.voice = VoiceTable(len(config.voices), config.style_width, width)
         self.mix = ContextBlock(width, width, left=1, right=1)
         self.encoder = Transformer(config.text)

@@ -29,7 +29,7 @@ def plan_chunk(
         voice: vector (1, V).
         rhythm: the voice's.
     """
-    spelling, device = Spelling.of(script, chunk), voice.device
+    spelling, device = Spelling.of(script, chunk, model.text.symbol.num_embeddings), voice.device
     phonemes = torch.tensor([spelling.heard], device=device)
     encodings, log_durations = model.text(phonemes, voice)
     durations = model.text.seconds(log_durations)[0, spelling.own].double().cpu().numpy()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceagent.model.runtime_values import ArrayT
-from voiceagent.model.symbols import BOUNDARY, GAP, INDEX, PUNCTUATION, SYMBOLS, encode
+from voiceagent.model.symbols import BOUNDARY, ENGLISH, GAP, INDEX, PUNCTUATION, SYMBOLS, encode
 
 CONTEXT_PHONEMES = 160  # text before the stretch that the encoder still sees
 SENTENCE_ENDS = (".", "?", "!", "…")
@@ -75,28 +75,29 @@ class ChunkPlan(Generic[ArrayT]):
 
 
 def spell(
-    words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool
+    words: Sequence[str], lookahead: Sequence[str], *, opened: bool, final: bool, known: int = ENGLISH
 ) -> tuple[list[int], list[int], list[int]]:
     """Symbols of the stretch, the word that each belongs to (-1: none), and symbols of the look-ahead.
 
     The look-ahead is spelled as the next stretch will be that begins with it.
+    `known`: how much of the alphabet the weights have learnt.
     """
-    symbols, owners, ends_sentence = _spelled(words, GAP if opened else BOUNDARY)
+    symbols, owners, ends_sentence = _spelled(words, GAP if opened else BOUNDARY, known)
     closes = ends_sentence or final
     if closes:
         symbols += encode(BOUNDARY)
         owners.append(-1)
-    ahead = _spelled(lookahead, BOUNDARY if closes else GAP)[0] if lookahead else []
+    ahead = _spelled(lookahead, BOUNDARY if closes else GAP, known)[0] if lookahead else []
     return symbols, owners, ahead
 
 
-def _spelled(words: Sequence[str], before: str) -> tuple[list[int], list[int], bool]:
+def _spelled(words: Sequence[str], before: str, known: int) -> tuple[list[int], list[int], bool]:
     """Symbols of the words and what stands `before` and between them, the word of each, and whether they end a sentence."""
     symbols, owners = encode(before), [-1]
     ends_sentence = False
     for index, word in enumerate(words):
         between = encode(BOUNDARY + BOUNDARY if ends_sentence else GAP) if index else []
-        spelled = encode(word)
+        spelled = encode(word, known)
         symbols += between + spelled
         owners += [-1] * len(between) + [index] * len(spelled)
         ends_sentence = word.rstrip('”")')[-1:] in SENTENCE_ENDS if word else ends_sentence

@@ -31,9 +31,11 @@ class Spelling:
     ahead: tuple[int, ...]
 
     @classmethod
-    def of(cls, script: Script, chunk: PhonemeChunk) -> Spelling:
+    def of(cls, script: Script, chunk: PhonemeChunk, known: int) -> Spelling:
         """The chunk that comes next in a script."""
-        symbols, owners, ahead = spell(chunk.words, chunk.lookahead, opened=script.sentence_open, final=chunk.final)
+        symbols, owners, ahead = spell(
+            chunk.words, chunk.lookahead, opened=script.sentence_open, final=chunk.final, known=known
+        )
         context = script.symbols[-CONTEXT_PHONEMES:]
         return cls(context, tuple(symbols), tuple(owners), tuple(ahead or expected(symbols)))
 

@@ -31,6 +31,7 @@ class OnnxPlanner:
 
     def __init__(self, text: Any, conditioning: Any, config: LanguageModelConfig) -> None:
         self._text, self._conditioning = text, conditioning
+        self._known = config.symbols
         self._rotary = Rotary(config.text.head_dim, config.text.rope_base)
 
     def plan_chunk(
@@ -48,7 +49,7 @@ class OnnxPlanner:
             heard: what the graphs hear of the voice.
             rhythm: the voice's.
         """
-        spelling = Spelling.of(script, chunk)
+        spelling = Spelling.of(script, chunk, self._known)
         encodings, log_durations = self._encode(spelling.heard, heard["text"])
         ours = np.clip(log_durations[spelling.own], _LEAST_LOG, _MOST_LOG)
         timing = Timing.of(script, chunk, spelling, (np.exp(ours) * np.float32(0.04)).astype(np.float64), rhythm)

@@ -25,11 +25,11 @@ from voiceagent.model.decode.packed import PackedModel
 from voiceagent.model.decode.reference import propose
 from voiceagent.model.lm.language_model import TokenModel
 from voiceagent.model.lm.transformer import KeysValues, Transformer, attention_weights, rotary
-from voiceagent.model.symbols import SYMBOLS
+from voiceagent.model.symbols import ENGLISH
 from voiceagent.training.prefix.autoregressive import Sampling, generate
 
 CONFIG = LanguageModelConfig(context_tokens=1024)  # text and speech of a whole utterance
-SPEAK = len(SYMBOLS)  # in a stream, after the last phoneme that is to be said now
+SPEAK = ENGLISH  # in a stream, after the last phoneme that is to be said now
 
 
 class PrefixLanguageModel(TokenModel):
@@ -38,7 +38,7 @@ class PrefixLanguageModel(TokenModel):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__(config)
         width, codes = config.speech.width, sum(config.levels)
-        self.symbol = nn.Embedding(len(SYMBOLS) + 1, width)  # the last is <speak>
+        self.symbol = nn.Embedding(ENGLISH + 1, width)  # the last is <speak>
         self.mix = ContextBlock(width, width, left=1, right=1)
         self.digit = nn.Embedding(codes + 2, width)
         self.voice = nn.Embedding(len(config.voices), width)

@@ -12,7 +12,9 @@ from voiceagent.errors import InputError
 if TYPE_CHECKING:
     from voiceagent.training.speakers.stages import SpeakersRun
 
-app = typer.Typer(help="Many voices in one model: corpus, decoder, tokens, lm, export.", no_args_is_help=True)
+app = typer.Typer(
+    help="Many voices in one model: corpus, decoder, encoder, polish, tokens, lm, export.", no_args_is_help=True
+)
 
 Text = Annotated[Path, typer.Option(help="Folder of *.txt.gz files, one sentence a line; `zh_...` are Mandarin.")]
 Packs = Annotated[
@@ -75,6 +77,30 @@ def decoder(
 
 
 @app.command()
+def encoder(
+    packs: Packs = PACKS, data: Data = DATA, runs: Runs = RUNS, voices: Base = VOICES, minutes: Minutes = 120.0
+) -> None:
+    """Train encoder and decoder together, where the tokens lack something of other speakers; before `tokens`."""
+    from voiceagent.training.codec import CodecTraining
+
+    run = _run(data, runs, packs)
+    run.begin(voices)
+    run.train_encoder(CodecTraining(minutes=minutes, muon_lr=1e-3, adamw_lr=7e-4, tokens=44, batch=14))
+
+
+@app.command()
+def polish(
+    packs: Packs = PACKS, data: Data = DATA, runs: Runs = RUNS, voices: Base = VOICES, minutes: Minutes = 60.0
+) -> None:
+    """Train the decoder against discriminators, after `decoder` or `encoder`."""
+    from voiceagent.training.adversarial import AdversarialTraining
+
+    run = _run(data, runs, packs)
+    run.begin(voices)
+    run.polish(AdversarialTraining(minutes=minutes))
+
+
+@app.command()
 def tokens(packs: Packs = PACKS, data: Data = DATA, runs: Runs = RUNS, voices: Base = VOICES) -> None:
     """Turn the speech into tokens."""
     from voiceagent.training.device import use_device
@@ -110,7 +136,7 @@ def export(
 
 @app.command(name="all")
 def everything(text: Text, packs: Packs = PACKS, data: Data = DATA, runs: Runs = RUNS, voices: Base = VOICES) -> None:
-    """Every stage in a row; what is done is not done again."""
+    """Every stage in a row but `encoder` and `polish`; what is done is not done again."""
     corpus(text, packs, data)
     decoder(packs, data, runs, voices)
     tokens(packs, data, runs, voices)

@@ -1,7 +1,9 @@
-"""The stages of many speakers, each resumable: corpus -> decoder -> tokens -> lm -> export. They go on from voices that exist.
+"""The stages of many speakers, each resumable: corpus -> decoder -> [encoder] -> [polish] -> tokens -> lm -> export.
 
-The tokens stay those of the codec that was unpacked, so that the voices with rows of their own lose nothing: what learns is the
-decoder and the language model, which hear styles through matrices that begin at zero.
+They go on from voices that exist. Without `encoder` the tokens stay those of the codec that was unpacked, so that the voices with
+rows of their own lose nothing: what learns is the decoder and the language model, which hear styles through matrices that begin
+at zero. `encoder` lets the tokens change, where they do not carry enough of other speakers; `polish` trains the decoder against
+discriminators. Each stage takes the latest codec there is.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from pathlib import Path
 from voiceagent.errors import InputError
 from voiceagent.model.config import CodecConfig, LanguageModelConfig
 from voiceagent.model.decode.options import DecodingOptions
+from voiceagent.model.symbols import SYMBOLS
 from voiceagent.model.voices import VoiceSpace
 from voiceagent.model.weights import Voices, save
+from voiceagent.training.adversarial import AdversarialTraining, train_adversarially
 from voiceagent.training.codec import CodecTraining, train_codec
 from voiceagent.training.export import codec_of, language_model_of, unpack
 from voiceagent.training.language_model import LanguageModelTraining, train_language_model
@@ -38,7 +42,7 @@ class SpeakersRun:
     def of(cls, data: Path, runs: Path, packs: Path, *, width: int = STYLE_WIDTH) -> SpeakersRun:
         """The run of the shapes that ship."""
         codec = replace(CodecConfig(), style_width=width)
-        model = replace(LanguageModelConfig(), style_width=width)
+        model = replace(LanguageModelConfig(), style_width=width, symbols=len(SYMBOLS))
         space = VoiceSpace.of(codec.voices, width, style_cards(read_packs(packs), width))
         return cls(data / "speech", data / "tokens", runs, space, codec, model)
 
@@ -67,9 +71,37 @@ class SpeakersRun:
         start = self.runs / "begin" / "codec" / "last.pt"
         train_codec(self.corpus, self.runs / "decoder", self.codec, training, start=start, space=self.space)
 
+    def train_encoder(self, training: CodecTraining) -> None:
+        """Encoder and decoder together on the speech of all voices: the decoder hears the style, so that tokens need not carry it.
+
+        Raises:
+            InputError: there are tokens of the encoder before; a language model must not mix both.
+        """
+        if not (self.runs / "encoder" / "last.pt").exists() and any(self.tokens.glob("*/????.npz")):
+            raise InputError(
+                f"{self.tokens} has tokens of the encoder before: move the folder away, then train the encoder"
+            )
+        folders, odds = self.folders()
+        training = replace(training, decoder_only=False, folders=folders, odds=odds)
+        train_codec(
+            self.corpus, self.runs / "encoder", self.codec, training, start=self._latest("decoder"), space=self.space
+        )
+
+    def polish(self, training: AdversarialTraining) -> None:
+        """The decoder against its discriminators, on the speech of all voices."""
+        folders, odds = self.folders()
+        training = replace(training, folders=folders, odds=odds)
+        start = self._latest("encoder", "decoder")
+        train_adversarially(self.corpus, self.runs / "polish", self.codec, training, start=start, space=self.space)
+
+    def _latest(self, *runs: str) -> Path:
+        """The codec of the first of these runs that there is, else the one to go on from."""
+        checkpoints = [self.runs / run / "last.pt" for run in runs]
+        return next((path for path in checkpoints if path.exists()), self.runs / "begin" / "codec" / "last.pt")
+
     def tokenise(self) -> None:
         """Tokens of the speech that has none yet."""
-        tokenise(codec_of(self.runs / "begin" / "codec" / "last.pt"), self.corpus, self.tokens, self.folders()[0])
+        tokenise(codec_of(self._latest("encoder")), self.corpus, self.tokens, self.folders()[0])
 
     def train_language_model(self, training: LanguageModelTraining) -> None:
         """The language model on the tokens of all voices."""
@@ -82,7 +114,7 @@ class SpeakersRun:
 
     def export(self, out: Path) -> None:
         """Write the averaged weights of decoder and language model, and a file a voice."""
-        codec = codec_of(self.runs / "decoder" / "last.pt")
+        codec = codec_of(self._latest("polish", "encoder", "decoder"))
         model = language_model_of(self.runs / "lm" / "last.pt", self.language_model)
         save(
             out,
