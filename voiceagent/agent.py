@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from voiceagent.agent_session import AgentSession, Frame, speak
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.errors import InputError
-from voiceagent.options import DEFAULT_VOICE, SpeakOptions
-from voiceagent.options.vendor_voices import our_voice
+from voiceagent.options import AUTO, DEFAULT_VOICE, SpeakOptions
+from voiceagent.options.resolve import resolve
 from voiceagent.protocol import outputs
 from voiceagent.session.async_session import AsyncSession
 from voiceagent.session.chunkers import chunker_with, warm_up
@@ -154,17 +154,18 @@ class VoiceAgent:
         pitch: float = 1.0,
         volume_db: float = 0.0,
         liveliness: float = 1.0,
+        language: str = AUTO,
         speech: Mapping[str, Setting] | None = None,
     ) -> AsyncIterator[AgentSession]:
         """Opens a session; leaving it cancels what is still being spoken. `speech` changes keys of the agent's policy.
 
         Raises:
-            InputError: a value is out of range.
+            InputError: a value is out of range, or the voice does not speak the language.
             UnknownVoice: no voice of that name is here.
         """
         engine = self._running
-        options = _checked(speech, voice, speed, seed, steps, pitch, volume_db, liveliness)
-        options = replace(options, voice=our_voice(voice, engine.voices))
+        options = _checked(speech, voice, speed, seed, steps, pitch, volume_db, liveliness, language)
+        options = resolve(options, engine.voices)
         live = AsyncSession(engine, limits=self._limits, paced=False, make_chunker=self._make_chunker)
         try:
             yield AgentSession(live, options, speech)
@@ -182,14 +183,16 @@ class VoiceAgent:
         pitch: float = 1.0,
         volume_db: float = 0.0,
         liveliness: float = 1.0,
+        language: str = AUTO,
         speech: Mapping[str, Setting] | None = None,
     ) -> Clip:
         """Speaks a whole text and returns it in one piece; the same text and seed give the same samples."""
         import numpy as np
 
         frames = []
-        manner = {"pitch": pitch, "volume_db": volume_db, "liveliness": liveliness}
-        async with self.session(voice, speed=speed, seed=seed, steps=steps, speech=speech, **manner) as session:
+        manner: dict[str, Any] = {"pitch": pitch, "volume_db": volume_db, "liveliness": liveliness}
+        manner |= {"speed": speed, "seed": seed, "steps": steps, "language": language, "speech": speech}
+        async with self.session(voice, **manner) as session:
             async for frame in speak(session, text):
                 frames.append(frame)
             warnings = tuple(session.warnings)

@@ -19,7 +19,7 @@ from voiceagent.adapters.http import sockets
 from voiceagent.audio.encoders import require
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import InputError, NoCapacity, RateLimited, UnknownVoice
-from voiceagent.options import DEFAULT_VOICE
+from voiceagent.options import AUTO, DEFAULT_VOICE
 from voiceagent.options.vendor_voices import our_voice as voice_of
 from voiceagent.options.vendor_voices import vendor_voices
 from voiceagent.protocol import commands
@@ -229,7 +229,7 @@ def start(
             utterance,
             voice=voice,
             format=audio_format,
-            language=language or "en",
+            language=language or AUTO,
             speed=manner.speed,
             liveliness=manner.liveliness,
             seed=seed or 0,

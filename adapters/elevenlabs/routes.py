@@ -42,7 +42,7 @@ from voiceagent.adapters.http.speech_response import (
 from voiceagent.audio.encoders import StreamEncoder, media_type
 from voiceagent.audio.formats import SAMPLE_RATE_HZ, AudioFormat
 from voiceagent.errors import InputError, NoCapacity
-from voiceagent.options.languages import stock_facts
+from voiceagent.options.languages import LANGUAGES, stock_facts
 from voiceagent.protocol import events
 from voiceagent.service.service import FULL, Service
 
@@ -174,7 +174,7 @@ def models_answer() -> list[dict[str, Any]]:
             "can_be_finetuned": False,
             "can_use_style": False,
             "can_use_speaker_boost": False,
-            "languages": [{"language_id": "en", "name": "English"}],
+            "languages": [{"language_id": code, "name": name} for code, name in LANGUAGES.items()],
         }
     ]
 

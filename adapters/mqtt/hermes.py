@@ -32,6 +32,7 @@ from voiceagent.adapters.mqtt.messages import LEVEL_CHARS, Outgoing, properties
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import NoCapacity, ProtocolError, SynthesisError, VoiceAgentError
+from voiceagent.options import AUTO
 from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
 from voiceagent.service.service import Service
@@ -205,7 +206,7 @@ def read_say(payload: bytes) -> Say:
     snake = "site_id" in fields or "session_id" in fields
     site = fields.get("site_id" if snake else "siteId") or "default"
     session = fields.get("session_id" if snake else "sessionId")
-    id_, language, volume = fields.get("id"), fields.get("lang") or "en", fields.get("volume")
+    id_, language, volume = fields.get("id"), fields.get("lang") or AUTO, fields.get("volume")
     if not _is_level(site):
         raise ProtocolError(f"{SAY}: a site {_LEVEL}")
     if id_ is not None and not _is_level(id_):

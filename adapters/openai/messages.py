@@ -85,6 +85,8 @@ class SpeechRequest:
     stream_format: str = "audio"
     lexicon: str = ""
     """Ours: the name of one of the service's lexicons."""
+    language: str = "auto"
+    """Ours: what `input` is written in, as "en" or "zh"; "auto" is what the voice speaks."""
     instructions: str = ""
     pitch: float = 1.0
     volume_db: float = 0.0
@@ -130,12 +132,13 @@ class SpeechRequest:
                 pitch=manner.pitch * self.pitch,
                 volume_db=manner.volume_db + self.volume_db,
                 liveliness=manner.liveliness * self.liveliness,
+                language=self.language,
                 timestamps="none",
                 speech=lexicon,
             )
         except ValueError as error:
             named = str(error).split(" ", 1)[0]
-            param = named if named in ("pitch", "volume_db", "liveliness") else "lexicon"
+            param = named if named in ("pitch", "volume_db", "liveliness", "language") else "lexicon"
             raise OpenAIRefusal(str(error), param=param, code="invalid_value") from error
 
     def _format(self) -> AudioFormat:

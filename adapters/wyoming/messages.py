@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 from voiceagent.audio.formats import AudioFormat
 from voiceagent.errors import ProtocolError
-from voiceagent.options import DEFAULT_VOICE, LANGUAGES
+from voiceagent.options import AUTO, DEFAULT_VOICE
+from voiceagent.options.languages import stock_facts
 from voiceagent.protocol import commands
 from voiceagent.protocol.wire import json_object
 from voiceagent.version import __version__
@@ -102,7 +103,7 @@ def start_of(
     if asked.speaker and asked.speaker != voice:
         message = f"unknown speaker {asked.speaker!r}; the voice {voice!r} has one speaker: {voice}"
         raise ProtocolError(message, code="unknown_speaker")
-    language = (asked.language or "en").replace("_", "-")  # Home Assistant writes en-US, Piper en_US
+    language = asked.language or AUTO
     try:
         audio_format = AudioFormat(sample_rate=rate_hz)
         return commands.Start(utterance_id, voice=voice, language=language, format=audio_format, timestamps="none")
@@ -128,7 +129,7 @@ def describe(voices: Sequence[str]) -> Info:
                         attribution=ATTRIBUTION,
                         installed=True,
                         version=__version__,
-                        languages=list(LANGUAGES),
+                        languages=[stock_facts(voice)[0]],
                         speakers=[TtsVoiceSpeaker(voice)],
                     )
                     for voice in voices

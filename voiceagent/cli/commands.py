@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from voiceagent.cli.edit import edit
 from voiceagent.cli.key import key
 from voiceagent.cli.options import (
+    Language,
     Liveliness,
     OutputDevice,
     Pitch,
@@ -42,7 +43,7 @@ from voiceagent.cli.serve import serve
 from voiceagent.cli.talk import chat, talk
 from voiceagent.errors import AudioDeviceError, InputError, SynthesisError, VoiceAgentError
 from voiceagent.errors.extras import install_hint
-from voiceagent.options import DEFAULT_VOICE, SpeakOptions
+from voiceagent.options import AUTO, DEFAULT_VOICE, SpeakOptions
 from voiceagent.version import __version__
 
 if TYPE_CHECKING:
@@ -120,13 +121,14 @@ def say(
     pitch: Pitch = 1.0,
     volume_db: VolumeDb = 0.0,
     liveliness: Liveliness = 1.0,
+    language: Language = AUTO,
     device: OutputDevice = None,
     weights: Weights = None,
     lexicon: Words = None,
     policy: Policy = None,
 ) -> None:
     """Speak a text, standard input, or every line of a file."""
-    options = speak_options(voice, speed, seed, steps, pitch, volume_db, liveliness)
+    options = speak_options(voice, speed, seed, steps, pitch, volume_db, liveliness, language)
     if source is not None:
         if text is not None or output is not None:
             raise InputError("--from goes with --out, not with a text or -o")

@@ -91,10 +91,10 @@ def _text() -> Finding:
         warm_up(default_chunker)
     except ImportError as error:
         return Finding("text", "broken", f"the text front end cannot be imported: {error}", INSTALL_AGAIN)
-    from voiceagent.options import LANGUAGES
+    from voiceagent.text.languages.registry import readable
 
     return Finding(
-        "text", "ok", f"languages: {', '.join(LANGUAGES)} (English; words in other scripts are left out with a warning)"
+        "text", "ok", f"languages: {', '.join(readable())}; words in other scripts are left out with a warning"
     )
 
 

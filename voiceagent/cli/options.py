@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from voiceagent.errors import InputError
-from voiceagent.options import SpeakOptions
+from voiceagent.options import AUTO, SpeakOptions
 
 if TYPE_CHECKING:
     from voiceagent.agent import VoiceAgent
@@ -25,6 +25,9 @@ Pitch = Annotated[float, typer.Option(help="Factor on the pitch, 0.5 to 2.")]
 VolumeDb = Annotated[float, typer.Option("--volume", help="Louder or softer, -40 to 12 dB.")]
 Liveliness = Annotated[
     float, typer.Option(help="How far the melody moves: 0 is monotone, 1 the voice's own, 2 the most.")
+]
+Language = Annotated[
+    str, typer.Option(help="What the text is written in: en, zh, es, fr, it, pt; auto is what the voice speaks.")
 ]
 Seed = Annotated[int, typer.Option(help="The same seed and text give the same speech.")]
 Steps = Annotated[int | None, typer.Option(help="Decoding steps a block, 1 to 64; more is slower.")]
@@ -83,6 +86,7 @@ def speak_options(
     pitch: float = 1.0,
     volume_db: float = 0.0,
     liveliness: float = 1.0,
+    language: str = AUTO,
 ) -> SpeakOptions:
     """How to speak.
 
@@ -90,7 +94,7 @@ def speak_options(
         InputError: a value is out of range.
     """
     try:
-        return SpeakOptions(voice, speed, seed, steps, pitch, volume_db, liveliness)
+        return SpeakOptions(voice, speed, seed, steps, pitch, volume_db, liveliness, language)
     except ValueError as error:
         raise InputError(str(error)) from error
 

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from voiceagent.cli.options import (
+    Language,
     OutputDevice,
     Policy,
     Speed,
@@ -26,7 +27,7 @@ from voiceagent.cli.options import (
 )
 from voiceagent.cli.run import run
 from voiceagent.errors import InputError
-from voiceagent.options import DEFAULT_VOICE
+from voiceagent.options import AUTO, DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from voiceagent.adapters.llm.chat_completions import ChatServer
@@ -69,6 +70,7 @@ def chat(
     system: System = SYSTEM,
     vllm: Vllm = None,
     voice: Voice = DEFAULT_VOICE,
+    language: Language = AUTO,
     speed: Speed = 1.0,
     device: OutputDevice = None,
     weights: Weights = None,
@@ -82,7 +84,7 @@ def chat(
     from voiceagent.talk.dialogue import Dialogue
     from voiceagent.talk.screens import TerminalScreen
 
-    speak_options(voice, speed, 0, None)
+    speak_options(voice, speed, language=language)
     loudspeaker = Loudspeaker(device=device)
     writer = _model(llm_url, model, api_key, vllm)
 
@@ -96,7 +98,7 @@ def chat(
         async with (
             writer,
             _Loading(make_agent(weights, lexicon, policy)) as agent,
-            agent.session(voice, speed=speed) as session,
+            agent.session(voice, speed=speed, language=language) as session,
             loudspeaker,
         ):
             going = Chat(Dialogue(system), writer, session, loudspeaker, TerminalScreen(Console(highlight=False)))
@@ -115,6 +117,7 @@ def talk(
     duplex: Listening = Duplex.half,
     recogniser: Recogniser = "pocketsphinx",
     voice: Voice = DEFAULT_VOICE,
+    language: Language = AUTO,
     speed: Speed = 1.0,
     device: OutputDevice = None,
     microphone: Microphone = None,
@@ -132,7 +135,7 @@ def talk(
     from voiceagent.talk.talk import Parts, Talk
     from voiceagent.talk.turns import TurnDetector, silero
 
-    speak_options(voice, speed, 0, None)
+    speak_options(voice, speed, language=language)
     canceller = EchoCanceller() if duplex is Duplex.echo else None
     loudspeaker = local_audio.Loudspeaker(device=device, listen=canceller.played if canceller else None)
     ears = local_audio.Microphone(device=microphone)
@@ -145,7 +148,7 @@ def talk(
         async with (
             writer,
             _Loading(make_agent(weights, lexicon, policy)) as agent,
-            agent.session(voice, speed=speed) as session,
+            agent.session(voice, speed=speed, language=language) as session,
             loudspeaker,
             ears,
         ):

@@ -29,6 +29,7 @@ from voiceagent.errors import NoCapacity, SynthesisError
 from voiceagent.model.lm.script import PhonemeChunk
 from voiceagent.model.loading import load_model
 from voiceagent.options import SpeakOptions
+from voiceagent.options.languages import reading_of
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
 
@@ -273,8 +274,17 @@ class Engine:
         if done and state.final:
             self._retire(number, Finished())
 
+    def _reader(self, options: SpeakOptions) -> Phonemizer:
+        """What turns text of these options into phonemes."""
+        reading = reading_of(options.language, options.voice)
+        if reading == "en":
+            return self._phonemize
+        from voiceagent.text.languages.registry import phonemizer_of
+
+        return phonemizer_of(reading)
+
     def _plan(self, stream: Stream, chunk: Chunk) -> None:
-        said = self._phonemize(chunk)
+        said = self._reader(stream.options)(chunk)
         for warning in said.warnings:
             if warning not in chunk.warnings:  # those the session has passed on already
                 stream.deliver(Notice(warning))

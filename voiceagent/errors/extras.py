@@ -39,6 +39,14 @@ EXTRAS = {
     "wyoming": Extra(("wyoming", "zeroconf"), ("wyoming>=1.8", "zeroconf>=0.131")),
     "files": Extra(("av", "pydub"), (*_AUDIOOP, "av>=14", "pydub>=0.25")),
     "tls": Extra(("cryptography",), ("cryptography>=43",)),
+    "mandarin": Extra(
+        ("cn2an", "jieba", "misaki", "ordered_set", "pypinyin"),
+        ("cn2an>=0.5.22", "jieba>=0.42", "misaki>=0.9.4", "ordered-set>=4.1", "pypinyin>=0.53"),
+    ),
+    "romance": Extra(
+        ("g2p2", "g2p2_group_romance", "unicode_rbnf"),
+        ("g2p2>=0.2.3", "g2p2-group-romance>=0.2.3", "unicode-rbnf>=2"),
+    ),
     "llm": Extra(("httpx", "httpx_sse"), ("httpx>=0.28", "httpx-sse>=0.4.1")),
     "vllm": Extra(("vllm",), ("vllm>=0.11",)),
     "train": Extra(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voiceagent.options.blends import BLEND_PARTS_MAX, check_voice, is_voice, parse_blend
+from voiceagent.options.languages import AUTO, LANGUAGES, language_code
 
 __all__ = [
-    "BLEND_PARTS_MAX", "DEFAULT_VOICE", "LANGUAGES", "LIVELINESS_MAX", "PITCH_MAX", "PITCH_MIN", "SPEED_MAX", "SPEED_MIN",
-    "SpeakOptions", "check_voice", "is_voice", "parse_blend",
+    "AUTO", "BLEND_PARTS_MAX", "DEFAULT_VOICE", "LANGUAGES", "LIVELINESS_MAX", "PITCH_MAX", "PITCH_MIN", "SPEED_MAX", "SPEED_MIN",
+    "SpeakOptions", "check_voice", "is_voice", "language_code", "parse_blend",
 ]  # fmt: skip
 
-LANGUAGES = ("en",)
 DEFAULT_VOICE = "heart"
 SPEED_MIN, SPEED_MAX = 0.5, 2.0
 STEPS_MAX = 64
@@ -41,6 +41,8 @@ class SpeakOptions:
     """Louder or softer, -40 to 12 dB; a limiter keeps peaks below full scale."""
     liveliness: float = 1.0
     """How far the melody moves, 0 (monotone) to 2.0 (twice as far)."""
+    language: str = AUTO
+    """What the text is written in, a code of `LANGUAGES`; "auto" is what the voice speaks."""
 
     def __post_init__(self) -> None:
         if not SPEED_MIN <= self.speed <= SPEED_MAX:
@@ -55,3 +57,4 @@ class SpeakOptions:
             raise ValueError(f"volume_db {self.volume_db} is not within {VOLUME_DB_MIN:g} and {VOLUME_DB_MAX:g}")
         if not 0.0 <= self.liveliness <= LIVELINESS_MAX:
             raise ValueError(f"liveliness {self.liveliness} is not within 0 and {LIVELINESS_MAX}")
+        _ = language_code(self.language)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from voiceagent.errors import InputError
+from voiceagent.options.blends import parse_blend
 
 LANGUAGES: Final = {
     "en": "English", "zh": "Mandarin", "es": "Spanish", "fr": "French", "it": "Italian", "pt": "Portuguese",
@@ -65,10 +66,20 @@ def check_language(
         InputError: it speaks another one; the message names voices that speak it.
     """
     own = language_of(shares, spoken)
+    if own not in LANGUAGES:
+        raise InputError(f"{' + '.join(shares)} speaks a language that cannot be read here: choose another voice")
     if language in (AUTO, own):
         return own
     able = [name for name in here if language_of({name: 1.0}, spoken) == language]
     asked, speaks = LANGUAGES.get(language, language), LANGUAGES.get(own, own)
     some = ", ".join(able[:8]) + (", ..." if len(able) > 8 else "") if able else "none of the voices here does"
     who = " + ".join(shares)
-    raise InputError(f"{who} speaks {speaks}, not {asked}; voices that speak {asked}: {some}")
+    raise InputError(f"{who} speaks {speaks}, not {asked}; voices that speak it: {some}")
+
+
+def reading_of(language: str, voice: str) -> str:
+    """Whose rules text is read by: the language, and "en-GB" where a British voice speaks English."""
+    shares = parse_blend(voice)
+    lead = max(shares, key=lambda name: shares[name])
+    british = language in (AUTO, "en") and _STOCK.fullmatch(lead) is not None and lead.startswith("b")
+    return "en-GB" if british else "en" if language == AUTO else language

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 from voiceagent.audio.formats import AudioFormat
-from voiceagent.options import DEFAULT_VOICE, LANGUAGES, SpeakOptions
+from voiceagent.options import AUTO, DEFAULT_VOICE, SpeakOptions, language_code
 from voiceagent.settings.buffering import BufferingName
 from voiceagent.settings.policy import Setting, SpeechPolicy
 
@@ -24,7 +24,8 @@ class Start:
     id: str
     voice: str = DEFAULT_VOICE
     format: AudioFormat = field(default_factory=AudioFormat)
-    language: str = "en"
+    language: str = AUTO
+    """What the text is written in, as "en", "zh-CN" or "es"; "auto" is what the voice speaks."""
     speed: float = 1.0
     seed: int = 0
     steps: int | None = None
@@ -46,9 +47,6 @@ class Start:
     def __post_init__(self) -> None:
         if not 1 <= len(self.id) <= 128 or self.id == "*":
             raise ValueError("an id has 1 to 128 characters and is not '*'")
-        if self.language.split("-")[0].lower() not in LANGUAGES:
-            known = ", ".join(LANGUAGES)
-            raise ValueError(f"language {self.language!r} is not spoken; languages here: {known} (English)")
         if not 100 <= self.max_ahead_ms <= 60_000:
             raise ValueError(f"max_ahead_ms {self.max_ahead_ms} is not within 100 and 60000")
         if self.max_buffer_ms is not None and not 0 <= self.max_buffer_ms <= 60_000:
@@ -57,7 +55,8 @@ class Start:
 
     @property
     def options(self) -> SpeakOptions:
-        return SpeakOptions(self.voice, self.speed, self.seed, self.steps, self.pitch, self.volume_db, self.liveliness)
+        manner = self.pitch, self.volume_db, self.liveliness
+        return SpeakOptions(self.voice, self.speed, self.seed, self.steps, *manner, language_code(self.language))
 
 
 @dataclass(frozen=True, slots=True)

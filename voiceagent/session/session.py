@@ -13,15 +13,14 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from math import ceil, isfinite
 
 from voiceagent.errors import NoCapacity, ProtocolError, VoiceAgentError
-from voiceagent.options.vendor_voices import our_voice
+from voiceagent.options.resolve import resolve
 from voiceagent.protocol import commands, events, outputs
 from voiceagent.session.buffering import Latency
-from voiceagent.session.interface import Allowance, MakeChunker, SpeechEngine
+from voiceagent.session.interface import Allowance, Chunker, MakeChunker, SpeechEngine
 from voiceagent.session.past import Past
 from voiceagent.session.utterance import Utterance
 from voiceagent.settings.serve import Limits
@@ -161,11 +160,9 @@ class Session:
         try:
             if self.allowance is not None:
                 self.allowance.check_start()
-            chunker = self._make_chunker(start.speech)
-            voice = our_voice(start.voice, self._engine.voices, self._voice_names)
-            engine_stream = self._engine.open(
-                replace(start.options, voice=voice), partial(self._post, stream), owner=self.id
-            )
+            options = resolve(start.options, self._engine.voices, self._voice_names)
+            chunker = self._chunker(start, options.language)
+            engine_stream = self._engine.open(options, partial(self._post, stream), owner=self.id)
         except VoiceAgentError as error:
             self.refuse(start.id, error)
             return
@@ -173,6 +170,13 @@ class Session:
         self._past.reuse(start.id)
         self._open[start.id] = Utterance(start, stream, chunker, self.limits, paced=self._paced, latency=self._latency)
         self._control.append(events.Started(start.id, stream, start.format))
+
+    def _chunker(self, start: commands.Start, language: str) -> Chunker:
+        if language == "en":
+            return self._make_chunker(start.speech)
+        from voiceagent.text.languages.registry import chunker_of  # for those who want it
+
+        return chunker_of(language)
 
     def _next_stream(self) -> int:
         """A number that fits 16 bits and that no open stream has."""
