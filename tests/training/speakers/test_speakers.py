@@ -27,7 +27,7 @@ from voiceagent.training.corpus import SpokenLine, read_shard, write_shard
 from voiceagent.training.export import codec_of
 from voiceagent.training.language_model import LanguageModelTraining
 from voiceagent.training.sentences import read_lines, split_of
-from voiceagent.training.speakers.corpus import STOCK, draw_voice, make_shard, shards, texts_of
+from voiceagent.training.speakers.corpus import STOCK, draw_voice, make_shard, phonemes_of, shards, texts_of
 from voiceagent.training.speakers.stages import SpeakersRun
 from voiceagent.training.speakers.styles import STRANGERS, read_packs, style_cards
 from voiceagent.training.speakers.teacher import Kokoro
@@ -53,6 +53,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, lines in (
         ("talk", [f"Sentence number {n} is being hummed." for n in range(60)]),
         ("zh_talk", [f"这是第{n}句话。" for n in range(60)] + ["我用 Python。"]),
+        ("es_talk", [f"Frase número {n}." for n in range(60)]),
     ):
         with gzip.open(folder / f"{name}.txt.gz", "wt", encoding="utf-8") as file:
             file.write("\n".join(lines))
@@ -71,7 +72,8 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_language_reads_its_own_files(texts: Path) -> None:
     assert all(line.isascii() for line in read_lines(texts))
     assert not any("Python" in text for text in texts_of("zh", texts))
-    assert all(split_of(text) != "test" for language in STOCK for text in texts_of(language, texts))
+    assert all(split_of(text) != "test" for language in ("en", "zh", "es") for text in texts_of(language, texts))
+    assert {text.split()[0] for text in texts_of("es", texts)} == {"Frase"}
 
 
 def test_voices_are_drawn_from_the_stock_and_no_stranger_is() -> None:
@@ -82,6 +84,13 @@ def test_voices_are_drawn_from_the_stock_and_no_stranger_is() -> None:
         assert set(stock) <= names
         assert not names & STRANGERS
         assert 0.1 < sum("*" in voice for voice in drawn) / len(drawn) < 0.4
+
+
+def test_romance_phonemes_are_those_of_speaking(texts: Path) -> None:
+    pytest.importorskip("g2p2_group_romance")
+    (phonemes,) = phonemes_of("es", "Frase número 12.", "ef_dora")
+    assert phonemes == "fɾˈase nˈumeɾo dˈose."
+    assert set(phonemes) <= set(INDEX)
 
 
 def test_shards_are_the_same_every_time_and_differ_in_voices(texts: Path, tmp_path: Path) -> None:

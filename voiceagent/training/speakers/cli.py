@@ -16,7 +16,12 @@ app = typer.Typer(
     help="Many voices in one model: corpus, decoder, encoder, polish, tokens, lm, export.", no_args_is_help=True
 )
 
-Text = Annotated[Path, typer.Option(help="Folder of *.txt.gz files, one sentence a line; `zh_...` are Mandarin.")]
+Text = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of *.txt.gz files, one sentence a line; `zh_...` are Mandarin, `es_...` Spanish, and so on."
+    ),
+]
 Packs = Annotated[
     Path, typer.Option(help="Folder with the teacher's voices, NAME.bin: `voices` of the npm package kokoro-js.")
 ]

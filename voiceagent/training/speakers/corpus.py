@@ -18,6 +18,8 @@ from typing import Any
 
 from voiceagent.errors import InputError
 from voiceagent.options import parse_blend
+from voiceagent.text.chunk import Chunk
+from voiceagent.text.languages.registry import phonemizer_of
 from voiceagent.training.corpus import SHARD_SUFFIX, SpokenLine, trim, write_shard
 from voiceagent.training.sentences import read_lines, split_of, template
 from voiceagent.training.speakers.teacher import Kokoro
@@ -36,8 +38,14 @@ MANDARIN = {
     "zf_xiaobei": 1.0, "zf_xiaoni": 1.0, "zf_xiaoxiao": 2.0, "zf_xiaoyi": 1.2, "zm_yunjian": 1.0, "zm_yunxi": 2.0,
     "zm_yunxia": 1.0, "zm_yunyang": 1.2,
 }  # fmt: skip
-STOCK = {"en": ENGLISH, "zh": MANDARIN}
-BLENDED = {"en": 0.25, "zh": 0.2}  # share of the texts that a blend reads
+ROMANCE = {
+    "es": {"ef_dora": 2.0, "em_alex": 1.5, "em_santa": 0.5},
+    "fr": {"ff_siwis": 1.0},
+    "it": {"if_sara": 1.0, "im_nicola": 1.0},
+    "pt": {"pf_dora": 1.0, "pm_alex": 1.0, "pm_santa": 0.5},
+}
+STOCK = {"en": ENGLISH, "zh": MANDARIN, **ROMANCE}
+BLENDED = {"en": 0.25} | dict.fromkeys(("zh", *ROMANCE), 0.2)  # share of the texts that a blend reads
 _FOREIGN = re.compile(r"[A-Za-zＡ-Ｚａ-ｚ□〔〕%％‰℃·/]")  # what the phonemes of Mandarin have no reading for
 
 
@@ -56,7 +64,7 @@ def texts_of(language: str, folder: Path) -> list[str]:
     texts = list(read_lines(folder, language))
     if language == "en":
         texts += [template(rng) for _ in range(TEMPLATES)]
-    else:
+    elif language == "zh":
         texts = [text for text in texts if not _FOREIGN.search(text)]
     texts = [text for text in dict.fromkeys(texts) if split_of(text) != "test"]
     rng.shuffle(texts)
@@ -71,7 +79,11 @@ def draw_voice(language: str, rng: random.Random) -> str:
     lead = rng.choices(list(stock), list(stock.values()))[0]
     if rng.random() >= BLENDED[language]:
         return lead
-    pool = list(stock) if rng.random() < 0.8 else sorted({name for voices in STOCK.values() for name in voices})
+    pool = (
+        list(stock)
+        if rng.random() < 0.8 and len(stock) > 2
+        else sorted({name for voices in STOCK.values() for name in voices})
+    )
     others = rng.sample([name for name in pool if name != lead], rng.choice((1, 1, 2)))
     weights = [rng.uniform(0.5, 1.5), *(rng.uniform(0.2, 1.2) for _ in others)]
     shares = [round(weight / sum(weights), 2) for weight in weights[1:]]
@@ -110,6 +122,9 @@ def phonemes_of(language: str, text: str, voice: str) -> list[str]:
     """Phoneme strings of a text, one a sentence; English as the voice's country says it."""
     if language == "zh":
         return [re.sub(r"\s+", " ", _front_end("zh", british=False)(text)[0]).strip()]
+    if language in ROMANCE:
+        chunk = Chunk(text, 0, text, "", True)
+        return [" ".join(word.phonemes for word in phonemizer_of(language)(chunk).words)]
     shares = parse_blend(voice)
     lead = max(shares, key=lambda name: shares[name])
     return list(_front_end("en", british=lead.startswith("b")).phonemize(text))

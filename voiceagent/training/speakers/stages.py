@@ -21,10 +21,13 @@ from voiceagent.training.adversarial import AdversarialTraining, train_adversari
 from voiceagent.training.codec import CodecTraining, train_codec
 from voiceagent.training.export import codec_of, language_model_of, unpack
 from voiceagent.training.language_model import LanguageModelTraining, train_language_model
+from voiceagent.training.speakers.corpus import ROMANCE
 from voiceagent.training.speakers.styles import STYLE_WIDTH, read_packs, style_cards
 from voiceagent.training.tokens import tokenise
 
-ODDS = {"heart": 0.2, "joe": 0.1, "en": 0.55, "zh": 0.15}  # how often each folder of the corpus has its turn
+ODDS = {"heart": 0.2, "joe": 0.1, "en": 0.55, "zh": 0.15} | dict.fromkeys(
+    ROMANCE, 0.03
+)  # how often each folder of the corpus has its turn
 
 
 @dataclass(frozen=True, slots=True)
