@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voiceagent.adapters.deepgram import routes as deepgram
+from voiceagent.adapters.editing import routes as editing
 from voiceagent.adapters.elevenlabs import routes as elevenlabs
 from voiceagent.adapters.http import page, transport
 from voiceagent.adapters.http.auth import authorized, brought_key, key_of, unauthorized
@@ -53,6 +54,7 @@ def build_app(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starle
             Route("/v1/tokens", tokens, methods=["POST"]),
             WebSocketRoute(websocket.PATH, websocket.stream),
             *deepgram.ROUTES,
+            *editing.ROUTES,
             *elevenlabs.ROUTES,
             *openai.ROUTES,
             *page.ROUTES,

@@ -27,6 +27,7 @@ MEDIA_TYPES = {
 # Its own files and its own server, nothing else: no inline script, no frame around it, no form that leads away.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "media-src blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 HEADERS = {

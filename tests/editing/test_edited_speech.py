@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import wave
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from judging.judges import Transcriber
 from judging.wer import word_error_rate
 
 from voiceagent import VoiceAgent
+from voiceagent.cli.edit import file_editor
 from voiceagent.editing.editor import Editor
 from voiceagent.errors import InputError
 from voiceagent.model.config import SHIPPED
@@ -66,3 +69,22 @@ def test_a_transcript_of_something_else_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=names):
         editor.edit(recording, transcript, "The meeting is over.")
+
+
+def test_a_file_as_the_service_edits_it(recording: np.ndarray) -> None:
+    """What stays keeps its bits, the new word is heard."""
+    file = io.BytesIO()
+    pcm = (recording * 32767).astype("<i2")
+    with wave.open(file, "wb") as opened:
+        opened.setnchannels(1)
+        opened.setsampwidth(2)
+        opened.setframerate(24_000)
+        opened.writeframes(pcm.tobytes())
+    to = SAID.replace("Tuesday", "Thursday")
+    edited = file_editor(None)(file.getvalue(), SAID, to, "heart")
+    ((start_s, end_s),) = edited.spans_s
+    first, behind = round(start_s * 24_000) - 480, len(edited.pcm) - round(end_s * 24_000) - 480
+    assert np.array_equal(edited.pcm[:first], pcm[:first])
+    assert np.array_equal(edited.pcm[-behind:], pcm[-behind:])
+    heard = Transcriber(threads=1)((edited.pcm / 32767).astype(np.float32), 24_000)
+    assert word_error_rate([to], [heard]) <= 0.15, heard

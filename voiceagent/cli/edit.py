@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voiceagent.cli.options import Weights, check_readable, notes
 from voiceagent.errors import InputError
 from voiceagent.options import DEFAULT_VOICE
+
+if TYPE_CHECKING:
+    from voiceagent.service.edit_desk import EditedFile, EditFile
 
 
 def edit(
@@ -47,3 +51,27 @@ def edit(
         notes.print("nothing to change: both texts say the same")
     summary = f"{output}: {len(edited.samples) / 24_000:.2f} s, {edited.unchanged:.0%} of it untouched"
     typer.echo(summary, err=passes_on(output))  # standard output may be what has just been written
+
+
+def file_editor(weights: Path | None) -> EditFile:
+    """What the service edits WAV files with; loads the models.
+
+    Raises:
+        InputError: torch is not installed.
+        ModelError: the weights cannot be read.
+    """
+    from voiceagent.model.loading import need_torch
+
+    need_torch("editing")
+    from voiceagent.editing.editor import Editor, as_pcm, recording_of
+    from voiceagent.service.edit_desk import EditedFile
+
+    editor = Editor(weights=weights)
+
+    def edit_file(file: bytes, transcript: str, to: str, voice: str) -> EditedFile:
+        original = recording_of(BytesIO(file), "the recording")
+        edited = editor.edit(original.samples, transcript, to, voice=voice)
+        spans_s = tuple((span.start_s, span.end_s) for span in edited.spans)
+        return EditedFile(as_pcm(edited, original), spans_s, original.resampled)
+
+    return edit_file

@@ -45,8 +45,10 @@ def serve(
     from voiceagent.adapters import doors
     from voiceagent.adapters.app import bind
     from voiceagent.agent import load_engine
+    from voiceagent.cli.edit import file_editor
     from voiceagent.cli.tls import check, key_pair
     from voiceagent.options.vendor_voices import check_names
+    from voiceagent.service.edit_desk import EditDesk
     from voiceagent.service.service import Service
     from voiceagent.session.chunkers import chunker_with
 
@@ -64,16 +66,18 @@ def serve(
     named = {name: Path(path) for name, path in settings.lexicons.items()}
     make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech, named)
     with bind(settings.host, settings.port, settings.send_stall_s) as listener:
+        desk = EditDesk(lambda: file_editor(Path(settings.weights) if settings.weights else None))
         with notes.status("loading the voices"):
             engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)
             engine.start()
         try:
             check_names(settings.voice_names, engine.voices)
-            service = Service(engine, settings, make_chunker)
+            service = Service(engine, settings, make_chunker, edit_desk=desk)
             _serve(service, listener, more_doors, trust=settings.tls_cert if tls_self_signed else None)
         except KeyboardInterrupt:
             pass  # the usual way to end it
         finally:
+            desk.close()
             engine.close()
 
 

@@ -5,8 +5,10 @@ Imports torch; `VoiceAgent.edit` and the command import this module when they ar
 
 from __future__ import annotations
 
+import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from voiceagent.text.chunker import Chunker
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer, Phonemizer
 
 LONGEST_S = 120.0
+RATES_HZ = range(8_000, 192_001)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,25 +94,39 @@ def read_recording(path: Path) -> Recording:
     """Read a WAV file, mono.
 
     Raises:
-        InputError: it is not there, not a WAV file, or not mono.
+        InputError: it is not there, not a WAV file, not mono, or too long.
     """
-    import wave
-
     try:
-        with wave.open(str(path), "rb") as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(file.getnframes())
+        with path.open("rb") as file:
+            return recording_of(file, str(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def recording_of(file: BinaryIO, name: str) -> Recording:
+    """The recording in a WAV file that is open; errors call it `name`.
+
+    Raises:
+        InputError: it is not a WAV file, not mono, or too long.
+    """
+    try:
+        with wave.open(file, "rb") as opened:
+            channels, width, rate = opened.getnchannels(), opened.getsampwidth(), opened.getframerate()
+            if channels == 1 and width == 2 and rate in RATES_HZ:
+                data = opened.readframes(round(LONGEST_S * rate) + 1)
     except (wave.Error, EOFError) as error:
         raise InputError(
-            f"{path} is not a PCM WAV file ({error}): convert it, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav"
+            f"{name} is not a PCM WAV file ({error}): convert it, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav"
         ) from error
     if channels != 1 or width != 2:
         raise InputError(
-            f"{path} has {channels} channels of {8 * width} bits: make it mono with 16, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav"
+            f"{name} has {channels} channels of {8 * width} bits: make it mono with 16, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav"
         )
-    pcm = np.frombuffer(data, "<i2")
+    if rate not in RATES_HZ:
+        raise InputError(f"{name} has {rate} samples a second: resample it, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav")
+    pcm = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+    if len(pcm) > LONGEST_S * rate:
+        raise InputError(f"{name} is longer than {LONGEST_S:g} s: cut it, e.g. ffmpeg -i IN -t {LONGEST_S:g} out.wav")
     if rate == SAMPLE_RATE_HZ:
         return Recording(pcm)
     import soxr

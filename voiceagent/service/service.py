@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from voiceagent.service.edit_desk import EditDesk
 from voiceagent.service.keys import Key, KeyRing
 from voiceagent.service.metrics import Metrics
 from voiceagent.service.strangers import Strangers
@@ -32,6 +33,8 @@ class Service:
     config: ServeConfig = field(default_factory=ServeConfig)
     make_chunker: MakeChunker = default_chunker
     metrics: Metrics = field(default_factory=Metrics)
+    edit_desk: EditDesk | None = None
+    """Where recordings are edited, or None: they are not."""
     connections: int = 0
     """Clients connected now."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)

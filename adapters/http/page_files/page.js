@@ -1,5 +1,6 @@
 // The page: one turn of speech between a connection and a loudspeaker.
 
+import { EditForm } from "./edit.js";
 import { Line } from "./line.js";
 import { Loudspeaker, RATE_HZ } from "./loudspeaker.js";
 import { Transcript } from "./transcript.js";
@@ -14,6 +15,7 @@ const $ = (id) => document.getElementById(id);
 const transcript = new Transcript($("words"));
 const line = new Line({ up, down, have, resumed, forgotten, event, audio });
 const loudspeaker = new Loudspeaker(heardOf);
+new EditForm($("edit"), () => line.token, () => $("voice").value);
 let turn = null;
 let turns = 0;
 

@@ -1,0 +1,1 @@
+"""Editing over HTTP: a recording, what it says, what it shall say."""
