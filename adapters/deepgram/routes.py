@@ -41,6 +41,7 @@ async def create_speech(request: Request) -> Response:
         refusal = DeepgramRefusal(str(error), "PAYLOAD_ERROR")
     except SpeechRefused as error:
         code, status = ("TOO_MANY_REQUESTS", 429) if error.busy else ("INTERNAL_SERVER_ERROR", 500)
+        code, status = ("INVALID_QUERY_PARAMETER", 400) if error.wrong else (code, status)
         refusal = DeepgramRefusal(str(error), code, status=status)
         retry_after = error.retry_after
     headers = {"dg-request-id": request_id, **({"Retry-After": retry_after} if refusal.status == 429 else {})}

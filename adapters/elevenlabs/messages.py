@@ -38,7 +38,12 @@ _OFFERED = {
     "alaw": "alaw_8000",
     "wav": "wav_{8000,16000,22050,24000,32000,44100,48000}",
 }
-_REASONS = {NoCapacity.code: "too_many_concurrent_requests", RateLimited.code: "rate_limit_exceeded"}
+_REASONS = {
+    NoCapacity.code: "too_many_concurrent_requests",
+    RateLimited.code: "rate_limit_exceeded",
+    InputError.code: "invalid_parameters",
+    UnknownVoice.code: "voice_not_found",
+}
 
 
 class ElevenLabsRefusal(Exception):

@@ -237,7 +237,7 @@ async def _begun(request: Request) -> _Spoken:
             service, start, asked.text, key_of(request), lambda words: times.add_words(words.words)
         )
     except SpeechRefused as error:
-        reason, status = messages.reason_of(error.code), 429 if error.busy else 500
+        reason, status = messages.reason_of(error.code), 429 if error.busy else 400 if error.wrong else 500
         raise ElevenLabsRefusal(reason, str(error), status=status, retry_after=error.retry_after) from error
     return _Spoken(spoken, times, audio_format, len(asked.text), service.config.send_stall_s, messages.notice_of(asked))
 

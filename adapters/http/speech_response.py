@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from voiceagent.adapters.http import transport
 from voiceagent.adapters.http.stall import ClientStalled, StallWatch
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
-from voiceagent.errors import InputError, NoCapacity, ProtocolError, RateLimited, SynthesisError
+from voiceagent.errors import InputError, NoCapacity, ProtocolError, RateLimited, SynthesisError, UnknownVoice
 from voiceagent.protocol import commands, events
 from voiceagent.protocol.wire import json_object
 from voiceagent.service.keys import Key
@@ -40,6 +40,8 @@ class SpeechRefused(SynthesisError):
         self.code = error.code
         self.busy = error.code in (NoCapacity.code, RateLimited.code)
         """The same request may be taken later, or in pieces: HTTP has 429 for it."""
+        self.wrong = error.code in (InputError.code, UnknownVoice.code)
+        """The request asks for what is not here, as a language that the voice does not speak: HTTP has 400 for it."""
         self.retry_after = str(max(1, -(-(error.retry_after_ms or 0) // 1000)))
         """For the header, in whole seconds."""
 

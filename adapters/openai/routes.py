@@ -123,6 +123,8 @@ def _refusal_of(refused: SpeechRefused) -> OpenAIRefusal:
         return OpenAIRefusal(
             str(refused), code="rate_limit_exceeded", status=429, kind=kind, retry_after=refused.retry_after
         )
+    if refused.wrong:
+        return OpenAIRefusal(str(refused), code="invalid_value")
     return OpenAIRefusal(str(refused), code=refused.code, status=500, kind="server_error")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from support.fakes import FakeEngine
+from support.loopback import running
 from support.session_client import Client
 
 from voiceagent.adapters.openai.messages import OpenAIRefusal, decode_request
@@ -12,6 +14,7 @@ from voiceagent.options import LANGUAGES, SpeakOptions
 from voiceagent.options.languages import check_language, language_code, reading_of
 from voiceagent.options.resolve import resolve
 from voiceagent.protocol import commands, events
+from voiceagent.session.chunkers import default_chunker
 
 SHIPPED = ("heart", "joe")
 MANY = (*SHIPPED, "af_bella", "bm_george", "zf_xiaoxiao", "ef_dora", "ff_siwis", "if_sara", "pf_dora", "hf_alpha")
@@ -81,6 +84,28 @@ def test_openai_takes_a_language_too() -> None:
     assert decode_request(request).start(SHIPPED, 100).options.language == "en"
     with pytest.raises(OpenAIRefusal, match="is not spoken"):
         decode_request({**request, "language": "tlh"}).start(SHIPPED, 100)
+
+
+ASKED = {
+    "openai language": (
+        "/v1/audio/speech", {"input": "Hi.", "model": "m", "voice": "joe", "response_format": "pcm", "language": "zh"}, "joe",
+    ),
+    "elevenlabs language": (
+        "/v1/text-to-speech/joe?output_format=pcm_24000", {"text": "Hi.", "language_code": "zh"}, "joe",
+    ),
+    "openai lexicon": ("/v1/audio/speech", {"input": "Hi.", "model": "m", "response_format": "pcm", "lexicon": "law"}, "law"),
+    "deepgram lexicon": ("/v1/speak?lexicon=law", {"text": "Hi."}, "law"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("door", ASKED)
+def test_what_is_not_here_is_the_requests_fault_at_every_http_door(door: str) -> None:
+    path, body, named = ASKED[door]
+    with running(FakeEngine(threaded=True), make_chunker=default_chunker) as server:
+        answer = httpx.post(server.http + path, json=body, trust_env=False)
+    assert answer.status_code == 400
+    assert named in answer.text
+    assert "internal" not in answer.text.lower()
 
 
 def test_british_voices_read_as_the_british_do() -> None:
