@@ -114,7 +114,7 @@ def test_no_text_raises_and_none_leaves_the_alphabet(language: str, text: str) -
         ("es", "21", "veintiuno"), ("es", "1.234", "mil doscientos treinta y cuatro"), ("es", "3,5", "tres coma cinco"),
         ("es", "50%", "cincuenta por ciento"), ("es", "$12", "doce dólares"), ("es", "9:30", "nueve treinta"),
         ("es", "007", "cero cero siete"),
-        ("fr", "80", "quatre-vingts"), ("fr", "71", "soixante et onze"), ("fr", "12 €", "douze euros"),
+        ("fr", "80", "quatre-vingts"), ("fr", "71", "soixante et onze"), ("fr", "1er", "premier"), ("fr", "12 €", "douze euros"),
         ("fr", "2,05", "deux virgule zéro cinq"),
         ("it", "28", "ventotto"), ("it", "1.000.000", "un milione"), ("it", "€3", "tre euro"),
         ("pt", "4", "quatro"), ("pt", "2026", "dois mil e vinte e seis"), ("pt", "5&6", "cinco e seis"),
@@ -133,6 +133,7 @@ def test_figures_sound_as_the_words_do(language: str, written: str, spoken: str)
         ("zh", "你好", "ni↓xau↓"), ("zh", "银行", "i↗nxa↗ŋ"), ("zh", "重庆", "ꭧʰʊ↗ŋʨʰi↘ŋ"), ("zh", "行人", "ɕi↗ŋɻə↗n"),
         ("es", "está", "estˈa"), ("es", "casa", "kˈasa"), ("es", "jóvenes", "xˈoβenes"), ("es", "había", "aβˈia"),
         ("it", "perché", "perkˈe"), ("it", "città", "ʧittˈa"), ("pt", "amanhã", "amɐɲˈɐ̃"),
+        ("fr", "l'eau", "lo"), ("fr", "qu’il", "kil"), ("fr", "c'est", "sɛ"), ("it", "l'amico", "lamˈiko"), ("it", "c'è", "ʧɛ"),
     ],
 )  # fmt: skip
 def test_readings(language: str, word: str, phonemes: str) -> None:

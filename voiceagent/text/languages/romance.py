@@ -24,6 +24,19 @@ _SOUNDS: Final = [
     ("t͡ʃ", "ʧ"), ("d͡ʒ", "ʤ"), ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("t͡s", "ʦ"), ("d͡z", "ʣ"), ("g", "ɡ"), ("ʝ", "ʝ"), ("\u032a", ""),
     ("\u031e", ""), ("\u032f", ""), ("\u0361", ""),
 ]  # fmt: skip
+# Letters before an apostrophe are no letter names, and a word that the model says by its spelling.
+_ELIDED: Final = {
+    "fr": {
+        "l": "l", "d": "d", "n": "n", "s": "s", "c": "s", "j": "ʒ", "m": "m", "t": "t", "qu": "k", "jusqu": "ʒysk",
+        "lorsqu": "lɔʁsk", "puisqu": "pɥisk", "quelqu": "kɛlk",
+    },
+    "it": {"l": "l", "d": "d", "n": "n", "s": "s", "c": "ʧ", "m": "m", "t": "t", "v": "v"},
+}  # fmt: skip
+_WORDS: Final = {"fr": {"est": "ɛ"}}
+# The model of Portuguese is European, the voices are Brazilian.
+_BRAZILIAN: Final = [(re.compile(written), spoken) for written, spoken in (
+    ("ˈɨ", "ˈɛ"), ("ɨ", "i"), ("ɫ", "w"), ("[ʃʒ](?=ˈ?[ptkfmnsɡbdvlz]|$)", "s"), ("t(?=ˈ?i)", "ʧ"), ("d(?=ˈ?i)", "ʤ"),
+)]  # fmt: skip
 _VOWELS: Final = "aeiouɛɔəøœyɐɨɪʊæɑʌɒ"
 _VOWEL: Final = re.compile(f"[{_VOWELS}]\u0303?ː?")
 _ACCENTED: Final = {"es": "áéíóú", "it": "àèéìíòóùú", "pt": "áéíóúâêôãõà", "fr": ""}
@@ -82,13 +95,21 @@ def _model(language: str) -> Any:
 @cache
 def _read(language: str, word: str) -> str:
     """Phonemes of a word in small letters; what an apostrophe or a hyphen joins is read part by part."""
-    parts = [part for part in re.split(r"['’·-]", word) if part]
     said = []
-    for part in parts:
+    for part, joint in re.findall(r"([^'’·-]+)(['’·-]?)", word):
+        short = _WORDS.get(language, {}).get(part) or (
+            _ELIDED.get(language, {}).get(part) if joint in ("'", "’") else ""
+        )
+        if short:
+            said.append(short)
+            continue
         sounds = unicodedata.normalize("NFD", str(_model(language).phonemize(part)))
         for theirs, ours in _SOUNDS:
             sounds = sounds.replace(unicodedata.normalize("NFD", theirs), ours)
-        said.append(_stressed(language, part, sounds))
+        sounds = _stressed(language, part, sounds)
+        for written, spoken in _BRAZILIAN if language == "pt" else ():
+            sounds = written.sub(spoken, sounds)
+        said.append(sounds)
     return "".join(said)
 
 

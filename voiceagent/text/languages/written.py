@@ -33,6 +33,8 @@ _NUMBER: Final = re.compile(r"(?<![\w.,])[-−]?\d(?:[\d.,\u00a0\u202f]*\d)?")
 _CLOCK: Final = re.compile(r"\b(\d{1,2})[:h](\d{2})\b")
 _GROUPED: Final = re.compile(r"\d{1,3}(?:[.,\u00a0\u202f]\d{3})+")
 _FIGURES: Final = re.compile(r"[¥￥$]?\d[\d.,:/%年月日度℃％-]*")
+_FRENCH_ORDINALS: Final = {"1er": "premier", "1re": "première", "1ère": "première", "2e": "deuxième"}
+_FRENCH_ORDINAL: Final = re.compile(r"\b(?:1er|1re|1ère|2e)\b")
 _LONGEST: Final = 15  # digits of a number that is read as one
 
 
@@ -50,6 +52,8 @@ def spoken_words(chunk: Chunk, language: str) -> Traced:
         traced.substitute(
             _CLOCK, lambda match: f"{int(match[1])} {int(match[2])}" if int(match[2]) else f"{int(match[1])}"
         )
+        if language == "fr":
+            traced.substitute(_FRENCH_ORDINAL, lambda match: _FRENCH_ORDINALS[match.group()])
         traced.substitute(_NUMBER, number)
     signs = _SIGNS[language]
     traced.substitute(_pattern(language), lambda match: signs[match.group()])
