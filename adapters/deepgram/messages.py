@@ -36,6 +36,9 @@ RATES_HZ = {"mulaw": 8_000, "alaw": 8_000, "mp3": 22_050, "aac": 22_050, "opus":
 CONTAINERS = {"linear16": ("wav", "none"), "mulaw": ("wav", "none"), "alaw": ("wav", "none"), "opus": ("ogg",)}
 WAV_CODES = {"mulaw": 7, "alaw": 6}
 SPEED_MIN, SPEED_MAX = 0.7, 1.5
+# What is followed, ours (`lexicon`, `token`), and what has nothing to do with how a text is spoken.
+KNOWN = frozenset("model encoding sample_rate container bit_rate speed lexicon token mip_opt_out tag".split())
+SHOWN_MAX = 5
 DEFAULT_TTL_S, TTL_MAX_S = 30, 3_600  # of a token; ours last `token_s` of the settings at most
 
 MessageType: TypeAlias = Literal["Speak", "Flush", "Clear", "Close", "KeepAlive"]
@@ -68,6 +71,8 @@ class Order:
     """Comes before the audio, where a container has one."""
     lexicon: str = ""
     """Ours: the name of one of the service's lexicons."""
+    notice: str = ""
+    """What of the parameters is not followed."""
 
     @property
     def speech(self) -> dict[str, str | bool] | None:
@@ -91,7 +96,7 @@ class ClientMessage:
 def decode_order(
     query: Mapping[str, str], voices: Sequence[str], names: Mapping[str, str] | None = None, *, streamed: bool
 ) -> Order:
-    """Reads the parameters of a request; those that it does not know are read past.
+    """Reads the parameters of a request; those that it does not know are named in the order's notice.
 
     Args:
         query: the parameters.
@@ -120,7 +125,18 @@ def decode_order(
     except (ValueError, InputError) as error:
         raise _unsupported(str(error)) from error
     header = b"" if streamed else _header(query, encoding, rate)
-    return Order(model, our_voice(model, voices, names), audio_format, speed, header, query.get("lexicon", "")[:200])
+    lexicon = query.get("lexicon", "")[:200]
+    return Order(model, our_voice(model, voices, names), audio_format, speed, header, lexicon, _notice(query))
+
+
+def _notice(query: Mapping[str, str]) -> str:
+    unknown = [name for name in query if name not in KNOWN]
+    if not unknown:
+        return ""
+    shown = ", ".join(repr(name[:40]) for name in unknown[:SHOWN_MAX]) + (
+        " and more" if len(unknown) > SHOWN_MAX else ""
+    )
+    return f"not understood and not followed: {shown}; parameters here: {', '.join(sorted(KNOWN - {'token'}))}"
 
 
 def our_voice(model: str, voices: Sequence[str], names: Mapping[str, str] | None = None) -> str:

@@ -20,7 +20,13 @@ from voiceagent.adapters.deepgram import messages
 from voiceagent.adapters.deepgram.messages import DeepgramRefusal, Order
 from voiceagent.adapters.deepgram.socket import stream
 from voiceagent.adapters.http.auth import brought_key, key_of
-from voiceagent.adapters.http.speech_response import SpeechRefused, SpeechResponse, SpokenResponse, read_json
+from voiceagent.adapters.http.speech_response import (
+    SpeechRefused,
+    SpeechResponse,
+    SpokenResponse,
+    notice_header,
+    read_json,
+)
 from voiceagent.audio.encoders import StreamEncoder
 from voiceagent.errors import InputError, NoCapacity
 from voiceagent.protocol import commands, events
@@ -95,6 +101,7 @@ async def _speak(request: Request, request_id: str) -> Response:
             "dg-model-name": order.model,
             "dg-model-uuid": messages.model_uuid(order.voice),
             "dg-char-count": str(len(text)),
+            **notice_header(order.notice),
         },
         stall_s=service.config.send_stall_s,
     )

@@ -226,6 +226,8 @@ class DeepgramConnection:
 
     async def _write(self) -> None:
         await self._send(messages.metadata(self._request_id, self._order))
+        if self._order.notice:
+            await self._send(messages.warning("UNKNOWN_QUERY_PARAMETER", self._order.notice))
         while (event := await self._live.next_event()) is not None:
             await self._say(event)
             self._service.metrics.observe(event)

@@ -232,6 +232,31 @@ async def test_models_of_deepgram_have_a_voice_of_ours(query: str, voice: str, s
 
 
 @pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("", ""),
+        ("model=joe&tag=a&tag=b&mip_opt_out=true&container=none&bit_rate=1&lexicon=", ""),
+        ("pitch=1.1", "'pitch'"),
+        ("Speed=1.1&tempo=2", "'Speed', 'tempo'"),
+        ("é%0d%0aX=1", "not understood"),
+        ("&".join(f"p{number}=1" for number in range(400)), "'p4' and more"),
+    ],
+)
+async def test_parameters_that_are_not_followed_are_named(query: str, named: str) -> None:
+    with running(FakeEngine(threaded=True)) as server:
+        notice = post(server, query, json={"text": "Hi."}).headers.get("x-voiceagent-notice", "")
+        async with client_of(server, query) as client:
+            await client.say("Hi.")
+            await client.send("Flush")
+            _, messages = await client.hear("Flushed")
+            warnings = [message for message in messages if message["type"] == "Warning"]
+    assert bool(notice) == bool(named) == bool(warnings)
+    assert named in notice
+    assert [warning["code"] for warning in warnings] == ["UNKNOWN_QUERY_PARAMETER"] * bool(named)
+    assert all(named in warning["description"] for warning in warnings)
+
+
+@pytest.mark.parametrize(
     ("message", "code", "slug"),
     [
         (b"binary", 1003, "MESSAGE-0000"),
