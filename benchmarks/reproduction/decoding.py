@@ -39,7 +39,7 @@ def steps(stand: Stand) -> Table:
     """Steps against quality, the whole utterance at once."""
     rows = [
         stand.speak(f"{n} steps", wholly(stand, replace(PLAIN, steps=n), margin), stand.plan)
-        for n in (1, 2, 4, 8, 16, 32, 64)
+        for n in (1, 2, 4, 8, 16, 32, 48, 64)
     ]
     rows.append(stand.speak("ours: blocks of 16, shipped options", shipped(stand), stand.plan))
     notes = ["whole utterance, the paper's margin confidence, as many tokens in every step, greedy"]
