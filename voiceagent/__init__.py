@@ -1,7 +1,7 @@
 """Speech for a chatbot while it is still thinking: text streams in, speech streams out.
 
-Importing this imports neither torch nor NumPy; they come with the first agent. It switches off the telemetry of libraries
-that have some.
+Importing this imports neither torch nor NumPy; they come with the first agent. It switches off the telemetry of
+libraries that have some.
 """
 
 from __future__ import annotations

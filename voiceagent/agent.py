@@ -90,7 +90,8 @@ class VoiceAgent:
         policy: what is spoken of markup, as code, tables and links.
         lexicon: TOML file that says how words are spoken.
         lexicons: further ones by name; `speech={"lexicon": name}` has one in place of `lexicon`.
-        make_chunker: makes the object that cuts the text of an utterance, in place of the one that uses policy and lexicon.
+        make_chunker: makes the object that cuts the text of an utterance, in place of the one that uses policy and
+            lexicon.
 
     Raises:
         InputError: the lexicon cannot be used.
@@ -228,7 +229,8 @@ def _load_editor(weights: Path | None) -> Editor:
 
 
 def load_engine(weights: Path | None = None, config: EngineConfig | None = None) -> AgentEngine:
-    """Builds the engine and reads the weights; this imports torch, which takes seconds, where the settings ask for it alone.
+    """Builds the engine and reads the weights; this imports torch, which takes seconds, where the settings ask for it
+    alone.
 
     Raises:
         ModelError: the weights are missing, cut short or not ours.

@@ -3,9 +3,9 @@
     with Destination(Path("speech.wav")) as there:
         there.write(data)
 
-A regular file is written beside its name, in the same folder, and takes the name when it is complete; whatever goes wrong,
-the part is removed and what was there before stays. A symbolic link stays one: its target is what is replaced. A pipe, a
-device and standard output (`-`, /dev/stdout) get the bytes as they come.
+A regular file is written beside its name, in the same folder, and takes the name when it is complete; whatever goes
+wrong, the part is removed and what was there before stays. A symbolic link stays one: its target is what is replaced. A
+pipe, a device and standard output (`-`, /dev/stdout) get the bytes as they come.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from types import TracebackType
 from voiceagent.errors import InputError
 
 STANDARD_OUTPUT = Path("-")
-# Names of a descriptor that is open already. Opening one again would begin at the start of a file that others write to as well.
+# Names of a descriptor that is open already. Opening one again would begin at the start of a file that others write to
+# as well.
 _DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)")
 _NAMED_DESCRIPTORS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
 

@@ -1,7 +1,8 @@
-"""A peak limiter for streams: what would clip is turned down smoothly, 10 ms before it comes; what would not is left bit for bit.
+"""A peak limiter for streams: what would clip is turned down smoothly, 10 ms before it comes; what would not is left
+bit for bit.
 
-The gain is known at the edges of hops of 10 ms and runs straight between them; no edge is above what either hop beside it allows,
-so that no sample passes the ceiling. Streamed in pieces of any size it gives the same samples.
+The gain is known at the edges of hops of 10 ms and runs straight between them; no edge is above what either hop beside
+it allows, so that no sample passes the ceiling. Streamed in pieces of any size it gives the same samples.
 """
 
 from __future__ import annotations

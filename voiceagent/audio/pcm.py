@@ -71,7 +71,9 @@ def alaw_values() -> NDArray[np.int16]:
 
 
 def wav_header(sample_rate: int, samples: int | None = None) -> bytes:
-    """The 44 bytes before 16-bit mono samples; without their number, or beyond 4 GiB, it says that the length is not known."""
+    """The 44 bytes before 16-bit mono samples; without their number, or beyond 4 GiB, it says that the length is not
+    known.
+    """
     data_bytes = UNKNOWN_LENGTH if samples is None else 2 * samples
     known = data_bytes + 36 < UNKNOWN_LENGTH
     return struct.pack(

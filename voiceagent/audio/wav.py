@@ -14,7 +14,9 @@ SAMPLE_BYTES = 2
 
 
 class WavFile:
-    """A 16-bit mono WAV file that grows while speech arrives. A stream says in its header that its length is not known."""
+    """A 16-bit mono WAV file that grows while speech arrives. A stream says in its header that its length is not
+    known.
+    """
 
     def __init__(self, to: Destination, sample_rate: int) -> None:
         self._to = to

@@ -1,4 +1,5 @@
-"""What `voiceagent say` does: a text to a file or a loudspeaker, standard input while it is being typed, a file of lines.
+"""What `voiceagent say` does: a text to a file or a loudspeaker, standard input while it is being typed, a file of
+lines.
 
 Knows nothing of the command line's options; `voiceagent.cli.commands` reads those.
 """

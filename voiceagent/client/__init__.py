@@ -65,8 +65,8 @@ async def connect(
     Args:
         url: address of the server, `ws://` or `wss://`; without a path it is that of the native protocol.
         token: what the server wants to see, if it wants anything.
-        reconnect: take up a lost connection again: no sample is lost or repeated, and iterating just takes longer. After
-            some 30 s, the time that the server keeps its side, everything raises `ConnectionFailed`.
+        reconnect: take up a lost connection again: no sample is lost or repeated, and iterating just takes longer.
+            After some 30 s, the time that the server keeps its side, everything raises `ConnectionFailed`.
         options: how utterances are spoken where they do not say otherwise themselves.
 
     Raises:

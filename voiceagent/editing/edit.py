@@ -1,10 +1,11 @@
 """Edit speech: change words of a recording, keep everything else.
 
-    samples -> tokens -> align transcript -> differing words -> mask their tokens and a margin -> regenerate, seeing both sides
+    samples -> tokens -> align transcript -> differing words -> mask their tokens and a margin
+    -> regenerate, seeing both sides
             -> decode -> splice into the untouched samples
 
-Regenerated tokens see both sides at once (LLaDA-TTS, arXiv 2603.26364, section 3.5); the samples outside the seams are those that
-came in, bit for bit.
+Regenerated tokens see both sides at once (LLaDA-TTS, arXiv 2603.26364, section 3.5); the samples outside the seams are
+those that came in, bit for bit.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class Edited:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Symbols of the old text that give way (may be none), and those of the new one that take their place (may be none)."""
+    """Symbols of the old text that give way (may be none), and those of the new one that take their place (may be
+    none).
+    """
 
     old: slice
     new: slice
@@ -93,8 +96,8 @@ def same_words(old: Spoken, new: Spoken) -> list[tuple[int, int]]:
 def rewrite(old: Spoken, new: Spoken) -> tuple[list[int], list[Change]]:
     """The new text's symbols, and where they differ from the old one's.
 
-    Words that stay are spelled as they were, and so is what lies between two neighbours that stay. Silence that both texts have
-    beside a change belongs to what stays.
+    Words that stay are spelled as they were, and so is what lies between two neighbours that stay. Silence that both
+    texts have beside a change belongs to what stays.
     """
     (was, old_owners), (now, new_owners) = old.spell(), new.spell()
     old_places, new_places = sounding(was, old_owners), sounding(now, new_owners)
@@ -123,7 +126,9 @@ def _shared_silence(left: list[int], right: list[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A change on the token grid of the old recording: tokens first .. stop are made anew, of which start .. end differ."""
+    """A change on the token grid of the old recording: tokens first .. stop are made anew, of which start .. end
+    differ.
+    """
 
     change: Change
     first: int
@@ -168,7 +173,9 @@ def _predicted(voices: Voices, symbols: list[int], voice: Tensor) -> Seconds:
 
 
 def _plan(voices: Voices, tokens: int, old: Timed, transcript: Spoken, to: Spoken, voice: Tensor) -> _Plan:
-    """Symbols that stay keep their times; new ones get predicted durations at this speaker's rate; all moves by whole tokens."""
+    """Symbols that stay keep their times; new ones get predicted durations at this speaker's rate; all moves by whole
+    tokens.
+    """
     symbols, changes = rewrite(transcript, to)
     own = np.asarray(old.owners) >= 0
     rate = old.labels[own].sum() * LABEL_S / _predicted(voices, old.symbols, voice)[own].sum()
@@ -204,7 +211,9 @@ def _masked(tokens: Tensor, stretches: list[_Stretch]) -> tuple[Tensor, Tensor]:
 
 
 def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[EditSpan]]:
-    """Where each stretch may be entered and left: inside its margins, where old and new say the same at the same time."""
+    """Where each stretch may be entered and left: inside its margins, where old and new say the same at the same
+    time.
+    """
     size, half, moved = SAMPLES_PER_TOKEN, SAMPLES_PER_TOKEN // 2, 0
     patches, spans = [], []
     for s in stretches:

@@ -85,7 +85,8 @@ def _checked(samples: Samples) -> Samples:
     samples = np.asarray(samples)
     if samples.ndim != 1 or samples.dtype.kind != "f" or not np.isfinite(samples).all():
         raise InputError(
-            "a recording is a row of mono samples, floats in [-1, 1] at 24 kHz: average channels, divide 16-bit integers by 32767"
+            "a recording is a row of mono samples, floats in [-1, 1] at 24 kHz: "
+            "average channels, divide 16-bit integers by 32767"
         )
     return samples.astype(np.float32, copy=False)
 
@@ -120,7 +121,8 @@ def recording_of(file: BinaryIO, name: str) -> Recording:
         ) from error
     if channels != 1 or width != 2:
         raise InputError(
-            f"{name} has {channels} channels of {8 * width} bits: make it mono with 16, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav"
+            f"{name} has {channels} channels of {8 * width} bits: "
+            "make it mono with 16, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav"
         )
     if rate not in RATES_HZ:
         raise InputError(f"{name} has {rate} samples a second: resample it, e.g. ffmpeg -i IN -ac 1 -ar 24000 out.wav")

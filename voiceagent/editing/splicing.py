@@ -17,7 +17,9 @@ LAG = 180  # samples that the new speech may be moved at a seam; more than half 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """New speech for one stretch. A sample of `made` at `m` is the one of the recording at `m + made_to_old` on each side."""
+    """New speech for one stretch. A sample of `made` at `m` is the one of the recording at `m + made_to_old` on each
+    side.
+    """
 
     left: tuple[int, int]  # samples of the recording between which it may be entered
     right: tuple[int, int]  # ... and left
@@ -35,7 +37,9 @@ class Kept:
 
 
 def splice(recording: Samples, made: Samples, patches: list[Patch]) -> tuple[Samples, list[Kept]]:
-    """The recording (n,) with patches, in order and apart, of `made` (m,) -> the result and what of it was kept bit for bit."""
+    """The recording (n,) with patches, in order and apart, of `made` (m,) -> the result and what of it was kept bit for
+    bit.
+    """
     parts: list[Samples] = []
     kept: list[Kept] = []
     at = length = 0

@@ -35,7 +35,9 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A transcript's symbols, the word that each belongs to (-1: none), and how many labels of 20 ms each sounds (P,)."""
+    """A transcript's symbols, the word that each belongs to (-1: none), and how many labels of 20 ms each sounds
+    (P,).
+    """
 
     symbols: list[int]
     owners: list[int]

@@ -1,7 +1,7 @@
 """What an utterance and its text ask for, frame by frame: a chunk's stress, pitch and volume as rows for the codec.
 
-A stressed word is 1.3 times as long; its F0 rises by three semitones and falls back, and it is 1.5 dB louder. Its neighbours
-keep their tokens, durations and F0.
+A stressed word is 1.3 times as long; its F0 rises by three semitones and falls back, and it is 1.5 dB louder. Its
+neighbours keep their tokens, durations and F0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Was said what was asked? A cheap look at each block of tokens before it becomes sound.
 
-The plan says which phoneme every 20 ms of a block is, the aligner says which it sounds like. Where several in a row sound like
-others, the block is doubtful, and is decoded again while it is still here. It knows nothing of streams, threads or sound.
+The plan says which phoneme every 20 ms of a block is, the aligner says which it sounds like. Where several in a row
+sound like others, the block is doubtful, and is decoded again while it is still here. It knows nothing of streams,
+threads or sound.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def latest(before: Tokens | None, digits: RuntimeArray) -> Tokens:
 def again(options: DecodingOptions) -> DecodingOptions:
     """How a doubtful block is decoded again, with another seed: more steps, and tokens that are drawn.
 
-    Of five ways this brought the doubt down furthest (42 blocks of held-back sentences, best of two attempts); more steps alone
-    choose nearly the same tokens.
+    Of five ways this brought the doubt down furthest (42 blocks of held-back sentences, best of two attempts); more
+    steps alone choose nearly the same tokens.
     """
     return replace(options, steps=2 * options.steps, temperature=max(options.temperature, TEMPERATURE))

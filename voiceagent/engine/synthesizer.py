@@ -90,7 +90,9 @@ class Synthesizer:
         self.guard = None if model.listen is None else guard.Guard(model.listen)
 
     def decoding_options(self, options: SpeakOptions, tokens: int = BLOCK) -> DecodingOptions:
-        """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner done."""
+        """The voice's own, with the steps that were asked for; a shorter block takes fewer, as many tokens each: sooner
+        done.
+        """
         decoding = self.model.options(options.voice)
         steps = decoding.steps if options.steps is None else options.steps
         return replace(decoding, steps=-(-steps * min(tokens, BLOCK) // BLOCK))
@@ -135,7 +137,9 @@ class Synthesizer:
         return 0 if state.plan is None else len(state.plan.conditioning) - state.offset
 
     def open_block(self, state: SynthesisState, options: SpeakOptions, attempt: int = 0) -> OpenBlock | None:
-        """The next block to decode, or None: what is left needs no tokens. `attempt`: how many times it was decoded before."""
+        """The next block to decode, or None: what is left needs no tokens. `attempt`: how many times it was decoded
+        before.
+        """
         left = self.remaining(state)
         count = min(left, BLOCK if state.tokens else FIRST_BLOCK)
         if 0 < left - count < CRUMBS:
@@ -150,7 +154,9 @@ class Synthesizer:
         return self.decoder.open(language, conditioning, decoding, seed=options.seed + attempt)
 
     def doubt(self, state: SynthesisState, block: OpenBlock) -> float:
-        """How far a block that is done, and whose stream is at `state`, sounds from what was planned; 0 without a guard."""
+        """How far a block that is done, and whose stream is at `state`, sounds from what was planned; 0 without a
+        guard.
+        """
         if self.guard is None or state.plan is None:
             return 0.0
         digits, _ = self.decoder.close(block)
@@ -210,7 +216,9 @@ def _finite(samples: Samples) -> Samples:
 
 
 def _heard(block: DecodedBlock, samples: Samples, sound: SoundState) -> tuple[Samples, SynthesisState]:
-    """What is heard of the samples (m,) of a block: within [-1, 1], without silence at the beginning of an utterance."""
+    """What is heard of the samples (m,) of a block: within [-1, 1], without silence at the beginning of an
+    utterance.
+    """
     state = block.state
     if state.sound is None:
         gain = 1.0 if block.rows is None or not len(block.rows) else float(np.exp(block.rows[0, GAIN]))

@@ -26,7 +26,8 @@ from voiceagent.model.weights import Voices, voice_vector
 
 
 def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
-    """Make the decoder fast, in place: its stacks and what joins them, not its heads, because pitch in bfloat16 would jitter.
+    """Make the decoder fast, in place: its stacks and what joins them, not its heads, because pitch in bfloat16 would
+    jitter.
 
     What the pitch is made of has the same bits however a stream is cut: its phase would add up the smallest difference.
     """

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class VoiceTable(nn.Module):
     """What a network hears of a voice: its rows, and its style through a matrix that starts at zero.
 
-    With `any_voice` there is one row more, which speaks as far as the rows do not: for a voice that is all style, wholly.
+    With `any_voice` there is one row more, which speaks as far as the rows do not: for a voice that is all style,
+    wholly.
     """
 
     def __init__(self, rows: int, style_width: int, width: int, *, any_voice: bool = False) -> None:

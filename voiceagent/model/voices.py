@@ -1,7 +1,7 @@
 """A voice as a vector: one number for each voice that has a row of its own in the weights, then its style.
 
-Rows are how the first two voices were trained. A style is a point in a space that many voices share, so that a voice is a file of a
-few hundred bytes and a blend is a weighted mean: "0.6*af_bella + 0.4*bm_george".
+Rows are how the first two voices were trained. A style is a point in a space that many voices share, so that a voice is
+a file of a few hundred bytes and a blend is a weighted mean: "0.6*af_bella + 0.4*bm_george".
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from voiceagent.options import parse_blend
 
 @dataclass(frozen=True, slots=True)
 class VoiceCard:
-    """A voice that is not a row of the weights: where it lies in the style space, and what a list of voices says of it."""
+    """A voice that is not a row of the weights: where it lies in the style space, and what a list of voices says of
+    it.
+    """
 
     name: str
     style: npt.NDArray[np.float32]  # (style_width,)

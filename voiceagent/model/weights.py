@@ -1,6 +1,8 @@
-"""Voices on disk: a folder with `voice.toml`, `codec.safetensors`, `language_model.safetensors`, and a file a voice in `stock`.
+"""Voices on disk: a folder with `voice.toml`, `codec.safetensors`, `language_model.safetensors`, and a file a voice in
+`stock`.
 
-`voice.toml` holds the shapes and the decoding options; the tensors are stored in half precision and computed with in float32.
+`voice.toml` holds the shapes and the decoding options; the tensors are stored in half precision and computed with in
+float32.
 """
 
 from __future__ import annotations
@@ -141,7 +143,8 @@ def load(folder: Path | None = None, *, device: str = "cpu") -> Voices:
         raise InputError(f"unknown device {device!r}: choose cpu or cuda, or leave it out")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            "device cuda was asked for, but torch finds no GPU: install a driver and a CUDA build of torch, or choose cpu"
+            "device cuda was asked for, but torch finds no GPU: "
+            "install a driver and a CUDA build of torch, or choose cpu"
         )
     folder = folder or SHIPPED
     config = read_config(folder)

@@ -8,7 +8,8 @@ from voiceagent.options.blends import BLEND_PARTS_MAX, check_voice, is_voice, pa
 from voiceagent.options.languages import AUTO, LANGUAGES, language_code
 
 __all__ = [
-    "AUTO", "BLEND_PARTS_MAX", "DEFAULT_VOICE", "LANGUAGES", "LIVELINESS_MAX", "PITCH_MAX", "PITCH_MIN", "SPEED_MAX", "SPEED_MIN",
+    "AUTO", "BLEND_PARTS_MAX", "DEFAULT_VOICE", "LANGUAGES", "LIVELINESS_MAX", "PITCH_MAX", "PITCH_MIN", "SPEED_MAX",
+    "SPEED_MIN",
     "SpeakOptions", "check_voice", "is_voice", "language_code", "parse_blend",
 ]  # fmt: skip
 

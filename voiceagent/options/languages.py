@@ -52,7 +52,9 @@ def stock_facts(voice: str) -> tuple[str, str]:
 
 
 def language_of(shares: Mapping[str, float], spoken: Mapping[str, str] | None = None) -> str:
-    """The language of a blend: that of its greatest part; `spoken` has the languages of voices whose names do not say it."""
+    """The language of a blend: that of its greatest part; `spoken` has the languages of voices whose names do not say
+    it.
+    """
     lead = max(shares, key=lambda name: shares[name])
     return (spoken or {}).get(lead) or stock_facts(lead)[0]
 

@@ -1,4 +1,6 @@
-"""Options as a client gives them to options as the engine wants them: a voice of ours, and a language that it speaks."""
+"""Options as a client gives them to options as the engine wants them: a voice of ours, and a language that it
+speaks.
+"""
 
 from __future__ import annotations
 

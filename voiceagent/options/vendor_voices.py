@@ -1,7 +1,7 @@
 """Names of other services' voices, and the voice of ours that answers to each: `alloy`, `rachel`, `aura-2-thalia-en`.
 
-`vendor_voices.tsv` has the names that their clients have built in; settings can add others. Which of our stock voices is the
-nearest was chosen by sex, accent and description, not by ear.
+`vendor_voices.tsv` has the names that their clients have built in; settings can add others. Which of our stock voices
+is the nearest was chosen by sex, accent and description, not by ear.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def _by_name() -> dict[str, VendorVoice]:
 
 
 def our_voice(asked: str, here: Sequence[str], names: Mapping[str, str] | None = None) -> str:
-    """The voice of ours that is meant: one of that name or a blend, what the settings say, or the one that is nearest a vendor's.
+    """The voice of ours that is meant: one of that name or a blend, what the settings say, or the one that is nearest a
+    vendor's.
 
     Args:
         here: the voices that there are.
@@ -82,7 +83,9 @@ def our_voice(asked: str, here: Sequence[str], names: Mapping[str, str] | None =
 
 
 def _stand_in(theirs: VendorVoice, here: Sequence[str]) -> str | None:
-    """The nearest voice that is here: the one chosen, else one of that sex, else the first; None: none speaks the language."""
+    """The nearest voice that is here: the one chosen, else one of that sex, else the first; None: none speaks the
+    language.
+    """
     able = [name for name in here if stock_facts(name)[0] == theirs.language]
     alike = [name for name in able if stock_facts(name)[1] == theirs.sex]
     wanted = (theirs.ours, *([_FIRST[theirs.sex]] if theirs.language == "en" else []), *alike, *able)

@@ -1,7 +1,8 @@
 """What a client is told: the events of a session.
 
-Plain frozen dataclasses that know nothing of transports, torch or clocks. Times are seconds in Python and milliseconds on the
-wire; `voiceagent.protocol.wire` has the encoding, `commands` what a client asks for, `outputs` what the engine says.
+Plain frozen dataclasses that know nothing of transports, torch or clocks. Times are seconds in Python and milliseconds
+on the wire; `voiceagent.protocol.wire` has the encoding, `commands` what a client asks for, `outputs` what the engine
+says.
 """
 
 from __future__ import annotations

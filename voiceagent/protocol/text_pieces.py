@@ -10,8 +10,8 @@ PIECE_CHARS = 500  # are cut into chunks within half a millisecond, the worst on
 def pieces(text: str, max_text_buffer: int | None = None) -> Iterator[str]:
     """Pieces which, joined, are the text.
 
-    They end behind white space where they can, so that a text which waits for room does not wait inside a word, and are at most
-    half of what may wait, because the rest of a sentence waits together with the next piece.
+    They end behind white space where they can, so that a text which waits for room does not wait inside a word, and are
+    at most half of what may wait, because the rest of a sentence waits together with the next piece.
     """
     size = PIECE_CHARS if max_text_buffer is None else max(1, min(PIECE_CHARS, max_text_buffer // 2))
     begin = 0

@@ -67,7 +67,8 @@ class EditDesk:
         return self._open > WAITING_MAX
 
     async def edit(self, file: bytes, transcript: str, to: str, voice: str) -> EditedFile:
-        """Waits for its turn; one that is cancelled before it leaves the line, one under way is thrown away when it is done.
+        """Waits for its turn; one that is cancelled before it leaves the line, one under way is thrown away when it is
+        done.
 
         Raises:
             InputError: a text is empty or too long, or the editor refuses it.

@@ -1,7 +1,7 @@
 """Who a client is by the key that it shows, and what this key may still do.
 
-Keys are compared by their hashes, all of them, in constant time. A token is a key for one connection and a short time: a server
-with a key asks for it and gives it to a page, which never sees the key.
+Keys are compared by their hashes, all of them, in constant time. A token is a key for one connection and a short time:
+a server with a key asks for it and gives it to a page, which never sees the key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MINUTE_S = 60.0
 class Key:
     """A key, and what is done with it now: the `Allowance` of the sessions that have it.
 
-    The characters are a bucket that holds a minute's worth and fills steadily: in n minutes at most n + 1 minutes' worth is taken.
+    The characters are a bucket that holds a minute's worth and fills steadily: in n minutes at most n + 1 minutes'
+    worth is taken.
 
     Args:
         on_chars: is told how many characters were taken.
@@ -70,7 +71,8 @@ class Key:
         if chars > self._left:
             wait_s = (chars - self._left) * MINUTE_S / a_minute
             raise RateLimited(
-                f"this key may say {a_minute} characters a minute; these {chars} were not taken, send them in {wait_s:.0f} s",
+                f"this key may say {a_minute} characters a minute; "
+                f"these {chars} were not taken, send them in {wait_s:.0f} s",
                 retry_after_s=wait_s,
             )
 

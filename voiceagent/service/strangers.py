@@ -1,7 +1,7 @@
 """Connections that have shown no key yet: a place of their own, so that they take none of those who have one.
 
-It is small, and whoever is in it stays only for a moment. When one too many comes, the one that has been there longest goes:
-a client shows its key at once, and one that is silent cannot keep others out by being there first.
+It is small, and whoever is in it stays only for a moment. When one too many comes, the one that has been there longest
+goes: a client shows its key at once, and one that is silent cannot keep others out by being there first.
 """
 
 from __future__ import annotations

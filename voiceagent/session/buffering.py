@@ -1,7 +1,8 @@
-"""How long text waits: how fast it comes, and how much the listener still has to hear, decide when it goes to the engine.
+"""How long text waits: how fast it comes, and how much the listener still has to hear, decide when it goes to the
+engine.
 
-Speech starts when what is known, and what will have come by the time it has been said, is enough to go on. From then on text waits
-for its sentence as long as it can, and is cut just before the listener would hear nothing.
+Speech starts when what is known, and what will have come by the time it has been said, is enough to go on. From then on
+text waits for its sentence as long as it can, and is cut just before the listener would hear nothing.
 
 Without I/O and without a clock: every method takes the time. It does not know chunks, the engine or samples.
 """
@@ -18,12 +19,13 @@ from voiceagent.settings.buffering import BufferingName
 class Buffering:
     """What text waits for.
 
-    start_s: seconds of sound that must be known before speech starts, beyond what the pace of the text asks for; None does not
-        ask for that either. Infinite waits for the end or a flush.
+    start_s: seconds of sound that must be known before speech starts, beyond what the pace of the text asks for; None
+        does not ask for that either. Infinite waits for the end or a flush.
     first_s: a first chunk that is closed before its time sounds for so long at least, whatever the pace of the text.
     cuts: close text before its sentence is known when the listener would fall silent.
     stall_s: text that stops for so long has stalled: what can be said well by itself is said.
-    hold_s: so long after that the rest is said, too, but for words that lead on to others, which wait three times as long.
+    hold_s: so long after that the rest is said, too, but for words that lead on to others, which wait three times as
+    long.
     """
 
     start_s: float | None = 0.1
@@ -42,7 +44,8 @@ BUFFERINGS: Final[dict[BufferingName, Buffering]] = {
     "sentence": Buffering(start_s=None, cuts=False),
 }
 
-# The last samples of a chunk leave with the next one, as the decoder looks 120 ms ahead, and up to 60 ms of silence are left out.
+# The last samples of a chunk leave with the next one, as the decoder looks 120 ms ahead, and up to 60 ms of silence are
+# left out.
 WITHHELD_S = 0.18
 STALL_CHARS = 11  # two words: text that pauses for twice as long as they take has stalled
 # How far text must get ahead of speech while the first chunk sounds. Chosen on 120 development sentences, simulated.
@@ -82,7 +85,9 @@ class Pace:
 
 
 class Latency:
-    """From handing a chunk to an idle engine to its first sound: rises at once, falls slowly. Shared by what shares an engine."""
+    """From handing a chunk to an idle engine to its first sound: rises at once, falls slowly. Shared by what shares an
+    engine.
+    """
 
     def __init__(self, seconds: float = LATENCY_S) -> None:
         self.seconds = seconds
@@ -141,14 +146,18 @@ class Lead:
         return max(0.0, self.left_s(played_s) - 1.5 * self._latency.seconds - RESERVE_S)
 
     def hold_back_s(self, played_s: float, made_at: float, now: float) -> float:
-        """Seconds that the first sound is held back, where the engine has more to say but may not have it soon enough."""
+        """Seconds that the first sound is held back, where the engine has more to say but may not have it soon
+        enough.
+        """
         if not self._pending_s:
             return 0.0
         short_s = max(NEXT_BLOCK * self._latency.last, 1.3 * self._latency.seconds) - (self._made_s - played_s)
         return max(0.0, made_at + short_s - now)
 
     def suffices(self, known_s: float, now: float) -> bool:
-        """Whether speech may start with so many seconds of sound known: there will be more to say when they are over."""
+        """Whether speech may start with so many seconds of sound known: there will be more to say when they are
+        over.
+        """
         start_s = self.buffering.start_s
         if start_s is None:
             return True
@@ -156,7 +165,9 @@ class Lead:
         return known_s / self._speed >= WITHHELD_S + self._latency.seconds + more_s + start_s
 
     def first_s(self, now: float) -> float:
-        """How long a first chunk that is closed before its time must sound: until the next phrase has come and is made."""
+        """How long a first chunk that is closed before its time must sound: until the next phrase has come and is
+        made.
+        """
         shortest_s = self.buffering.first_s
         if self.buffering.start_s is None:
             return shortest_s
@@ -164,7 +175,9 @@ class Lead:
         return max(shortest_s, ready_s * self._speed)
 
     def _gained_s(self, chars: float, now: float) -> float:
-        """Seconds until text is so many characters further ahead of speech, which it is taken to outrun at least a little."""
+        """Seconds until text is so many characters further ahead of speech, which it is taken to outrun at least a
+        little.
+        """
         rate = self.pace.chars_per_s(now)
         return chars / max(rate - SPOKEN_CHARS_PER_S * self._speed, rate / 4)
 

@@ -51,7 +51,9 @@ class Framer:
         self.samples_made += n
 
     def last_frame(self) -> events.Audio:
-        """The frame behind all speech: what a resampler still holds leaves with it, hence it may have no samples of its own."""
+        """The frame behind all speech: what a resampler still holds leaves with it, hence it may have no samples of its
+        own.
+        """
         import numpy as np
 
         return self._frame(np.zeros(0, np.float32), pts=self.samples_made, last=True)

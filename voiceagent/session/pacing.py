@@ -92,7 +92,9 @@ class Pacer:
         return self._playhead.advance(now)
 
     def heard_s(self, now: float) -> float:
-        """Seconds that the listener has heard: its own word if it gave one, else as far as a clock would have played."""
+        """Seconds that the listener has heard: its own word if it gave one, else as far as a clock would have
+        played.
+        """
         if self._acknowledged_s is not None:
             return min(self._acknowledged_s, self.sent_s)
         return self._playhead.advance(now)

@@ -13,7 +13,8 @@ FORGOTTEN = 256
 
 
 class Past:
-    """The last utterances of a session that have been spoken to their end, and the ids of those before and of cancelled ones.
+    """The last utterances of a session that have been spoken to their end, and the ids of those before and of cancelled
+    ones.
 
     An id is in it while commands for it are late rather than wrong.
     """

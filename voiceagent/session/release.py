@@ -1,4 +1,5 @@
-"""When the text of an utterance goes to the engine: what is closed goes once speech may start, what waits is closed in time.
+"""When the text of an utterance goes to the engine: what is closed goes once speech may start, what waits is closed in
+time.
 
 Without I/O and without a clock. It knows text and how much of the speech is still to be heard, not samples or events.
 """

@@ -38,7 +38,8 @@ class Session:
             owner calls `receive` with it. Called on the engine's thread.
         make_chunker: makes the chunker of an utterance.
         paced: hold audio back to `max_ahead_ms` of each utterance.
-        text_wait_s: how long text may stand in line for room before it is refused; commands for others, and a cancel, pass it.
+        text_wait_s: how long text may stand in line for room before it is refused; commands for others, and a cancel,
+            pass it.
         voice_names: what further names of voices mean.
     """
 

@@ -38,7 +38,9 @@ class EngineConfig:
     runtime: Runtime = "auto"
     """Who computes: ONNX Runtime on a processor alone, torch on both; auto is ONNX Runtime on a processor."""
     precision: Precision = "auto"
-    """Of the weights that are multiplied; auto is int8 in ONNX Runtime, in torch bfloat16 where there are instructions for it."""
+    """Of the weights that are multiplied; auto is int8 in ONNX Runtime, in torch bfloat16 where there are instructions
+    for it.
+    """
     threads: int = 1
     """Threads of the tensor library; two are slower than one at these sizes."""
     kernels: Kernels = "auto"

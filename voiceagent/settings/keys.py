@@ -1,4 +1,6 @@
-"""Keys of clients as the settings have them: a name, a hash and what may be done with it. The key itself lies with the client."""
+"""Keys of clients as the settings have them: a name, a hash and what may be done with it. The key itself lies with the
+client.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""ONNX Runtime as this component uses it: loaded once, one thread a call unless more are asked for, no spinning, no telemetry."""
+"""ONNX Runtime as this component uses it: loaded once, one thread a call unless more are asked for, no spinning, no
+telemetry.
+"""
 
 from __future__ import annotations
 

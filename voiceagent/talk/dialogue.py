@@ -1,6 +1,7 @@
 """What was said between a person and a language model, as the model is told it.
 
-Without I/O. Of an answer that was interrupted only what was heard is kept: the model must not refer to what nobody heard.
+Without I/O. Of an answer that was interrupted only what was heard is kept: the model must not refer to what nobody
+heard.
 """
 
 from __future__ import annotations

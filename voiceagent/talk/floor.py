@@ -1,7 +1,7 @@
 """A spoken conversation as a state machine: who has the floor, and what is to be done next.
 
-Without I/O: windows of the microphone and the results of what was asked for go in, actions come out; `voiceagent.talk.talk`
-carries them out.
+Without I/O: windows of the microphone and the results of what was asked for go in, actions come out;
+`voiceagent.talk.talk` carries them out.
 
     hear(window)        -> StopAnswer, Recognise
     recognised(text)    -> Ask

@@ -1,4 +1,6 @@
-"""The text front end: text as language models write it, to chunks of speakable words and their phonemes. No torch here."""
+"""The text front end: text as language models write it, to chunks of speakable words and their phonemes. No torch
+here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from voiceagent.text.phonemes.lexicon import Lexicon, LexiconError
 from voiceagent.text.phonemes.phonemizer import MisakiPhonemizer, PhonemeText, Phonemizer
 
 __all__ = [
-    "Chunk", "ChunkLimits", "Chunker", "Lexicon", "LexiconError", "MisakiPhonemizer", "PhonemeText", "Phonemizer", "Span",
+    "Chunk", "ChunkLimits", "Chunker", "Lexicon", "LexiconError", "MisakiPhonemizer", "PhonemeText", "Phonemizer",
+    "Span",
     "SpeechPolicy", "Word", "spans_of",
 ]  # fmt: skip

@@ -14,24 +14,26 @@ _CLOSERS: Final = "\"')]}”’»*_"
 _OPENERS: Final = "\"'([{“‘«*_"
 # Never end a sentence: something always follows.
 _ALWAYS_FOLLOWED: Final = frozenset(
-    "mr mrs ms mx dr prof st ste mt ft gen gov sen rep capt lt col sgt cmdr rev hon pres supt cpl maj adm fr msgr e.g i.e eg "
-    "ie vs v cf viz approx fig figs eq eqs sec ch vol vols pp al ca ed eds nos op dept est jan feb mar apr jun jul aug "
-    "sep sept oct nov dec rm temp incl excl fl cu sq tbsp tsp rs mon tue tues wed thu thur thurs fri ext tel messrs mme mlle sra "
-    "dra".split()
+    "mr mrs ms mx dr prof st ste mt ft gen gov sen rep capt lt col sgt cmdr rev hon pres supt cpl maj adm fr msgr e.g "
+    "i.e eg ie vs v cf viz approx fig figs eq eqs sec ch vol vols pp al ca ed eds nos op dept est jan feb mar apr jun "
+    "jul aug sep sept oct nov dec rm temp incl excl fl cu sq tbsp tsp rs mon tue tues wed thu thur thurs fri ext tel "
+    "messrs mme mlle sra dra".split()
 )
 # May end one: the next word tells.
 _SOMETIMES: Final = frozenset(
-    "etc inc ltd co corp jr sr bros ave blvd rd hwy apt assn univ govt a.m p.m am pm u.s u.k u.n u.s.a e.u d.c b.c a.d ph.d "
-    "m.d b.a m.a b.s m.s no min max avg hr hrs lb lbs oz km kg cm mm yr yrs mo wk tsp tbsp sq cont misc p n s e w".split()
+    "etc inc ltd co corp jr sr bros ave blvd rd hwy apt assn univ govt a.m p.m am pm u.s u.k u.n u.s.a e.u d.c b.c a.d "
+    "ph.d m.d b.a m.a b.s m.s no min max avg hr hrs lb lbs oz km kg cm mm yr yrs mo wk tsp tbsp sq cont misc p n s e "
+    "w".split()
 ) | frozenset("no art para chap ex tab ref rte rt fwy bldg fl ver ct pl sq ter cir pkwy ln".split())
 _NUMBERED: Final = frozenset(
     "no art para chap ex tab ref rte rt fwy bldg ver".split()
 )  # end a sentence unless a figure follows
 _STARTERS: Final = frozenset(
-    "the a an it its this that these those he she we they i you there here what when where why how who which if in on at by "
-    "for from with as and but or so yet then now also after before because although while since however but no yes my our "
-    "your his her their let please do does did is are was were can could would should will have has not all some most many "
-    "one two once today finally next first second third overall meanwhile instead still thanks thank sure ok okay".split()
+    "the a an it its this that these those he she we they i you there here what when where why how who which if in on "
+    "at by for from with as and but or so yet then now also after before because although while since however but no "
+    "yes my our your his her their let please do does did is are was were can could would should will have has not all "
+    "some most many one two once today finally next first second third overall meanwhile instead still thanks thank "
+    "sure ok okay".split()
 )
 _NAMED_NEXT: Final = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday est edt cst cdt mst mdt pst pdt gmt utc et ct pt "
@@ -44,7 +46,8 @@ _DOTTED: Final = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 
 @lru_cache(maxsize=4096)
 def boundary(word: str, following: str | None, *, alone: bool = False) -> int:
-    """How text may be cut after `word`: NOWHERE, CLAUSE, SENTENCE, or UNSURE when that depends on a next word not given.
+    """How text may be cut after `word`: NOWHERE, CLAUSE, SENTENCE, or UNSURE when that depends on a next word not
+    given.
 
     word: visible text with its punctuation; only its end matters. following: the next visible word, None while unknown.
     alone: nothing stands before the word in its chunk ("1." is then the number of a list).

@@ -20,11 +20,12 @@ _WORD = re.compile(r"\S+")
 class Word:
     """One spoken word.
 
-    A written word that is spoken as several ("42") gives several words with the same offsets. A word whose phonemes hold
-    punctuation alone (a dash between spaces) is a pause mark.
+    A written word that is spoken as several ("42") gives several words with the same offsets. A word whose phonemes
+    hold punctuation alone (a dash between spaces) is a pause mark.
 
     text: as sent, the slice [start, end) of the utterance's text.
-    phonemes: symbols of the voice's alphabet with stress marks and the punctuation beside the word, no spaces ("həlˈO,").
+    phonemes: symbols of the voice's alphabet with stress marks and the punctuation beside the word, no spaces
+    ("həlˈO,").
     """
 
     text: str
@@ -79,7 +80,8 @@ class Chunk:
     lookahead: text known beyond this chunk when it closed (0 to 2 words), "" if none.
     final: nothing of this utterance follows.
     pause_s: silence asked for after the chunk, in seconds.
-    spans: one for each whitespace-separated word of `spoken`; () when `spoken` is `text` word for word (use `spans_of`).
+    spans: one for each whitespace-separated word of `spoken`; () when `spoken` is `text` word for word (use
+    `spans_of`).
     before: what was spoken just before in the same sentence (a few words): how a word is said depends on it.
     rate: factor on the speaking rate asked for inside the text.
     warnings: what had to be left out, and why.

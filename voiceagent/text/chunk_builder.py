@@ -1,6 +1,7 @@
 """Items that close together, and the text as sent that they came from, to a chunk.
 
-Where chunks close is `voiceagent.text.chunker`; here is what belongs to one: its text, its warnings, what it says and how.
+Where chunks close is `voiceagent.text.chunker`; here is what belongs to one: its text, its warnings, what it says and
+how.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ class ChunkBuilder:
         return chunks
 
     def take_last(self) -> list[Chunk]:
-        """The chunks made since the last call, with the rest of the text; the last one is final, an empty one if there is none."""
+        """The chunks made since the last call, with the rest of the text; the last one is final, an empty one if there
+        is none.
+        """
         chunks = self.take()
         warnings = self._take_warnings(len(self._text) + self._base)
         if chunks and not warnings:

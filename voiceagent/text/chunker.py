@@ -1,7 +1,8 @@
 """Text as it comes to chunks that are spoken in one go.
 
-A chunk closes at the first good place: at once where a sentence ends, at a clause once it is long enough, at a word when no
-punctuation comes. Where chunks close depends on the text alone, never on how it was cut into calls; `poll` and `flush` aside.
+A chunk closes at the first good place: at once where a sentence ends, at a clause once it is long enough, at a word
+when no punctuation comes. Where chunks close depends on the text alone, never on how it was cut into calls; `poll` and
+`flush` aside.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _ENDS = frozenset(".!?…:;,—")
 
 
 class Chunker:
-    """Feed it the text of one utterance in pieces of any size; take chunks. No input or output, no clock, linear time."""
+    """Feed it the text of one utterance in pieces of any size; take chunks. No input or output, no clock, linear
+    time.
+    """
 
     def __init__(
         self,
@@ -95,11 +98,12 @@ class Chunker:
         return len(self._seen)
 
     def cut(self, *, stalled: bool = False, least_s: float = 0.0) -> list[Chunk]:
-        """Close before its time what is known, if it will sound for at least `least_s` seconds: the listener waits, or is about to.
+        """Close before its time what is known, if it will sound for at least `least_s` seconds: the listener waits, or
+        is about to.
 
-        Where more is coming, all whole words but the last are closed, at a good place if there is one nearby. Where the text has
-        `stalled`, they are closed at the last good place, as if before a comma, and what stands behind it waits: what is heard
-        is a pause.
+        Where more is coming, all whole words but the last are closed, at a good place if there is one nearby. Where the
+        text has `stalled`, they are closed at the last good place, as if before a comma, and what stands behind it
+        waits: what is heard is a pause.
         """
         if self._ends_waiting():
             return self.flush()
@@ -116,7 +120,9 @@ class Chunker:
         return self._builder.take()
 
     def _best_place(self, places: Iterable[int]) -> tuple[int, int]:
-        """The first of the best places to end a chunk, as a number of words that wait, and how good it is; 0: there is none."""
+        """The first of the best places to end a chunk, as a number of words that wait, and how good it is; 0: there is
+        none.
+        """
         seen, best, how_good = self._seen, 0, NEVER
         for count in places:
             good = break_between(seen[count - 1].visible, seen[count].visible)
@@ -264,7 +270,9 @@ class Chunker:
         pause_s: float = 0.0,
         pausing: bool = False,
     ) -> None:
-        """Make a chunk of the first `count` items that wait (None: all), and of the text up to `end` if that is given."""
+        """Make a chunk of the first `count` items that wait (None: all), and of the text up to `end` if that is
+        given.
+        """
         seen = self._seen
         items, rest = (seen, []) if count is None or count == len(seen) else (seen[:count], seen[count:])
         ahead = rest[:lookahead] if following is None else [following]
@@ -287,7 +295,9 @@ class Chunker:
 
 
 def _has_figure(items: list[Item]) -> bool:
-    """Whether there are figures: what stands around them is a number, an address or a date, which must not be cut in two."""
+    """Whether there are figures: what stands around them is a number, an address or a date, which must not be cut in
+    two.
+    """
     return any(character.isdigit() for item in items for character in item.visible)
 
 

@@ -13,12 +13,13 @@ __all__ = ["ChunkLimits", "SpeechPolicy"]
 class ChunkLimits:
     """Where chunks close. Words are counted as spoken; lengths are characters of the cleaned text.
 
-    words: how many words close the first, second, ... chunk when no punctuation has come (the last one holds for all that
-        follow). The first is short because it decides when the first sound comes.
+    words: how many words close the first, second, ... chunk when no punctuation has come (the last one holds for all
+        that follow). The first is short because it decides when the first sound comes.
     lookahead: how many further words must be known for that, for the same chunks.
     clause_words: from how many words on a clause ends a chunk.
     slack: how many more words are waited for when the words found would be a bad place to cut.
-    sentence_chars: a later chunk shorter than this does not close at a sentence end, so that "No. No. No." is one chunk.
+    sentence_chars: a later chunk shorter than this does not close at a sentence end, so that "No. No. No." is one
+    chunk.
     chars: a chunk never gets longer than this.
     deadline_s: what has waited this long for more text is closed by `Chunker.poll`.
     """

@@ -1,6 +1,8 @@
-"""How well text breaks between two words where no punctuation does it: what is said before a break must sound like a phrase.
+"""How well text breaks between two words where no punctuation does it: what is said before a break must sound like a
+phrase.
 
-The words that lead on are the closed classes of English grammar: determiners, prepositions, auxiliaries, subordinators, pronouns.
+The words that lead on are the closed classes of English grammar: determiners, prepositions, auxiliaries, subordinators,
+pronouns.
 """
 
 from __future__ import annotations
@@ -13,39 +15,43 @@ from typing import Final
 __all__ = ["ASIDE", "FAIR", "GOOD", "NEVER", "break_between", "breaks_well", "inside_brackets"]
 
 NEVER, FAIR, ASIDE, GOOD = 0, 1, 2, 3
-"""Inside what belongs together; between phrases that lean on each other; well, but in brackets; where a speaker might breathe."""
+"""Inside what belongs together; between phrases that lean on each other; well, but in brackets; where a speaker might
+breathe.
+"""
 
 _CLOSERS: Final = "\"')]}”’»*_"
 _OPENERS: Final = "\"'([{“‘«*_"
 _DETERMINERS: Final = frozenset(
-    "a an the this that these those my your his her its our their whose which what each every either neither some any no "
-    "another other such".split()
+    "a an the this that these those my your his her its our their whose which what each every either neither some any "
+    "no another other such".split()
 )
 _PREPOSITIONS: Final = frozenset(
-    "of in on at by for from with as to into onto upon within without toward towards through throughout over under above below "
-    "beneath beside besides between among amongst against along across around about before after during since until till "
-    "behind beyond near inside outside despite except unlike than per via amid past plus minus versus vs".split()
+    "of in on at by for from with as to into onto upon within without toward towards through throughout over under "
+    "above below beneath beside besides between among amongst against along across around about before after during "
+    "since until till behind beyond near inside outside despite except unlike than per via amid past plus minus "
+    "versus vs".split()
 )
 _AUXILIARIES: Final = frozenset(
-    "am is are was were be been being have has had having do does did can could will would shall should may might must cannot "
-    "ought not never".split()
+    "am is are was were be been being have has had having do does did can could will would shall should may might must "
+    "cannot ought not never".split()
 )
 _CONTRACTED: Final = re.compile(
     r"(?i:.*n['’]t|.*['’](?:re|ve|ll|d|m)|(?:it|he|she|that|this|there|here|what|who|where|how|when|why|let|one)['’]s)"
 )
 _UNITS: Final = frozenset("zero one two three four five six seven eight nine ten".split())
 _NUMBERS: Final = frozenset(
-    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion trillion point".split()
+    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
+    "trillion point".split()
 )
 _AFTER_NUMBERS: Final = frozenset("hundred thousand million billion trillion dozen point percent o'clock".split())
 _TITLES: Final = frozenset("mr mrs ms mx dr prof st sir et sq cu fl".split())
 _NAME_PARTICLES: Final = frozenset("of de da di do dos van von der den del della la le el bin ibn al y e".split())
 # These may be left alone, but what follows leans on them.
 _LEAN_ON: Final = frozenset(
-    "and or but nor so yet if that whether because although though unless while when whenever where wherever who whom how why "
-    "once lest i you he she it we they there one let please very more most less least too quite rather just only even also "
-    "all both half much many few several enough like off out up down onto".split()
+    "and or but nor so yet if that whether because although though unless while when whenever where wherever who whom "
+    "how why once lest i you he she it we they there one let please very more most less least too quite rather just "
+    "only even also all both half much many few several enough like off out up down onto".split()
 )
 _FIRST_PERSON: Final = re.compile(r"I(?:['’].*)?[.,;:!?]?")
 

@@ -8,7 +8,8 @@ from typing import Final
 
 __all__ = ["sound_length_s"]
 
-# Least squares over 2,161 words of conversation and read text, as the voice heart says them: the error of a word is 0.1 s.
+# Least squares over 2,161 words of conversation and read text, as the voice heart says them: the error of a word is 0.1
+# s.
 _LETTER_S: Final = 0.043
 _VOWELS_S: Final = 0.045  # a run of vowels is about a syllable
 _SPELLED_S: Final = 0.195  # a letter of a word in capitals

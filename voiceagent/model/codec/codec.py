@@ -1,7 +1,8 @@
 """Speech codec: 24 kHz waveform -> 25 Hz tokens of six digits -> waveform.
 
-The encoder sees a log-mel spectrogram and is used for training, editing and cloning only. The decoder streams: token frames at
-25 Hz, feature frames at 100 Hz, then source-filter synthesis (vocoder.py). It looks at most 3 tokens (120 ms) ahead.
+The encoder sees a log-mel spectrogram and is used for training, editing and cloning only. The decoder streams: token
+frames at 25 Hz, feature frames at 100 Hz, then source-filter synthesis (vocoder.py). It looks at most 3 tokens (120 ms)
+ahead.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ class StreamPart:
     liveliness: float = 1.0
 
     def standing(self) -> Hashable:
-        """Streams of equal standing have tensors of equal shapes, so that they can share a pass; a delivery has its own."""
+        """Streams of equal standing have tensors of equal shapes, so that they can share a pass; a delivery has its
+        own.
+        """
         state = self.state
         if self.rows is not None or (state is not None and state.delivery is not None):
             return id(self)
@@ -275,14 +278,17 @@ class Codec(nn.Module):
     ) -> tuple[Tensor, DecoderState]:
         """The next digits (B, T, 6) of a stream -> the samples that are complete, and the state for the next call.
 
-        Joined, the samples of all calls equal those of `decode`. The last call says `final=True`; it may bring no tokens.
+        Joined, the samples of all calls equal those of `decode`. The last call says `final=True`; it may bring no
+        tokens.
         """
         values = self.quantizer.values(digits)
         return self.decoder.stream(values, self.voice_vectors(voice, digits.shape[0]), state, final=final)
 
     @torch.no_grad()
     def decode_streams(self, parts: Sequence[StreamPart]) -> list[tuple[Tensor, DecoderState]]:
-        """`decode_stream` for many streams -> samples (n,) and the next state of each; those that stand alike share a pass."""
+        """`decode_stream` for many streams -> samples (n,) and the next state of each; those that stand alike share a
+        pass.
+        """
 
         def decode(group: list[StreamPart]) -> Iterable[tuple[Tensor, DecoderState]]:
             values = self.quantizer.values(torch.stack([part.digits for part in group]))

@@ -1,7 +1,9 @@
-"""How frames are delivered: longer, at another pitch, louder, livelier. Between the decoder and the source-filter synthesis.
+"""How frames are delivered: longer, at another pitch, louder, livelier. Between the decoder and the source-filter
+synthesis.
 
-A row for each feature frame (10 ms) says what is changed: how many frames become of it, a factor on F0, and a gain in nepers. The
-tokens stay what they are, so that frames without a change sound as they would have without it. Plain numpy, for any runtime.
+A row for each feature frame (10 ms) says what is changed: how many frames become of it, a factor on F0, and a gain in
+nepers. The tokens stay what they are, so that frames without a change sound as they would have without it. Plain numpy,
+for any runtime.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def deliver(
 ) -> tuple[Delivered, DeliveryState]:
     """The next frames of one stream, whose F0 is (F,), as they are to sound.
 
-    rows: (n, ROW) of the frames whose tokens came with this call. Joined over calls it does not matter how a stream was cut.
+    rows: (n, ROW) of the frames whose tokens came with this call. Joined over calls it does not matter how a stream was
+    cut.
     """
     rows = np.concatenate((state.waiting, rows))
     now, state = rows[: len(f0_hz)], replace(state, waiting=rows[len(f0_hz) :])

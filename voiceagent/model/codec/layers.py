@@ -1,7 +1,7 @@
 """Streaming building blocks of the codec: a frame stack whose context is a value handed in and out.
 
-Every layer works on (B, T, C) and is causal up to `right` frames. A whole utterance is one call with an empty context and
-`final=True`; a stream is many calls. Both run the same code.
+Every layer works on (B, T, C) and is causal up to `right` frames. A whole utterance is one call with an empty context
+and `final=True`; a stream is many calls. Both run the same code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 
 class ContextBlock(nn.Module):
-    """x + MLP(norm(x[t - left * dilation .. t + right])): neighbours are concatenated, so that all work is one large product."""
+    """x + MLP(norm(x[t - left * dilation .. t + right])): neighbours are concatenated, so that all work is one large
+    product.
+    """
 
     def __init__(self, width: int, hidden: int, *, left: int = 2, right: int = 0, dilation: int = 1) -> None:
         super().__init__()

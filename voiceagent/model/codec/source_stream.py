@@ -1,8 +1,9 @@
-"""The source-filter synthesis of a stream: which frames are complete, what of them leaves, and what waits for the next call.
+"""The source-filter synthesis of a stream: which frames are complete, what of them leaves, and what waits for the next
+call.
 
-Frames reach beyond their own hop, and F0 is drawn from one frame's centre to the next, so a call leaves pulses, frames and
-partial sums behind. The signal processing itself is a runtime's own (`Synthesis`). The samples of all calls, joined, are those of
-the whole.
+Frames reach beyond their own hop, and F0 is drawn from one frame's centre to the next, so a call leaves pulses, frames
+and partial sums behind. The signal processing itself is a runtime's own (`Synthesis`). The samples of all calls,
+joined, are those of the whole.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Synthesis(Protocol[BatchT]):
         ...
 
     def pulse_train(self, f0_hz: BatchT, phase: BatchT) -> tuple[BatchT, BatchT]:
-        """F0 a frame (B, m + 1), phase (B,) -> pulses (B, m * HOP) between the frames' centres, and the phase after them."""
+        """F0 a frame (B, m + 1), phase (B,) -> pulses (B, m * HOP) between the frames' centres, and the phase after
+        them.
+        """
         ...
 
     def overlap_add(self, filters: BatchT, pulses: BatchT, frames_done: Sequence[int], overlap: BatchT) -> BatchT:

@@ -2,9 +2,9 @@
 
     S_k = exp(h_k + i * theta_k) * STFT(pulses(F0))_k + exp(n_k) * Z_k
 
-Frames are 30 ms long and 10 ms apart (24 kHz). h and n are log magnitudes of the harmonic and the noise branch; theta turns the
-harmonics, because pulses of zero phase buzz, in a deep voice above all. Z is white noise from a table that the absolute frame index
-addresses, so that a stream and a whole utterance hear the same noise.
+Frames are 30 ms long and 10 ms apart (24 kHz). h and n are log magnitudes of the harmonic and the noise branch; theta
+turns the harmonics, because pulses of zero phase buzz, in a deep voice above all. Z is white noise from a table that
+the absolute frame index addresses, so that a stream and a whole utterance hear the same noise.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""Decoding on a device that never waits for the host, nor the host for it: memory of all streams is there, a tick is one replay.
+"""Decoding on a device that never waits for the host, nor the host for it: memory of all streams is there, a tick is
+one replay.
 
-The tokens are those of decode/reference.py (tests/model/cuda/test_decoder.py), the noise is the kernels' own (gumbel.py).
-A tick reads
+The tokens are those of decode/reference.py (tests/model/cuda/test_decoder.py), the noise is the kernels' own
+(gumbel.py). A tick reads
 
-    what slots hold and hear  ->  pass by kernels over the rings  ->  propose, rate, commit in one launch  ->  tokens and masks
+    what slots hold and hear  ->  pass by kernels over the rings  ->  propose, rate, commit in one launch
+    ->  tokens and masks
 
-in fixed shapes, so that it is captured once for each bucket of rows and slots. Nothing is read back: tokens stay there, too, where
-the codec takes them. A stream's state is a handle on its ring with a few numbers. It is a value in form only: the memory behind it
-goes on with every tick, so only the latest state of a stream may be used.
+in fixed shapes, so that it is captured once for each bucket of rows and slots. Nothing is read back: tokens stay there,
+too, where the codec takes them. A stream's state is a handle on its ring with a few numbers. It is a value in form
+only: the memory behind it goes on with every tick, so only the latest state of a stream may be used.
 """
 
 from __future__ import annotations
@@ -218,7 +220,9 @@ class DeviceDecoder:
         return self._ticks[bucket]
 
     def _send(self, rows: Sequence[RowNow], bucket: Bucket, memory: Tensor) -> None:
-        """One copy. Pinned memory is not used again before the copy is over: PyTorch's allocator of such memory sees to that."""
+        """One copy. Pinned memory is not used again before the copy is over: PyTorch's allocator of such memory sees to
+        that.
+        """
         host = torch.empty(len(memory), dtype=torch.uint8, pin_memory=self._pinned)
         inputs, _ = TickInputs.within(host, bucket)
         assert inputs is not None

@@ -12,8 +12,8 @@ Work = Callable[[], None]
 class Capture:
     """Turns work into its replay. All graphs share one pool of memory, because they run one after the other.
 
-    The work must read and write the same memory every time, and must not ask the device anything. It is run once before it is
-    recorded, so that kernels are compiled and libraries have their workspace: at that moment it must do no harm.
+    The work must read and write the same memory every time, and must not ask the device anything. It is run once before
+    it is recorded, so that kernels are compiled and libraries have their workspace: at that moment it must do no harm.
     """
 
     def __init__(self) -> None:

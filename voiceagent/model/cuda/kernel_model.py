@@ -1,6 +1,7 @@
 """The packed model's pass by kernels: four products and three launches a layer, for any number of rows.
 
-What packed.py does row by row over caches that grow, this does for all rows at once over rings of fixed size, with nothing that
+What packed.py does row by row over caches that grow, this does for all rows at once over rings of fixed size, with
+nothing that
 asks the device: shapes depend on numbers of rows and slots alone, so that the pass can be captured.
 """
 

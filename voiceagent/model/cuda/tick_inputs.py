@@ -1,11 +1,11 @@
 """What the host tells the device about a tick: one block of memory of fixed layout, hence one copy.
 
-The host knows everything but the tokens: how many tokens each step commits is known when a block is opened (commit_counts), so
-positions, steps and places need not be kept on the device, let alone be read from there.
+The host knows everything but the tokens: how many tokens each step commits is known when a block is opened
+(commit_counts), so positions, steps and places need not be kept on the device, let alone be read from there.
 
-Places of a stream. Three parts of `longest` places each hold the tokens, masks and conditioning of its last blocks in turn (a block
-under way, the one before, and the last token of the one before that). A block's tokens end where its part ends, so that the
-token before a block is always the last place of the part before.
+Places of a stream. Three parts of `longest` places each hold the tokens, masks and conditioning of its last blocks in
+turn (a block under way, the one before, and the last token of the one before that). A block's tokens end where its part
+ends, so that the token before a block is always the last place of the part before.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Bucket:
     def of(cls, rows: int, slots: int, longest: int, *, noisy: bool) -> Bucket:
         """The smallest that has room.
 
-        Rows that are empty cost a program that returns at once, so they come in powers of two. Below 256 slots reading weights
-        takes longer than multiplying (an H100 makes about 300 products of bfloat16 in the time of reading one), so powers of
-        two do there, too; above, eight sizes an octave waste an eighth at most.
+        Rows that are empty cost a program that returns at once, so they come in powers of two. Below 256 slots reading
+        weights takes longer than multiplying (an H100 makes about 300 products of bfloat16 in the time of reading one),
+        so powers of two do there, too; above, eight sizes an octave waste an eighth at most.
         """
         fine = 1 << max(0, slots.bit_length() - 4) if slots > 256 else 1 << max(0, slots - 1).bit_length()
         return cls(1 << max(0, rows - 1).bit_length(), -(-slots // fine) * fine, longest, noisy)
@@ -64,7 +64,9 @@ class RowNow:
 
 @dataclass(frozen=True, slots=True)
 class TickInputs:
-    """Views of one block of memory. R rows, N slots, M = R * longest open slots; what is beyond the real ones is padding."""
+    """Views of one block of memory. R rows, N slots, M = R * longest open slots; what is beyond the real ones is
+    padding.
+    """
 
     starts: Tensor  # (R + 1,) int32, as in PackedRows
     pending: Tensor  # (R,) int32
@@ -120,7 +122,9 @@ class TickInputs:
         )
 
     def fill(self, rows: Sequence[RowNow], bucket: Bucket, spare_ring: int) -> None:
-        """Write the rows, on the host; padding points at the places of a ring that no stream has, and commits nothing."""
+        """Write the rows, on the host; padding points at the places of a ring that no stream has, and commits
+        nothing.
+        """
         to = {field.name: getattr(self, field.name).numpy() for field in fields(self)}
         for name, array in to.items():
             array[:] = {"slot_rings": -1, "begins": True}.get(name, 0)

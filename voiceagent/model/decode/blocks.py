@@ -1,8 +1,9 @@
 """A block of masked tokens under way and the stream it belongs to: what decoders share, whatever holds their arrays.
 
-A block covers tokens [start, end). Its slots hold tokens start - 1 .. end - 2, so the last committed token is evaluated again
-together with the block. When a block is done, its slots with every token in place wait as `pending`; the forward pass that opens
-the next block also stores their keys and values (block-causal, hence exact), which saves one pass a block.
+A block covers tokens [start, end). Its slots hold tokens start - 1 .. end - 2, so the last committed token is evaluated
+again together with the block. When a block is done, its slots with every token in place wait as `pending`; the forward
+pass that opens the next block also stores their keys and values (block-causal, hence exact), which saves one pass a
+block.
 """
 
 from __future__ import annotations

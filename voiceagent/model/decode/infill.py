@@ -1,4 +1,5 @@
-"""Offline masked diffusion: fill masked tokens with everything else in view, to both sides (LLaDA-TTS, arXiv 2603.26364).
+"""Offline masked diffusion: fill masked tokens with everything else in view, to both sides (LLaDA-TTS, arXiv
+2603.26364).
 
 The reference path of decoding: no blocks, no cache, one set of weights with the attention fully bidirectional.
 """
@@ -77,7 +78,8 @@ def unmask(
     seed: int = 0,
     on_commit: OnCommit | None = None,
 ) -> tuple[Tensor, int]:
-    """Commit masked tokens (T,) of (T, 6) in `options.steps` steps, the surest first -> the tokens and the number of passes.
+    """Commit masked tokens (T,) of (T, 6) in `options.steps` steps, the surest first -> the tokens and the number of
+    passes.
 
     With a temperature tokens are drawn, with noise their order is; both depend on the seed alone.
     """

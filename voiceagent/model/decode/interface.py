@@ -5,9 +5,9 @@
     (block,) = decoder.tick([block])        until block.done; many streams in one tick
     tokens, state = decoder.close(block)
 
-Conditioning and tokens are arrays of the runtime's own: what has rows and a length. States and blocks are values of the decoder's
-own; others hold them and hand them back. What a stream takes up is given back when its last value is dropped: nobody has to say
-that it is over.
+Conditioning and tokens are arrays of the runtime's own: what has rows and a length. States and blocks are values of the
+decoder's own; others hold them and hand them back. What a stream takes up is given back when its last value is dropped:
+nobody has to say that it is over.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class OpenBlock(Protocol):
 
     @property
     def load(self) -> tuple[int, int, int]:
-        """What its next tick moves: slots of the block before, slots of its own, and slots already stored that these see."""
+        """What its next tick moves: slots of the block before, slots of its own, and slots already stored that these
+        see.
+        """
         ...
 
 

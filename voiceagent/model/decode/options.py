@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class DecodingOptions:
     """How a block is decoded.
 
-    steps: forward passes a block. tau: how late the schedule commits, r(s) = tau s / (1 + (tau - 1) s). alpha: share of the open
-    tokens that a step commits at least, growing linearly; blocks then finish early. prior: weight of the log prior that is taken
-    from the confidence. noise: Gumbel noise on positions.
+    steps: forward passes a block. tau: how late the schedule commits, r(s) = tau s / (1 + (tau - 1) s). alpha: share of
+    the open tokens that a step commits at least, growing linearly; blocks then finish early. prior: weight of the log
+    prior that is taken from the confidence. noise: Gumbel noise on positions.
     """
 
     steps: int = 4
@@ -23,7 +23,9 @@ class DecodingOptions:
 
 
 def commit_counts(tokens: int, options: DecodingOptions) -> list[int]:
-    """How many tokens each step commits; the last one commits what is left, steps that would commit nothing are dropped."""
+    """How many tokens each step commits; the last one commits what is left, steps that would commit nothing are
+    dropped.
+    """
     counts, left = [], tokens
     for step in range(1, options.steps + 1):
         share = step / options.steps

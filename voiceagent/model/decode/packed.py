@@ -1,8 +1,9 @@
 """The fast path of the language model: rows of many streams packed into one sequence of slots.
 
-Linear layers see all slots of all rows at once, without padding; attention goes row by row over each row's own cache. Compared with
-`Transformer`, the reference, the projections of a layer are fused, the norms' weights are folded into them, and they run in the
-precision that the machine is fastest in; residuals, rotary positions and attention stay in float32.
+Linear layers see all slots of all rows at once, without padding; attention goes row by row over each row's own cache.
+Compared with `Transformer`, the reference, the projections of a layer are fused, the norms' weights are folded into
+them, and they run in the precision that the machine is fastest in; residuals, rotary positions and attention stay in
+float32.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def _fuse(block: Layer, dtype: torch.dtype) -> _Layer:
 
 
 class PackedModel:
-    """The language model's inner part, for decoding: slots -> logits. Text encoder and conditioning stay with the reference."""
+    """The language model's inner part, for decoding: slots -> logits. Text encoder and conditioning stay with the
+    reference.
+    """
 
     def __init__(self, model: TokenModel, dtype: torch.dtype | None = None) -> None:
         self.device = model.log_prior.device

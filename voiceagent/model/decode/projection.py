@@ -1,4 +1,6 @@
-"""Linear layers and norms as inference wants them: in the machine's fastest precision, laid out once, without gradients."""
+"""Linear layers and norms as inference wants them: in the machine's fastest precision, laid out once, without
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from voiceagent.model.codec.layers import ContextBlock
 
 EPSILON = 1e-6
 TYPICAL_ROWS = 32  # rows of a product that weights are laid out for; other numbers work as well
-# Products with more inputs are summed in another order when they have more than 32 rows. In pieces of 32, a row's result does not
-# depend on how many others there are, so that a stream sounds the same in any company (tests/model/decode/test_projection.py).
+# Products with more inputs are summed in another order when they have more than 32 rows. In pieces of 32, a row's
+# result does not depend on how many others there are, so that a stream sounds the same in any company
+# (tests/model/decode/test_projection.py).
 INVARIANT_INPUTS, INVARIANT_ROWS = 320, 32
 
 
@@ -43,10 +46,11 @@ def normalize(x: Tensor) -> Tensor:
 
 
 class Projection(nn.Module):
-    """`x W^T + b` in a given precision; with `gelu`, GELU (tanh approximation) of that, in the same operation where there is one.
+    """`x W^T + b` in a given precision; with `gelu`, GELU (tanh approximation) of that, in the same operation where
+    there is one.
 
-    On a CPU the weight is reordered once for the matrix units; `torch.nn.functional.linear` would do that again in every call,
-    which for a few rows takes longer than the product.
+    On a CPU the weight is reordered once for the matrix units; `torch.nn.functional.linear` would do that again in
+    every call, which for a few rows takes longer than the product.
     """
 
     def __init__(
@@ -102,7 +106,9 @@ class Projection(nn.Module):
 
 
 class RowProjection(nn.Module):
-    """`x W^T + b` in float32, summed row by row: the same bits in any company. For layers with few inputs or outputs."""
+    """`x W^T + b` in float32, summed row by row: the same bits in any company. For layers with few inputs or
+    outputs.
+    """
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Masked-diffusion decoding of blocks: unmask a few tokens a step, the surest first; blocks of many streams share a step.
+"""Masked-diffusion decoding of blocks: unmask a few tokens a step, the surest first; blocks of many streams share a
+step.
 
 What a block and its stream are is in blocks.py.
 

@@ -43,7 +43,9 @@ def decoder_for(
 ) -> BlockDecoder[
     Tensor, Any, Any
 ]:  # which of two decoders, and hence whose states and blocks, is only known when it runs
-    """What decodes blocks of up to `longest` tokens where the model is: on a GPU with all memory there, else the reference."""
+    """What decodes blocks of up to `longest` tokens where the model is: on a GPU with all memory there, else the
+    reference.
+    """
     if model.device.type != "cuda":
         return PackedDecoder(model)
     from voiceagent.kernels.dispatch import choose

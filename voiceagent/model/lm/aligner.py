@@ -1,6 +1,7 @@
 """Which phoneme sounds when: speech tokens -> log probabilities a phoneme, and the best path of a text through them.
 
-For speech that was not made here; the voices know their own times. Editing needs it, and refuses a transcript that does not fit.
+For speech that was not made here; the voices know their own times. Editing needs it, and refuses a transcript that does
+not fit.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Aligner(nn.Module):
 
     @torch.no_grad()
     def log_probabilities(self, values: Tensor) -> FloatArray:
-        """Quantised values (1, T, 6) -> (T * 2, symbols). All silent symbols share one probability: silence sounds alike."""
+        """Quantised values (1, T, 6) -> (T * 2, symbols). All silent symbols share one probability: silence sounds
+        alike.
+        """
         log_p = self(values)[0].float().log_softmax(-1)
         silent = sorted(SILENT)
         log_p[:, silent] = log_p[:, silent].logsumexp(-1, keepdim=True)
@@ -64,7 +67,8 @@ class Aligner(nn.Module):
 
 
 def best_path(log_p: FloatArray, symbols: list[int]) -> npt.NDArray[np.int64]:
-    """The most probable monotonic path (Viterbi): labels (L, symbols), a text of P symbols -> labels spent on each symbol (P,).
+    """The most probable monotonic path (Viterbi): labels (L, symbols), a text of P symbols -> labels spent on each
+    symbol (P,).
 
     Sounding phonemes get at least one label; stress marks, punctuation and gaps may get none.
 
@@ -111,7 +115,9 @@ def best_path(log_p: FloatArray, symbols: list[int]) -> npt.NDArray[np.int64]:
 
 
 def agreement(log_p: FloatArray, symbols: list[int], spent: npt.NDArray[np.int64]) -> FloatArray:
-    """How well each symbol fits where it lies (P,): mean log probability minus the best symbol's; nan where it has no label."""
+    """How well each symbol fits where it lies (P,): mean log probability minus the best symbol's; nan where it has no
+    label.
+    """
     best = log_p.max(1)
     fit = np.full(len(symbols), np.nan, np.float32)
     start = 0

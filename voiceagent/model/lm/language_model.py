@@ -1,9 +1,10 @@
 """The speech language model: masked diffusion over speech tokens, text aligned to them by predicted durations.
 
-Slots and label shift. Slot i holds token i - 1 (or [MASK]; slot 0 holds [BOS]) and its hidden state predicts token i, so that
-autoregressive weights keep their meaning (LLaDA-TTS, arXiv 2603.26364, section 3). Text enters as phoneme encodings spread
-over the 25 Hz grid: slot i hears what is said at token i - 1 and at token i. The sequence is speech only, so a cache of past slots
-never has to be rebuilt when more text arrives.
+Slots and label shift. Slot i holds token i - 1 (or [MASK]; slot 0 holds [BOS]) and its hidden state predicts token i,
+so that autoregressive weights keep their meaning (LLaDA-TTS, arXiv 2603.26364, section 3). Text enters as phoneme
+encodings spread
+over the 25 Hz grid: slot i hears what is said at token i - 1 and at token i. The sequence is speech only, so a cache of
+past slots never has to be rebuilt when more text arrives.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Alignment:
 
 
 def align(starts_s: Tensor, ends_s: Tensor, first_token: int, tokens: int) -> Alignment:
-    """Phoneme times (B, P) on the clock of the token grid -> the alignment of tokens first_token .. first_token + tokens."""
+    """Phoneme times (B, P) on the clock of the token grid -> the alignment of tokens first_token .. first_token +
+    tokens.
+    """
     rate = TOKEN_RATE_HZ * LABELS_PER_TOKEN
     at = (torch.arange(tokens * LABELS_PER_TOKEN, device=ends_s.device) + 0.5) / rate + first_token / TOKEN_RATE_HZ
     at = at.expand(ends_s.shape[0], -1).contiguous()
@@ -54,7 +57,9 @@ class TextEncoder(nn.Module):
         self.duration = nn.Linear(width, 1)
 
     def forward(self, phonemes: Tensor, voice: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, P), voices (B, V), mask (B, 1, 1 or P, P) -> encodings (B, P, C), log durations (B, P) in units of 40 ms."""
+        """(B, P), voices (B, V), mask (B, 1, 1 or P, P) -> encodings (B, P, C), log durations (B, P) in units of 40
+        ms.
+        """
         x = self.symbol(phonemes) + self.voice(voice)[:, None]
         x, _ = self.mix(x)
         x, _, _ = self.encoder(x, torch.arange(x.shape[1], device=x.device), mask)
@@ -123,7 +128,9 @@ class SpeechLanguageModel(TokenModel):
         return embedded + self.conditioning(said, saying, voice)
 
     def conditioning(self, said: Tensor, saying: Tensor, voice: Tensor) -> Tensor:
-        """What a slot hears of the text: the token before it and its own, (B, S, C) each, the voice (B, V) -> (B, S, C)."""
+        """What a slot hears of the text: the token before it and its own, (B, S, C) each, the voice (B, V) -> (B, S,
+        C).
+        """
         heard: Tensor = self.said(said) + self.saying(saying) + self.voice(voice)[:, None]
         return heard
 

@@ -20,7 +20,8 @@ def plan_chunk(
     voice: Tensor,
     rhythm: Rhythm | None = None,
 ) -> tuple[ChunkPlan[Tensor], Script]:
-    """Predict durations of the next words and lay them on the token grid -> what their slots hear, and the script after them.
+    """Predict durations of the next words and lay them on the token grid -> what their slots hear, and the script after
+    them.
 
     Args:
         model: predicts and encodes.
@@ -45,7 +46,9 @@ def plan_chunk(
 def lay_out(
     model: SpeechLanguageModel, symbols: Sequence[int], durations_s: Tensor, tokens: int, voice: Tensor
 ) -> Tensor:
-    """A text whose durations (P,) are known, whole and from its beginning -> what each of `tokens` slots hears, (tokens, C)."""
+    """A text whose durations (P,) are known, whole and from its beginning -> what each of `tokens` slots hears,
+    (tokens, C).
+    """
     encodings, _ = model.text(torch.tensor([list(symbols)], device=voice.device), voice)
     ends = durations_s.cumsum(0).float()[None].to(voice.device)
     said = model.condition(encodings, align(torch.nn.functional.pad(ends[:, :-1], (1, 0)), ends, -1, tokens + 1))

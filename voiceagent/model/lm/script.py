@@ -15,8 +15,9 @@ from voiceagent.model.symbols import BOUNDARY, ENGLISH, GAP, INDEX, PUNCTUATION,
 CONTEXT_PHONEMES = 160  # text before the stretch that the encoder still sees
 SENTENCE_ENDS = (".", "?", "!", "…")
 CLAUSE_ENDS = (",", ";", ":", "—")
-# Training always showed the encoder the word behind a pause. Where that is not known yet, two words stand in: without any, the
-# pauses that the durations predict are 28% short, with these 5% (57 commas of held-back sentences; nine pairs of words tried).
+# Training always showed the encoder the word behind a pause. Where that is not known yet, two words stand in: without
+# any, the pauses that the durations predict are 28% short, with these 5% (57 commas of held-back sentences; nine pairs
+# of words tried).
 EXPECTED_AFTER_CLAUSE = " ðə fˈɜɹst"
 _SILENT = frozenset(SYMBOLS.index(symbol) for symbol in PUNCTUATION | {BOUNDARY, GAP})
 
@@ -41,8 +42,8 @@ class Rhythm:
     """What is made of a voice's predicted durations.
 
     scale: on all durations. They are learnt as medians, which are shorter than means; the mean is what makes the pace.
-    sentence_tail_s, sentence_lead_s: silence at the end of a sentence that another may follow, and before one that follows
-    another. The training speech was cut to less than the teacher leaves there.
+    sentence_tail_s, sentence_lead_s: silence at the end of a sentence that another may follow, and before one that
+    follows another. The training speech was cut to less than the teacher leaves there.
     """
 
     scale: float = 1.0
@@ -55,7 +56,8 @@ class PhonemeChunk:
     """A chunk as it is to be spoken.
 
     words: phoneme strings, one a word. lookahead: those of words that are known beyond it.
-    final: nothing of the utterance follows. speed: factor on how fast it is spoken. pause_s: silence at its end, in seconds.
+    final: nothing of the utterance follows. speed: factor on how fast it is spoken. pause_s: silence at its end, in
+    seconds.
     """
 
     words: Sequence[str]
@@ -67,7 +69,9 @@ class PhonemeChunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlan(Generic[ArrayT]):
-    """A planned chunk: what its slots hear of the text, what they say, and when each word sounds (seconds of the utterance)."""
+    """A planned chunk: what its slots hear of the text, what they say, and when each word sounds (seconds of the
+    utterance).
+    """
 
     conditioning: ArrayT  # (T, C)
     word_times_s: tuple[tuple[float, float], ...]
@@ -92,7 +96,9 @@ def spell(
 
 
 def _spelled(words: Sequence[str], before: str, known: int) -> tuple[list[int], list[int], bool]:
-    """Symbols of the words and what stands `before` and between them, the word of each, and whether they end a sentence."""
+    """Symbols of the words and what stands `before` and between them, the word of each, and whether they end a
+    sentence.
+    """
     symbols, owners = encode(before), [-1]
     ends_sentence = False
     for index, word in enumerate(words):
@@ -120,7 +126,9 @@ def word_times(
 
 
 def expected(symbols: Sequence[int]) -> list[int]:
-    """Look-ahead where nothing is known of what follows the stretch: a sentence's silence, or two words behind a clause."""
+    """Look-ahead where nothing is known of what follows the stretch: a sentence's silence, or two words behind a
+    clause.
+    """
     last = SYMBOLS[symbols[-1]] if symbols else ""
     return encode(BOUNDARY if last == BOUNDARY else EXPECTED_AFTER_CLAUSE if last in CLAUSE_ENDS else "")
 

@@ -1,4 +1,6 @@
-"""When a chunk's phonemes and words sound, and how many tokens that takes: the arithmetic of a plan that needs no runtime."""
+"""When a chunk's phonemes and words sound, and how many tokens that takes: the arithmetic of a plan that needs no
+runtime.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Qwen2-style transformer (arXiv 2407.10671): RMSNorm, rotary positions, grouped-query attention with q/k/v bias, SwiGLU.
+"""Qwen2-style transformer (arXiv 2407.10671): RMSNorm, rotary positions, grouped-query attention with q/k/v bias,
+SwiGLU.
 
-It knows nothing of speech or masks of its own: who may see whom is an argument, and the cache of keys and values is a value that
-goes in and comes out.
+It knows nothing of speech or masks of its own: who may see whom is an argument, and the cache of keys and values is a
+value that goes in and comes out.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
 
 def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Grouped-query attention. (B, H, S, D), (B, KV, P, D) twice, mask (B or 1, 1, S or 1, P) True where visible -> (B, H, S, D).
+    """Grouped-query attention. (B, H, S, D), (B, KV, P, D) twice, mask (B or 1, 1, S or 1, P) True where visible -> (B,
+    H, S, D).
 
-    Written out, because on a CPU the large products run on matrix units and the rest fuses; PyTorch's fused kernel is several times
-    slower there when training.
+    Written out, because on a CPU the large products run on matrix units and the rest fuses; PyTorch's fused kernel is
+    several times slower there when training.
     """
     weights = attention_weights(query, keys, mask).to(values.dtype)
     mixed: Tensor = (weights.flatten(2, 3) @ values).unflatten(2, (-1, query.shape[2]))
@@ -92,7 +94,9 @@ class Layer(nn.Module):
             nn.init.normal_(last.weight, std=0.02 / (2 * config.layers) ** 0.5)
 
     def project(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, S, C) -> queries (B, heads, S, head_dim), keys and values (B, kv_heads, S, head_dim); the first two rotated."""
+        """(B, S, C) -> queries (B, heads, S, head_dim), keys and values (B, kv_heads, S, head_dim); the first two
+        rotated.
+        """
 
         def split(projected: Tensor, heads: int) -> Tensor:
             apart: Tensor = projected.unflatten(2, (heads, self.head_dim))
@@ -106,7 +110,9 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, rope: tuple[Tensor, Tensor], mask: Tensor | None, past: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, S, C), visible (B or 1, 1, S, P + S) -> (B, S, C) and this layer's own keys and values (B, kv_heads, S, head_dim)."""
+        """(B, S, C), visible (B or 1, 1, S, P + S) -> (B, S, C) and this layer's own keys and values (B, kv_heads, S,
+        head_dim).
+        """
         query, key, value = self.project(x, rope)
         keys, values = (key, value) if past is None else (torch.cat((past[0], key), 2), torch.cat((past[1], value), 2))
         attended = attend(query, keys.to(query.dtype), values.to(query.dtype), mask)

@@ -72,7 +72,9 @@ class OnnxCodec:
         self._synthesis = vocoder.Synthesis()
 
     def render(self, parts: Sequence[Part], voices: Sequence[Heard]) -> list[tuple[Floats, DecoderState]]:
-        """Parts and their voices -> samples (n,) that are complete, and next states; those that stand alike share a pass."""
+        """Parts and their voices -> samples (n,) that are complete, and next states; those that stand alike share a
+        pass.
+        """
         return in_passes(list(zip(parts, voices, strict=True)), lambda pair: standing(pair[0]), self._together)
 
     def values(self, digits: npt.NDArray[np.int64]) -> Floats:

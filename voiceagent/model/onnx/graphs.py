@@ -1,7 +1,7 @@
 """The folder `graphs` beside the voices: what is in it, whether it belongs to them, and how it is loaded.
 
-A graph is a few kilobytes and holds no weights; those are made of the safetensors while it is loaded, each graph's by a thread of
-its own. `graphs.toml` says which safetensors the graphs were exported from.
+A graph is a few kilobytes and holds no weights; those are made of the safetensors while it is loaded, each graph's by a
+thread of its own. `graphs.toml` says which safetensors the graphs were exported from.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("version") != GRAPH_VERSION:
         found = manifest.get("version")
         raise ModelError(
-            f"the graphs in {file.parent} are of version {found}, this voiceagent runs version {GRAPH_VERSION}: {EXPORT} again"
+            f"the graphs in {file.parent} are of version {found}, "
+            f"this voiceagent runs version {GRAPH_VERSION}: {EXPORT} again"
         )
     return manifest
 
@@ -108,7 +109,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def _check(file: Path, manifest: Mapping[str, Any]) -> None:
     if digest(file) != manifest.get("weights", {}).get(file.name):
         raise ModelError(
-            f"{file} is not what the graphs beside it were exported from, or damaged: restore the file, or {EXPORT} again"
+            f"{file} is not what the graphs beside it were exported from, or damaged: "
+            f"restore the file, or {EXPORT} again"
         )
 
 

@@ -1,8 +1,10 @@
-"""Decoding of blocks by the graph `speech`: model/decode/reference.py in NumPy, with the same values and the same choices.
+"""Decoding of blocks by the graph `speech`: model/decode/reference.py in NumPy, with the same values and the same
+choices.
 
-A pass sees the slots of all rows packed one after the other; for attention alone each row is padded. A row's keys lie in the same
-places in any company, own slots first, then stored ones, and their number is a multiple of 64: sums are then added up in the same
-order, so that a stream's tokens do not depend on who else speaks (tests/model/onnx/test_language_model.py).
+A pass sees the slots of all rows packed one after the other; for attention alone each row is padded. A row's keys lie
+in the same places in any company, own slots first, then stored ones, and their number is a multiple of 64: sums are
+then added up in the same order, so that a stream's tokens do not depend on who else speaks
+(tests/model/onnx/test_language_model.py).
 """
 
 from __future__ import annotations

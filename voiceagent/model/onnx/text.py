@@ -67,7 +67,9 @@ class OnnxPlanner:
 
 
 def _spread(encodings: Floats, timing: Timing) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The phonemes that sound at 10 and 30 ms of each token, and how far into them it is (tokens, 2 C + 4), and which these are."""
+    """The phonemes that sound at 10 and 30 ms of each token, and how far into them it is (tokens, 2 C + 4), and which
+    these are.
+    """
     tokens = timing.tokens
     rate = TOKEN_RATE_HZ * LABELS_PER_TOKEN
     at = (np.arange(tokens * LABELS_PER_TOKEN, dtype=np.float32) + np.float32(0.5)) / np.float32(rate)

@@ -1,7 +1,8 @@
-"""Source-filter synthesis in NumPy: model/codec/vocoder.py, which has the formula, with every sum in an order that streaming keeps.
+"""Source-filter synthesis in NumPy: model/codec/vocoder.py, which has the formula, with every sum in an order that
+streaming keeps.
 
-The phase is counted in whole numbers, and frames are added up oldest first, so the samples of a stream are bit for bit those of the
-whole.
+The phase is counted in whole numbers, and frames are added up oldest first, so the samples of a stream are bit for bit
+those of the whole.
 """
 
 from __future__ import annotations
@@ -157,7 +158,9 @@ def overlap_add(frames: Floats, overlap: Floats) -> Floats:
 
 
 def noise_table() -> npt.NDArray[np.complex64]:
-    """The noise of model/codec/vocoder.py, (NOISE_FRAMES, BINS): its generator's numbers, sixteen a time to eight normal pairs."""
+    """The noise of model/codec/vocoder.py, (NOISE_FRAMES, BINS): its generator's numbers, sixteen a time to eight
+    normal pairs.
+    """
     twister = np.random.MT19937()
     twister._legacy_seeding(SAMPLE_RATE_HZ)
     drawn = twister.random_raw(NOISE_FRAMES * BINS * 2) & np.uint64(2**24 - 1)

@@ -1,6 +1,8 @@
-"""The weights of the graphs, made of the voices' safetensors when they are loaded: norms folded in, products rounded to eight bits.
+"""The weights of the graphs, made of the voices' safetensors when they are loaded: norms folded in, products rounded to
+eight bits.
 
-A product `name` has `name.weight` (inputs, outputs), in eight bits a `name.scale` (outputs,), and where it has one `name.bias`.
+A product `name` has `name.weight` (inputs, outputs), in eight bits a `name.scale` (outputs,), and where it has one
+`name.bias`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Chunks of text in a language with or without spaces: a sentence, a clause, or what is there when no punctuation comes.
+"""Chunks of text in a language with or without spaces: a sentence, a clause, or what is there when no punctuation
+comes.
 
 Where chunks close depends on the text alone, never on how it was cut into calls; `poll`, `cut` and `flush` aside.
 """
@@ -84,7 +85,9 @@ class LanguageChunker:
         return len(_UNIT.findall(self._text))
 
     def _next_end(self) -> tuple[int, str] | None:
-        """Where the next chunk ends, once that is certain (the character behind must be known), and what is known to follow."""
+        """Where the next chunk ends, once that is certain (the character behind must be known), and what is known to
+        follow.
+        """
         text, stage = self._text, min(self._count, len(_FEW) - 1)
         units = list(_UNIT.finditer(text))
         full = len(units) > _MOST[stage] + 1

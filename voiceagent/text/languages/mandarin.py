@@ -1,4 +1,6 @@
-"""Mandarin to phonemes, by jieba, pypinyin and misaki: the alphabet that the teacher of many voices was trained with."""
+"""Mandarin to phonemes, by jieba, pypinyin and misaki: the alphabet that the teacher of many voices was trained
+with.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,18 @@ _PIECE: Final = re.compile(
     r"(?P<zh>[\u3400-\u9fff\uf900-\ufaff]+)|(?P<latin>[A-Za-zÀ-ſ][A-Za-zÀ-ſ'’-]*)|(?P<digits>\d+)|(?P<mark>\S)"
 )
 _MARKS: Final = {
-    "，": ",", "、": ",", "。": ".", "．": ".", "！": "!", "？": "?", "：": ":", "；": ";", "…": "…", "—": "—", ",": ",", ".": ".",
+    "，": ",", "、": ",", "。": ".", "．": ".", "！": "!", "？": "?", "：": ":", "；": ";",
+    "…": "…", "—": "—", ",": ",",
+    ".": ".",
     "!": "!", "?": "?", ":": ":", ";": ";",
 }  # fmt: skip
 _SILENT: Final = frozenset("《》「」『』【】（）()“”\"'‘’«»-·")
 
 
 class MandarinPhonemizer:
-    """Words as jieba cuts them; a word in Latin letters is read as English; other scripts are left out with a warning."""
+    """Words as jieba cuts them; a word in Latin letters is read as English; other scripts are left out with a
+    warning.
+    """
 
     def __call__(self, chunk: Chunk) -> PhonemeText:
         traced = spoken_words(chunk, "zh")

@@ -48,7 +48,8 @@ def chunker_of(language: str) -> LanguageChunker:
 
 @cache
 def phonemizer_of(language: str) -> Phonemizer:
-    """What reads a language: "en-GB" is British English; reading its dictionaries takes a second or two at the first text.
+    """What reads a language: "en-GB" is British English; reading its dictionaries takes a second or two at the first
+    text.
 
     Raises:
         InputError: what the language needs is not installed.

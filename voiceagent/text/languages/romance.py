@@ -21,7 +21,8 @@ __all__ = ["RomancePhonemizer"]
 _LETTERS: Final = re.compile(r"[A-Za-zÀ-ſ]+(?:['’·-][A-Za-zÀ-ſ]+)*['’]?|\d")
 _FOREIGN: Final = re.compile(r"[^\W\d_A-Za-zÀ-ſ]")
 _SOUNDS: Final = [
-    ("t͡ʃ", "ʧ"), ("d͡ʒ", "ʤ"), ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("t͡s", "ʦ"), ("d͡z", "ʣ"), ("g", "ɡ"), ("ʝ", "ʝ"), ("\u032a", ""),
+    ("t͡ʃ", "ʧ"), ("d͡ʒ", "ʤ"), ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("t͡s", "ʦ"), ("d͡z", "ʣ"), ("g", "ɡ"), ("ʝ", "ʝ"), ("\u032a",
+    ""),
     ("\u031e", ""), ("\u032f", ""), ("\u0361", ""),
 ]  # fmt: skip
 # Letters before an apostrophe are no letter names, and a word that the model says by its spelling.

@@ -39,7 +39,9 @@ _LONGEST: Final = 15  # digits of a number that is read as one
 
 
 def spoken_words(chunk: Chunk, language: str) -> Traced:
-    """What a chunk says, each character with where it came from in the text as sent; what no rule reads is in `unread`."""
+    """What a chunk says, each character with where it came from in the text as sent; what no rule reads is in
+    `unread`.
+    """
     traced = Traced.of([Piece(chunk.text, chunk.start, chunk.start + len(chunk.text))])
     traced.substitute(_LINK, lambda match: match[1])
     traced.substitute(_ADDRESS, lambda match: match[1])

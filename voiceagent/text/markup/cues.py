@@ -1,6 +1,7 @@
 """Sounds that a text asks for and no voice here makes: [laughs], (sighs), *coughs*, <chuckle>, [clears throat].
 
-Language models and scripts write them; the words are not meant to be read aloud. Ordinary brackets, emphasis and links are
+Language models and scripts write them; the words are not meant to be read aloud. Ordinary brackets, emphasis and links
+are
 left alone: every word of a cue must be a sound or say how it is made.
 """
 
@@ -15,8 +16,8 @@ CUE_LIMIT: Final = 40  # characters between the brackets
 
 # Verbs of the voice as they are written in cues: "laughs", "laughing", "laugh".
 _VERBS: Final = (
-    "laugh chuckle giggle snicker snigger cackle sigh cough sneeze sniff sniffle snort gasp groan moan grunt yawn gulp sob "
-    "whimper wheeze whistle scoff hiccup burp shudder exhale inhale"
+    "laugh chuckle giggle snicker snigger cackle sigh cough sneeze sniff sniffle snort gasp groan moan grunt yawn gulp "
+    "sob whimper wheeze whistle scoff hiccup burp shudder exhale inhale"
 ).split()
 _IRREGULAR: Final = {
     "cry": ("cries", "crying"), "hum": ("hums", "humming"), "sob": ("sobs", "sobbing"), "sing": ("sings", "singing"),
@@ -27,21 +28,22 @@ _IRREGULAR: Final = {
 }  # fmt: skip
 # Written in square brackets or as a tag they are cues; in round brackets they may be an aside: "his hobby (music)".
 _NOUNS: Final = frozenset(
-    "laughter music applause silence cheering cheers beep static inaudible unintelligible crosstalk noise breath gunshot "
-    "explosion footsteps pause beat".split()
+    "laughter music applause silence cheering cheers beep static inaudible unintelligible crosstalk noise breath "
+    "gunshot explosion footsteps pause beat".split()
 )
 _MOODS: Final = frozenset(
-    "excited excitedly sarcastic sarcastically curious curiously mischievous mischievously happy happily sad sadly angry "
-    "angrily nervous nervously surprised thoughtful thoughtfully amused annoyed cheerful cheerfully serious seriously warmly "
-    "softly quietly calm calmly hesitant hesitantly dramatic dramatically deadpan whisper whispered".split()
+    "excited excitedly sarcastic sarcastically curious curiously mischievous mischievously happy happily sad sadly "
+    "angry angrily nervous nervously surprised thoughtful thoughtfully amused annoyed cheerful cheerfully serious "
+    "seriously warmly softly quietly calm calmly hesitant hesitantly dramatic dramatically deadpan whisper "
+    "whispered".split()
 )
 _HOW: Final = frozenset(
     "a an the of in with and to at out bit little long short deep deeply soft softly light lightly loud loudly quiet "
-    "quietly nervous nervously awkward awkwardly heavy heavily slight slightly gentle gently dry dryly slow slowly quick "
-    "quickly sharp sharply wry wryly sad sadly happy happily warm warmly dark darkly evil small big hard harder again still "
-    "starts begins continues takes lets gives throat breath nose voice himself herself themselves myself itself relief "
-    "frustration disbelief under his her their my audience crowd dramatic dramatically hysterically uncontrollably "
-    "knowingly sheepishly wearily tiredly contentedly".split()
+    "quietly nervous nervously awkward awkwardly heavy heavily slight slightly gentle gently dry dryly slow slowly "
+    "quick quickly sharp sharply wry wryly sad sadly happy happily warm warmly dark darkly evil small big hard harder "
+    "again still starts begins continues takes lets gives throat breath nose voice himself herself themselves myself "
+    "itself relief frustration disbelief under his her their my audience crowd dramatic dramatically hysterically "
+    "uncontrollably knowingly sheepishly wearily tiredly contentedly".split()
 )
 _PAUSES: Final = {"pause": 0.4, "pauses": 0.4, "pausing": 0.4, "beat": 0.3, "silence": 0.7}
 _LONG, _SHORT = 2.0, 0.5  # factors of a "long pause" and of a "short" one
@@ -62,16 +64,19 @@ _STARTS: Final = frozenset(
 )
 # Before an asterisk these say that the word in it belongs to the sentence: "he *laughs* at it".
 _GOVERNS: Final = frozenset(
-    "i he she it they we you who that which one everyone everybody nobody someone somebody the a an his her my your their our its "
-    "this these those never always often also just only still really and or but of to with for from in on at by as than not "
-    "always sometimes usually can will may must should could would do does did".split()
+    "i he she it they we you who that which one everyone everybody nobody someone somebody the a an his her my your "
+    "their our its this these those never always often also just only still really and or but of to with for from in "
+    "on at by as than not always sometimes usually can will may must should could would do does did".split()
 )
 _CALLS: Final = frozenset(
     "well oh ah uh um hmm hm yes yeah no nope okay ok so hey hi hello right sure sorry wow aw aww ha haha".split()
 )
 
 _INNER: Final = rf"[a-z][a-z' -]{{1,{CUE_LIMIT - 2}}}"
-CUE: Final = rf"\[{_INNER}\](?![(\[:])|\({_INNER}\)|(?<![*\w])\*{_INNER}\*(?![*\w])|(?<![_\w])_{_INNER}_(?![_\w])|</?{_INNER}\s?/?>"
+CUE: Final = (
+    rf"\[{_INNER}\](?![(\[:])|\({_INNER}\)|(?<![*\w])\*{_INNER}\*(?![*\w])"
+    rf"|(?<![_\w])_{_INNER}_(?![_\w])|</?{_INNER}\s?/?>"
+)
 _FIRST: Final = "|".join(sorted(_ASIDE | _STARTS | {"clears"}))
 # What may begin a cue of several words and is held back until its end is seen.
 CUE_BEGINS: Final = rf"[(*_](?=(?:{_FIRST})(?![a-z']))"

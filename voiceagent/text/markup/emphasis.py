@@ -1,6 +1,7 @@
 """Which words of a text are stressed: **so**, *so*, <em>so</em>, <emphasis>so</emphasis>.
 
-An opening mark counts at once, because what follows it may be spoken before its closer has come. A single star or underscore is
+An opening mark counts at once, because what follows it may be spoken before its closer has come. A single star or
+underscore is
 too often something else: it counts where its closer stands in the same chunk.
 """
 

@@ -58,12 +58,15 @@ _CODE: Final = re.compile(
     r"===?|!==?|[<>=]=|\*\*|&&|\|\||->|=>|!(?=[A-Za-z(])|(?:[A-Za-z0-9.+#@/:%$]|-(?!>))+|[^A-Za-z0-9]"
 )
 _OPERATORS: Final = {
-    "==": "=", "===": "=", "!=": "≠", "!==": "≠", "<=": "≤", ">=": "≥", "**": "^", "&&": " and ", "||": " or ", "!": " not ",
+    "==": "=", "===": "=", "!=": "≠", "!==": "≠", "<=": "≤", ">=": "≥", "**": "^", "&&": " and ", "||": " or ",
+    "!": " not ",
     "*": "×", "->": "→", "=>": "→",
 }  # fmt: skip
 _SIGNS: Final = {
-    ".": "dot", "/": "slash", "?": "question mark", "=": "equals", "&": "and", "-": "dash", "_": "underscore", "#": "hash",
-    ":": "colon", "%": "percent", "@": "at", "+": "plus", "~": "tilde", ",": "comma", ";": "semicolon", "!": "exclamation mark",
+    ".": "dot", "/": "slash", "?": "question mark", "=": "equals", "&": "and", "-": "dash", "_": "underscore",
+    "#": "hash",
+    ":": "colon", "%": "percent", "@": "at", "+": "plus", "~": "tilde", ",": "comma", ";": "semicolon",
+    "!": "exclamation mark",
 }  # fmt: skip
 _HALF: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALVES: Final = re.compile(rf"{_HALF.pattern}|.", re.S)
@@ -132,7 +135,9 @@ def _add_other(sink: _Sink, raw: str, match: re.Match[str], at: int) -> None:
 
 
 def _add_emphasis(sink: _Sink, raw: str, match: re.Match[str], at: int, end: int) -> None:
-    """Emphasis marks are silent; an asterisk between numbers or alone is a sign, an underscore inside a word a space."""
+    """Emphasis marks are silent; an asterisk between numbers or alone is a sign, an underscore inside a word a
+    space.
+    """
     before, after = raw[match.start() - 1 : match.start()] or " ", raw[match.end() : match.end() + 1] or " "
     if match["lines"] is not None:
         if before.isalnum() and after.isalnum() and not (before.isdigit() and after.isdigit()):
@@ -198,7 +203,9 @@ def _add_code(sink: _Sink, inner: str, base: int) -> None:
 
 
 def _add_characters(sink: _Sink, text: str, at: int) -> None:
-    """Characters beyond plain ASCII. One that came in two halves, as JSON may bring them, is the one it was meant to be."""
+    """Characters beyond plain ASCII. One that came in two halves, as JSON may bring them, is the one it was meant to
+    be.
+    """
     for character in _HALVES.findall(text) if _HALF.search(text) else text:
         end = at + len(character)
         if end > at + 1:

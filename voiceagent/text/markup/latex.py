@@ -8,11 +8,13 @@ from typing import Final
 __all__ = ["speak_math"]
 
 _COMMANDS: Final = {
-    "times": "times", "cdot": "times", "div": "divided by", "pm": "plus or minus", "leq": "is at most", "le": "is at most",
+    "times": "times", "cdot": "times", "div": "divided by", "pm": "plus or minus", "leq": "is at most",
+    "le": "is at most",
     "geq": "is at least", "ge": "is at least", "neq": "is not equal to", "ne": "is not equal to",
     "approx": "is approximately", "equiv": "is equivalent to", "to": "to", "rightarrow": "to", "infty": "infinity",
     "sum": "the sum of", "prod": "the product of", "int": "the integral of", "partial": "partial", "nabla": "nabla",
-    "in": "in", "cup": "union", "cap": "intersection", "forall": "for all", "exists": "there exists", "ldots": "and so on",
+    "in": "in", "cup": "union", "cap": "intersection", "forall": "for all", "exists": "there exists",
+    "ldots": "and so on",
     "dots": "and so on", "cdots": "and so on", "lt": "is less than", "gt": "is greater than", "log": "log", "ln": "log",
     "sin": "sine", "cos": "cosine", "tan": "tangent", "lim": "the limit of", "max": "max", "min": "min",
     "Rightarrow": "implies", "implies": "implies", "abs": "the absolute value of", "vec": "vector",

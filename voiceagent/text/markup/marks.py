@@ -23,9 +23,10 @@ MARK: Final = re.compile(
 )
 _TAG: Final = re.compile(r"<[/!?]?([A-Za-z][\w-]{0,30})(?=[\s/>])")
 _KNOWN_TAGS: Final = frozenset(
-    "a abbr b big blockquote body br center cite code dd del details div dl dt em emphasis font h1 h2 h3 h4 h5 h6 head header "
-    "hr html i img ins kbd li main mark ol p pre prosody q s samp section small span speak strike strong sub summary sup "
-    "table tbody td th thead tr tt u ul var break say-as phoneme voice audio w sentence paragraph lang".split()
+    "a abbr b big blockquote body br center cite code dd del details div dl dt em emphasis font h1 h2 h3 h4 h5 h6 head "
+    "header hr html i img ins kbd li main mark ol p pre prosody q s samp section small span speak strike strong sub "
+    "summary sup table tbody td th thead tr tt u ul var break say-as phoneme voice audio w sentence paragraph "
+    "lang".split()
 )
 
 

@@ -35,7 +35,8 @@ _OPEN: Final = re.compile(
     re.I,
 )
 _KINDS: Final = (
-    "fence", "think", "call", "tools", "header", "stray", "role", "inline", "comment", "hidden", "entity", "display", "definition",
+    "fence", "think", "call", "tools", "header", "stray", "role", "inline", "comment", "hidden", "entity", "display",
+    "definition",
 )  # fmt: skip
 # What ends a region, by its opening mark in small letters: the first of these that comes.
 _CLOSERS: Final = {

@@ -1,8 +1,8 @@
 """Raw text, in pieces of any size, to items: the words and marks of it, as soon as each is certain.
 
-An item is certain when no further text can change what it is: a word when white space follows, a link when it is closed, a
-fence at once. What has no certain end (a stray backtick) is waited for over a bounded stretch, so that every call does an amount of
-work in proportion to the text that came.
+An item is certain when no further text can change what it is: a word when white space follows, a link when it is
+closed, a fence at once. What has no certain end (a stray backtick) is waited for over a bounded stretch, so that every
+call does an amount of work in proportion to the text that came.
 """
 
 from __future__ import annotations
@@ -295,7 +295,9 @@ class Scanner:
 
 
 def _data_end(buffer: str, end: int) -> int:
-    """Behind the two characters after the white space at `end`: they tell whether "{ " begins data. Or no further than 8."""
+    """Behind the two characters after the white space at `end`: they tell whether "{ " begins data. Or no further than
+    8.
+    """
     for at in range(end, min(end + 9, len(buffer))):
         if not buffer[at].isspace():
             return at + 2

@@ -1,4 +1,6 @@
-"""Characters beyond ASCII: those that are printed in many ways, those that are read, and what stands between two figures."""
+"""Characters beyond ASCII: those that are printed in many ways, those that are read, and what stands between two
+figures.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ def note_end(text: str, start: int) -> int:
 def separated(pieces: list[Piece], text: str, start: int) -> tuple[list[Piece], str]:
     """The visible pieces of `text`, which stands at `start`, and the first sign that was read as a pause, or "".
 
-    What was left out between two figures leaves a pause, so that 1★2 is not twelve; a sign between letters leaves a space.
+    What was left out between two figures leaves a pause, so that 1★2 is not twelve; a sign between letters leaves a
+    space.
     """
     parted: list[Piece] = []
     named = ""

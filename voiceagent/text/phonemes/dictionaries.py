@@ -1,8 +1,9 @@
-"""The dictionaries and the tagger of the grapheme-to-phoneme front end, ready in a tenth of a second and never unpacked.
+"""The dictionaries and the tagger of the grapheme-to-phoneme front end, ready in a tenth of a second and never
+unpacked.
 
-As Python objects they take 120 MB and a second to build. Here they stay the JSON text that they are: a dictionary, whose words are
-sorted, is searched by bisection in the text itself; the tagger's weights, which are not, have an index of hashes beside them. An
-entry is parsed when it is asked for.
+As Python objects they take 120 MB and a second to build. Here they stay the JSON text that they are: a dictionary,
+whose words are sorted, is searched by bisection in the text itself; the tagger's weights, which are not, have an index
+of hashes beside them. An entry is parsed when it is asked for.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def _escaped(key: str) -> bytes:
 
 
 class SortedTable:
-    """A JSON object without spaces, its keys in the order of their characters, read-only: `get` is all that is asked of it.
+    """A JSON object without spaces, its keys in the order of their characters, read-only: `get` is all that is asked of
+    it.
 
     Its values are strings, objects of strings or null, and no string ends with a comma.
     """
@@ -153,7 +155,9 @@ def load_front_end(*, british: bool) -> Any:
 
 
 def _front_end() -> Any:
-    """`hibari.g2p` without the rest of the package, which would bring its own voice, and SciPy where that is installed."""
+    """`hibari.g2p` without the rest of the package, which would bring its own voice, and SciPy where that is
+    installed.
+    """
     if "hibari" in sys.modules or (spec := importlib.util.find_spec("hibari")) is None:
         return importlib.import_module("hibari.g2p")
     bare = ModuleType("hibari")

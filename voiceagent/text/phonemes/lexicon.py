@@ -9,9 +9,9 @@ r"""A user's own pronunciations, from TOML: words, short phrases, and patterns f
     [patterns]
     'v(\d+)' = 'version \1'
 
-A key in small letters matches however the word is written; one with capitals matches as it stands. A pattern is a regular
-expression that must match a whole word of at most 64 characters. Only such expressions are taken as cannot run away: no groups
-that repeat, no references back, no looking around, three repetitions at most.
+A key in small letters matches however the word is written; one with capitals matches as it stands. A pattern is a
+regular expression that must match a whole word of at most 64 characters. Only such expressions are taken as cannot run
+away: no groups that repeat, no references back, no looking around, three repetitions at most.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _MOST_REPEATS: Final = 3
 _WORD: Final = rf"(?<!\w)\w(?:[\w.'+#/&:-]{{0,{_LONGEST_WORD - 2}}}[\w+#])?(?!\w)"
 _REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 _REFUSED: Final = {
-    "GROUPREF": "a reference to a group", "GROUPREF_EXISTS": "a reference to a group", "ASSERT": "looking ahead or back",
+    "GROUPREF": "a reference to a group", "GROUPREF_EXISTS": "a reference to a group",
+    "ASSERT": "looking ahead or back",
     "ASSERT_NOT": "looking ahead or back",
 }  # fmt: skip
 
@@ -158,7 +159,9 @@ def _compiled(patterns: Mapping[str, str | Mapping[str, Any]]) -> list[tuple[re.
 
 
 def _runs_away(tree: Any) -> str | None:
-    """What in a parsed expression could make matching slow: the time is a power of the repetitions on a word of 64 characters."""
+    """What in a parsed expression could make matching slow: the time is a power of the repetitions on a word of 64
+    characters.
+    """
     repeats = 0
     for operator, argument, depth in _walk(tree, 0):
         if operator in _REFUSED:

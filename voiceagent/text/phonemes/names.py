@@ -1,8 +1,8 @@
 """How names and foreign words are said that the dictionaries of the front end do not know, or say wrongly.
 
-names.tsv: some 800 people, places, brands and dishes from all over the world, written for this project; it goes before the
-dictionaries. cmudict.tsv.gz: what only the CMU Pronouncing Dictionary knows, 60,000 words, most of them surnames (BSD licence,
-in cmudict.LICENSE.md); it comes after them and is read when the first unknown word asks for it.
+names.tsv: some 800 people, places, brands and dishes from all over the world, written for this project; it goes before
+the dictionaries. cmudict.tsv.gz: what only the CMU Pronouncing Dictionary knows, 60,000 words, most of them surnames
+(BSD licence, in cmudict.LICENSE.md); it comes after them and is read when the first unknown word asks for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _HERE: Final = Path(__file__).parent
 
 
 class SortedLines:
-    """`word<TAB>value` lines in the order of their bytes, searched where they lie: a dict would take ten times the memory."""
+    """`word<TAB>value` lines in the order of their bytes, searched where they lie: a dict would take ten times the
+    memory.
+    """
 
     def __init__(self, text: bytes) -> None:
         self._text = text

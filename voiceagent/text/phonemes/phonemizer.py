@@ -19,8 +19,10 @@ _WORD = re.compile(r"\S+")
 _LETTER = re.compile(r"[B-HJ-Z]")
 _MARKS = ",.;:!?—…()\"'“”‘’[]*"
 _NAMES = {
-    "JSON": "ʤˈAsən", "README": "ɹˈidmi", "sudo": "sˈudu", "nginx": "ˈɛnʤənˌɛks", "NumPy": "nˈʌmpˌI", "numpy": "nˈʌmpˌI",
-    "kHz": "kˈɪlOhˌɜɹts", "LaTeX": "lˈAtɛk", "SaaS": "sˈæs", "kubectl": "kjˈubkəntɹˌOl", "YAML": "jˈæməl", "regex": "ɹˈɛʤɛks",
+    "JSON": "ʤˈAsən", "README": "ɹˈidmi", "sudo": "sˈudu", "nginx": "ˈɛnʤənˌɛks", "NumPy": "nˈʌmpˌI",
+    "numpy": "nˈʌmpˌI",
+    "kHz": "kˈɪlOhˌɜɹts", "LaTeX": "lˈAtɛk", "SaaS": "sˈæs", "kubectl": "kjˈubkəntɹˌOl", "YAML": "jˈæməl",
+    "regex": "ɹˈɛʤɛks",
 }  # fmt: skip
 _SOUNDS = [(re.compile(row[0]), row[1]) for row in read_table(__package__, "interjections.tsv")]
 _DRAWN_OUT = re.compile(r"([A-Za-z])\1\1")
@@ -58,7 +60,8 @@ class Phonemizer(Protocol):
 class MisakiPhonemizer:
     """English phonemes in misaki's alphabet, by the front end of `hibari` (no spaCy, no espeak).
 
-    Words that no dictionary knows are read by a small network; onnxruntime is imported when the first one comes, or by `warm`.
+    Words that no dictionary knows are read by a small network; onnxruntime is imported when the first one comes, or by
+    `warm`.
 
     british: British instead of American pronunciation.
     """
@@ -124,7 +127,9 @@ class MisakiPhonemizer:
         return any(len(form) > 1 and (lexicon.golds.get(form) or self._common.get(form)) for form in forms)
 
     def _known(self, words: list[str]) -> dict[int, str]:
-        """Phonemes by index of what the dictionaries say wrongly: names, clipped words, and the letter A, their article."""
+        """Phonemes by index of what the dictionaries say wrongly: names, clipped words, and the letter A, their
+        article.
+        """
         found: dict[int, str] = {}
         for index, word in enumerate(words):
             bare = word.strip(_MARKS)
@@ -145,7 +150,9 @@ class MisakiPhonemizer:
         return found
 
     def _clipped(self, words: list[str], index: int) -> str:
-        """Phonemes of a word that lacks a letter ("th'", "movin'"); "" for others, and where the ' closes a quotation."""
+        """Phonemes of a word that lacks a letter ("th'", "movin'"); "" for others, and where the ' closes a
+        quotation.
+        """
         word = words[index].replace("’", "'")
         bare = word.strip(_MARKS.replace("'", "")).lower()
         if bare in _CLIPPED:

@@ -1,8 +1,9 @@
 """Whether a word is a noun, a verb, an adjective, a past tense or a participle, told from the words around it alone.
 
-A log-linear model with a few thousand features. It learnt from words that are always the same class ("kitchen", "bring"), each
-hidden from it: only the context counts, as homographs need it, and how often a homograph is which. `voiceagent.training.word_class`
-makes its table.
+A log-linear model with a few thousand features. It learnt from words that are always the same class ("kitchen",
+"bring"), each
+hidden from it: only the context counts, as homographs need it, and how often a homograph is which.
+`voiceagent.training.word_class` makes its table.
 """
 
 from __future__ import annotations
