@@ -33,6 +33,8 @@ EXPOSED = (
     "request-id",
     "retry-after",
     "x-request-id",
+    "x-voiceagent-notice",
+    "x-voiceagent-spans",
 )
 _HOST_HEADER = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[^\[\]:@/?#\s]+))(?::\d*)?")
 

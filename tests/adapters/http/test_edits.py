@@ -167,6 +167,15 @@ def test_the_same_guards_as_at_other_addresses() -> None:
         assert post(server, {**key, "Origin": "https://stranger.example"}).status_code == 403
 
 
+def test_a_page_that_the_settings_name_may_read_what_was_made_anew() -> None:
+    origin = "https://example.org"
+    with editing(ServeConfig(origins=(origin,))) as (server, _):
+        answer = post(server, {"Origin": origin})
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert "x-voiceagent-spans" in answer.headers["access-control-expose-headers"]
+
+
 def test_without_an_editor_it_says_so() -> None:
     with running(FakeEngine(threaded=True)) as server:
         assert post(server).status_code == 501
