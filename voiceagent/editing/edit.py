@@ -125,7 +125,7 @@ def _shared_silence(left: list[int], right: list[int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
+class _RemadeStretch:
     """A change on the token grid of the old recording: tokens first .. stop are made anew, of which start .. end
     differ.
     """
@@ -138,10 +138,10 @@ class _Stretch:
     grown: int = 0  # tokens by which it gets longer
 
 
-def _stretches(changes: list[Change], labels: npt.NDArray[np.int64], tokens: int) -> list[_Stretch]:
+def _stretches(changes: list[Change], labels: npt.NDArray[np.int64], tokens: int) -> list[_RemadeStretch]:
     """Changes with their margins; those that would touch are one."""
     edges = np.concatenate(([0], np.cumsum(labels)))  # of symbols, in labels
-    found: list[_Stretch] = []
+    found: list[_RemadeStretch] = []
     for change in changes:
         start = int(edges[change.old.start]) // LABELS_PER_TOKEN
         end = -(-int(edges[change.old.stop]) // LABELS_PER_TOKEN)
@@ -152,7 +152,7 @@ def _stretches(changes: list[Change], labels: npt.NDArray[np.int64], tokens: int
             change = Change(
                 slice(last.change.old.start, change.old.stop), slice(last.change.new.start, change.new.stop)
             )
-        found.append(_Stretch(change, first, start, end, stop))
+        found.append(_RemadeStretch(change, first, start, end, stop))
     return found
 
 
@@ -162,7 +162,7 @@ class _Plan:
 
     symbols: list[int]
     durations_s: Seconds  # (P,)
-    stretches: list[_Stretch]
+    stretches: list[_RemadeStretch]
 
 
 def _predicted(voices: Voices, symbols: list[int], voice: Tensor) -> Seconds:
@@ -198,7 +198,7 @@ def _plan(voices: Voices, tokens: int, old: Timed, transcript: Spoken, to: Spoke
     return _Plan(symbols, durations, stretches)
 
 
-def _masked(tokens: Tensor, stretches: list[_Stretch]) -> tuple[Tensor, Tensor]:
+def _masked(tokens: Tensor, stretches: list[_RemadeStretch]) -> tuple[Tensor, Tensor]:
     """Tokens (T, 6) -> those of the new recording (T', 6), and which of them are still to be made (T',)."""
     parts, at = [], 0
     for stretch in stretches:
@@ -210,7 +210,7 @@ def _masked(tokens: Tensor, stretches: list[_Stretch]) -> tuple[Tensor, Tensor]:
     return made.clamp_min(0), masked
 
 
-def _placed(stretches: list[_Stretch], length: int) -> tuple[list[Patch], list[EditSpan]]:
+def _placed(stretches: list[_RemadeStretch], length: int) -> tuple[list[Patch], list[EditSpan]]:
     """Where each stretch may be entered and left: inside its margins, where old and new say the same at the same
     time.
     """

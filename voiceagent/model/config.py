@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from voiceagent.errors import ModelError
 from voiceagent.model.decode.options import DecodingOptions
@@ -94,19 +95,16 @@ def read_config(folder: Path | None = None) -> VoicesConfig:
     folder = folder or SHIPPED
     tables = _read(folder)
     try:
-        codec = CodecConfig(**_known(CodecConfig, tables["codec"]))  # type: ignore[arg-type]
+        codec = CodecConfig(**_known(CodecConfig, tables["codec"]))
         lm = dict(tables["language_model"])
-        speech = TransformerConfig(**_known(TransformerConfig, lm.pop("speech")))  # type: ignore[arg-type]
-        text = TransformerConfig(**_known(TransformerConfig, lm.pop("text")))  # type: ignore[arg-type]
-        config = LanguageModelConfig(**_known(LanguageModelConfig, lm), speech=speech, text=text)  # type: ignore[arg-type]
+        speech = TransformerConfig(**_known(TransformerConfig, lm.pop("speech")))
+        text = TransformerConfig(**_known(TransformerConfig, lm.pop("text")))
+        config = LanguageModelConfig(**_known(LanguageModelConfig, lm), speech=speech, text=text)
         decoding = {
-            voice: DecodingOptions(**_known(DecodingOptions, values))  # type: ignore[arg-type]
+            voice: DecodingOptions(**_known(DecodingOptions, values))
             for voice, values in tables.get("decoding", {}).items()
         }
-        rhythms = {
-            voice: Rhythm(**_known(Rhythm, values))  # type: ignore[arg-type]
-            for voice, values in tables.get("rhythm", {}).items()
-        }
+        rhythms = {voice: Rhythm(**_known(Rhythm, values)) for voice, values in tables.get("rhythm", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / 'voice.toml'} lacks {error}: restore the file, or reinstall voiceagent") from error
     if (codec.voices, codec.style_width) != (config.voices, config.style_width):
@@ -124,7 +122,7 @@ def _cards(folder: Path, style_width: int) -> tuple[VoiceCard, ...]:
     return tuple(load_card(file, style_width) for file in files)
 
 
-def _read(folder: Path) -> dict[str, dict[str, object]]:
+def _read(folder: Path) -> dict[str, dict[str, Any]]:
     file = folder / "voice.toml"
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -136,7 +134,8 @@ def _read(folder: Path) -> dict[str, dict[str, object]]:
         raise ModelError(f"{file} cannot be read ({error}): restore the file, or reinstall voiceagent") from error
 
 
-def _known(kind: type, values: dict[str, object]) -> dict[str, object]:
+# What a file holds is of any type; a wrong one shows where it is used.
+def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     """The values of a table as keyword arguments; an unknown key is an error that lists the valid ones."""
     names = {field.name for field in fields(kind)}
     if unknown := set(values) - names:

@@ -33,8 +33,8 @@ def prepare_decoder(decoder: Decoder, dtype: torch.dtype) -> None:
     """
     for part in (decoder.tokens, decoder.frames):
         prepare(part, dtype)
-    decoder.up = Projection(decoder.up.weight, decoder.up.bias, dtype, out_dtype=torch.float32)  # type: ignore[assignment]
-    decoder.into, decoder.pitch = RowProjection(decoder.into), RowProjection(decoder.pitch)  # type: ignore[assignment]
+    decoder.up = Projection(decoder.up.weight, decoder.up.bias, dtype, out_dtype=torch.float32)  # type: ignore[assignment]  # in place
+    decoder.into, decoder.pitch = RowProjection(decoder.into), RowProjection(decoder.pitch)  # type: ignore[assignment]  # in place
 
 
 class TorchModel:

@@ -61,7 +61,7 @@ def _toml(value: object) -> str:
 
 
 def _table(name: str, values: object) -> str:
-    pairs = asdict(values).items()  # type: ignore[call-overload]
+    pairs = asdict(values).items()  # type: ignore[call-overload]  # any dataclass
     return "\n".join(
         [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in pairs if not isinstance(value, dict)), ""]
     )

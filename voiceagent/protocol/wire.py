@@ -18,7 +18,6 @@ from voiceagent.protocol import commands, events, outputs
 SUBPROTOCOL = "voiceagent.v1"
 VERSION = 1
 FLAG_LAST = 1
-FLAG_SILENCE = 2
 # version, flags, stream, sequence number, presentation time in samples; little-endian
 HEADER = struct.Struct("<BBHIQ")
 

@@ -73,7 +73,7 @@ class PackedModel:
         self.mask_row = self.embeddings[model.mask_row]
         self.begin_row = self.embeddings[model.begin_row]
         with torch.no_grad():
-            self.layers = [_fuse(block, self.dtype) for block in model.transformer.layers]  # type: ignore[arg-type]
+            self.layers = [_fuse(block, self.dtype) for block in model.transformer.layers]  # type: ignore[arg-type]  # ModuleList
             self.out = Projection(model.out.weight * model.transformer.norm.weight, model.out.bias, self.dtype)
 
     def empty_cache(self) -> KeysValues:

@@ -134,7 +134,7 @@ class Norm(nn.Module):
 def prepare(module: nn.Module, dtype: torch.dtype) -> None:
     """Replace every linear layer and norm below `module`; results stay in float32."""
     if isinstance(module, ContextBlock):
-        module.up = Projection(module.up.weight, module.up.bias, dtype, gelu=True)  # type: ignore[assignment]
+        module.up = Projection(module.up.weight, module.up.bias, dtype, gelu=True)  # type: ignore[assignment]  # in place
         module.activation = nn.Identity()
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):

@@ -172,7 +172,7 @@ class Tensors(Mapping[str, Array]):
             raise ModelError(
                 f"{self._file} is cut short or damaged ({error}): restore the file, or reinstall voiceagent"
             ) from error
-        self._names = frozenset(self._opened.keys())  # type: ignore[no-untyped-call]
+        self._names = frozenset(self._opened.keys())  # type: ignore[no-untyped-call]  # safetensors
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -181,7 +181,7 @@ class Tensors(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             raise KeyError(name)
-        tensor: Array = self._opened.get_tensor(name)  # type: ignore[no-untyped-call]
+        tensor: Array = self._opened.get_tensor(name)  # type: ignore[no-untyped-call]  # safetensors
         return tensor
 
     def __iter__(self) -> Iterator[str]:

@@ -168,7 +168,7 @@ def attention_maps(model: PrefixLanguageModel, phonemes: Tensor, voice: int, dig
     speech = model.speech(digits[None], torch.zeros_like(spoken), torch.tensor([voice]))
     x, maps = torch.cat((model.text(phonemes[None], present), speech), 1), []
     for block in model.transformer.layers:
-        query, key, _ = block.project(x, rope)  # type: ignore[operator]
+        query, key, _ = block.project(x, rope)  # type: ignore[operator]  # ModuleList
         weights = attention_weights(query, key, None)[0].flatten(0, 1)
         maps.append(weights[:, len(phonemes) :, : len(phonemes)])
         x, _, _ = block(x, rope, None, None)
