@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -27,6 +28,8 @@ class Server:
     address: str
     """Host and port."""
     service: Service
+    loop: asyncio.AbstractEventLoop
+    """Its own."""
 
     @property
     def http(self) -> str:
@@ -53,11 +56,17 @@ def running(
     listener = bind("127.0.0.1", 0)
     service = Service(engine, config, make_chunker)
     server = build_server(build_app(service), config, log_level="error")
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), name="loopback-server")
+    loops: Future[asyncio.AbstractEventLoop] = Future()
+
+    async def serve() -> None:
+        loops.set_result(asyncio.get_running_loop())
+        await server.serve(sockets=[listener])
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="loopback-server")
     engine.start()
     thread.start()
     try:
-        yield Server(f"127.0.0.1:{listener.getsockname()[1]}", service)
+        yield Server(f"127.0.0.1:{listener.getsockname()[1]}", service, loops.result(30))
     finally:
         server.should_exit = True
         thread.join()
