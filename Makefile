@@ -21,7 +21,7 @@ help:
 	@echo "make paper   the paper's claims at our size: docs/results/paper.md (small run; LIMIT=100 is the full one, a day on two cores)"
 	@echo "make paper-train  what the paper's tables compare: parents, conversions, ablations (four and a half hours on a core)"
 	@echo "make gpu     on a machine with a GPU: kernels and decoder against their references, then tables"
-	@echo "make soak    ten minutes of streamed speech, underruns counted"
+	@echo "make soak    ten minutes of streamed speech, underruns counted; 10,000 cancels"
 	@echo "make train   make voices like the shipped ones, from the corpus on (hours; TEXT=folder of sentences, one a line, in *.txt.gz)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -144,6 +144,7 @@ gpu: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/voiceagent bench underruns --seconds 600
+	$(BIN)/voiceagent bench cancels --count 10000
 
 train: $(STAMP)
 	$(BIN)/voiceagent train all $(if $(TEXT),--text $(TEXT))

@@ -122,6 +122,10 @@ class ReplayLog:
         for name in over[:-ENDED_KEPT]:
             del self._tracks[name]
 
+    def clear(self) -> None:
+        """Forgets everything: nobody will ask for it."""
+        self._tracks.clear()
+
     def __contains__(self, utterance: str) -> bool:
         return utterance in self._tracks
 

@@ -56,6 +56,10 @@ class ResumableSession:
         self._again.clear()
         self.live.close()
 
+    def forget(self) -> None:
+        """Lets go of what was kept for a client that does not come back: the rest may wait for a collection of garbage."""
+        self._log.clear()
+
     async def next_message(self) -> Message | None:
         """The next message for the client; None when the conversation is over and all has been said."""
         if self._again:
@@ -166,6 +170,7 @@ class ResumableSessions:
         self._all.pop(conversation.live.id, None)
         self._unpark(conversation)
         conversation.close()
+        conversation.forget()
 
     async def make_room(self) -> None:
         """Ends those that have waited longest, while they have what a client who is here could use."""

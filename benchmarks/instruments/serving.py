@@ -68,6 +68,19 @@ class Server:
         process = psutil.Process(self._process.pid)
         return float(sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])) / 1e6
 
+    def belongings(self) -> dict[str, float]:
+        """What a server must not gather: memory in millions of bytes, threads, open files and sockets, connected clients."""
+        process = psutil.Process(self._process.pid)
+        every = [process, *process.children(recursive=True)]
+        with urllib.request.urlopen(f"http://{self.address}/healthz", timeout=10) as answer:
+            connections = json.load(answer)["connections"]
+        return {
+            "memory_mb": self.memory_mb(),
+            "threads": float(sum(each.num_threads() for each in every)),
+            "descriptors": float(sum(each.num_fds() for each in every)),
+            "connections": float(connections),
+        }
+
     def _healthy(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://{self.address}/healthz", timeout=1) as answer:

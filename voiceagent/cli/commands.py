@@ -61,6 +61,7 @@ BENCHES = (
     "buffering",
     "codec",
     "underruns",
+    "cancels",
     "editing",
     "paper",
     "engine",

@@ -277,7 +277,7 @@ async def test_an_engine_that_fails_ends_one_context_only() -> None:
 
 async def test_a_service_that_ends_lets_open_contexts_finish() -> None:
     async with server_of(FakeEngine(threaded=True, latency_s=0.02)) as (address, service, ending):
-        server = Server(address.removeprefix("ws://"), service)
+        server = Server(address.removeprefix("ws://"), service, asyncio.get_running_loop())
         async with multi(server) as idle, multi(server) as client:
             await idle.send({"text": ""})
             await client.send({"text": "Hello there. ", "context_id": "a"})
