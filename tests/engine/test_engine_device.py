@@ -64,6 +64,7 @@ def test_rings_of_streams_that_end_in_any_way_come_back(folder: Path, monkeypatc
     def on_device(model: PackedModel, *, streams: int, longest: int, kernels: str) -> DeviceDecoder:
         return DeviceDecoder(model, streams=streams, longest=longest)
 
+    monkeypatch.delenv("VOICEAGENT_PRECISION", raising=False)  # weights of a processor's bfloat16 lie otherwise
     monkeypatch.setattr(torch_model, "decoder_for", on_device)
     # Tests keep what is logged, and with a failure its frames, and with them its states.
     monkeypatch.setattr(logging.getLogger("voiceagent.engine.engine"), "disabled", True)
