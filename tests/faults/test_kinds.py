@@ -380,7 +380,9 @@ def see(victim: RawSocket, wanted: object) -> None:
             pass
         assert got is not None
     elif isinstance(wanted, int):
-        assert victim.ending()[0] == wanted
+        told = victim.ending()[0]
+        # Of a message that is too long the rest is not read, and the reset that follows may overtake the code.
+        assert told == wanted or (wanted == 1009 and told is None)
     if wanted != PONG and not isinstance(wanted, int) and wanted != ENDED:
         victim.send(type="ping", t=99)
         victim.until(type="pong", t=99)

@@ -100,7 +100,10 @@ class FaultProxy:
                 waiting = waiting[sink.send(waiting) :]
             except TimeoutError:
                 continue
-            except OSError:
+            except OSError:  # one side is gone: the other is told
+                for one in way.sockets:
+                    with contextlib.suppress(OSError):
+                        one.shutdown(socket.SHUT_RDWR)
                 return
 
 
