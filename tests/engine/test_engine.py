@@ -16,6 +16,7 @@ from support.tiny_folder import save_tiny
 
 from voiceagent.engine.engine import Engine
 from voiceagent.errors import NoCapacity, UnknownVoice
+from voiceagent.model.onnx.model import OnnxModel
 from voiceagent.options import SpeakOptions
 from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
@@ -112,7 +113,9 @@ def test_audio_does_not_depend_on_company(engine: Engine) -> None:
         return [samples(outputs(waiting)) for waiting, _ in ears]
 
     alone = speak(1)[0]
-    assert all(np.array_equal(alone, other) for other in speak(3))
+    tolerance = 0.0 if isinstance(engine._synthesizer.model, OnnxModel) else 1e-7  # torch's sines differ by their place
+    for other in speak(3):
+        assert np.allclose(alone, other, rtol=0.0, atol=tolerance)
 
 
 def test_cancel_ends_at_once(engine: Engine) -> None:
