@@ -290,6 +290,30 @@ def unpack(
     exporting.unpack(voices, runs)
 
 
+@app.command()
+def words(
+    text: Annotated[Path, typer.Option(help="Folder of *.txt.gz files of English, one sentence a line.")],
+    homographs: Annotated[Path, typer.Option(help="Folder `data` of the Wikipedia homograph data.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; copy into voiceagent/text/phonemes to use.")] = RUNS
+    / "words",
+) -> None:
+    """Make the tables that tell homographs apart; four minutes. A table that is there is kept."""
+    from voiceagent.training import homographs as contexts
+    from voiceagent.training import word_class
+
+    if not sorted(text.glob("*.txt.gz")):
+        raise typer.BadParameter(f"no *.txt.gz files of sentences in {text}: give a folder of such files with --text")
+    if not (homographs / "wordids.tsv").exists():
+        raise typer.BadParameter(f"{homographs / 'wordids.tsv'} is not there: give the folder `data` of a clone")
+    out.mkdir(parents=True, exist_ok=True)
+    classes, context = out / "word_class.tsv", out / "homograph_context.tsv"
+    if not classes.exists():
+        word_class.make_table(text, classes)
+    if not context.exists():
+        right = contexts.make_table(homographs, context, classes=classes)
+        typer.echo(f"{right:.2%} of marked sentences are said as marked, each by a table made without it")
+
+
 @app.command(name="all")
 def everything(text: Text = None, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Every stage in a row, but for `decoder --adversarial`, which the voices that ship had besides; about three hours."""

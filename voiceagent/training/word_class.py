@@ -26,13 +26,13 @@ _CLASS_OF_TAG = {
 _FREQUENT_WORDS = 400
 _SURE = 0.97
 _LEAST_COUNT = 8
-_LEAST_FEATURE = 12
+_LEAST_FEATURE = 20
 _EPOCHS = 4
 _MOST_EXAMPLES = 400_000
 _TEMPER = 0.6  # the tagger's own mistakes are in the counts that become priors
 
 
-def make_table(folder: Path, out: Path, *, most: int = 6_000, seed: int = 0) -> None:
+def make_table(folder: Path, out: Path, *, most: int = 4_000, seed: int = 0) -> None:
     """Reads every `*.txt` and `*.txt.gz` of `folder` and writes the table of the `most` heaviest features."""
     front = load_front_end(british=False)
     lines = [line.split() for line in _lines(folder)]
@@ -57,7 +57,9 @@ def make_table(folder: Path, out: Path, *, most: int = 6_000, seed: int = 0) -> 
     rows = ["# " + " ".join(CLASSES), " ".join(sorted(frequent))]
     rows += ["\t".join([n, *(str(round(float(x) * 16)) for x in weights[n])]) for n in sorted(heaviest)]
     rows += ["\t".join([f"w{word}", *map(str, prior)]) for word, prior in sorted(_priors(tagged, homographs).items())]
-    out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    partial = out.with_suffix(".partial")
+    partial.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    partial.replace(out)
 
 
 def _lines(folder: Path) -> Iterator[str]:

@@ -91,3 +91,28 @@ def test_any_row_of_words_is_said_word_for_word(words: list[str]) -> None:
         for word in phonemizer()(chunk).words:
             assert text[word.start : word.end] == word.text
             assert word.phonemes
+
+
+def test_the_table_of_contexts_is_made_and_judged_without_what_it_saw(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    from voiceagent.training.homographs import make_table
+
+    (tmp_path / "train").mkdir()
+    (tmp_path / "wordids.tsv").write_text("wordid\tpronunciation\nmetal\t'lɛd\nguide\t'lid\n", encoding="utf-8")
+    rows = [("metal", f"{n} pounds of lead zzz here.") for n in range(20)]
+    rows += [("guide", f"{n} people will lead the way.") for n in range(20)]
+    lines = [f"lead\t{way}\t{text}\t{text.index('lead')}\t0" for way, text in rows]
+    (tmp_path / "train" / "lead.tsv").write_text(
+        "homograph\twordid\tsentence\tstart\tend\n" + "\n".join(lines) + "\n", encoding="utf-8"
+    )
+    out = tmp_path / "table.tsv"
+    assert make_table(tmp_path, out) > 0.9
+    assert not out.with_suffix(".partial").exists()
+    assert all(int(row.split("\t")[1]) for row in out.read_text(encoding="utf-8").splitlines()[1:])
+
+
+@pytest.mark.parametrize(("said", "expected"), [("ɹɪˈfjuːz", 1), ("ˈɹɛfjuːs", 0), ("", None)])
+def test_the_nearest_way(said: str, expected: int | None) -> None:
+    from voiceagent.training.homographs import nearest
+
+    assert nearest(["ɹˈɛfjˌus", "ɹəfjˈuz"] if said else ["a", "a"], said) == expected

@@ -35,12 +35,13 @@ def words_of(text: str, lexicon: Lexicon | None = None) -> list[Word]:
 def test_same_phonemes_as_whole_sentences() -> None:
     different = []
     for sentence in SENTENCES:
-        expected = " ".join(phonemizer()._g2p(sentence).split())
+        expected = " ".join(phonemizer()._g2p(sentence).split()).replace(
+            "mˈɪsɪz", "mˈɪsəz"
+        )  # "Mrs." is read as "Missus"
         if " ".join(word.phonemes for word in words_of(sentence)) != expected:
             different.append(sentence)
-    assert len(different) <= 0.1 * len(SENTENCES), (
-        different
-    )  # homographs, and names that the front end alone does not know
+    # Homographs, and names that the front end alone does not know: 4 today.
+    assert len(different) <= 0.03 * len(SENTENCES), different
 
 
 def test_words_keep_their_place() -> None:
