@@ -1,6 +1,7 @@
 """The table of `voiceagent.text.phonemes.homograph_context`, from sentences in which people marked how a homograph is said.
 
-The sentences are those of Google's Wikipedia homograph data (Apache-2.0, github.com/google-research-datasets/WikipediaHomographData):
+The sentences are those of Google's Wikipedia homograph data (Apache-2.0,
+github.com/google-research-datasets/WikipediaHomographData):
 `data/wordids.tsv` names the ways of each word, `data/train/*.tsv` has about ninety sentences a word. `data/eval` is not read.
 """
 

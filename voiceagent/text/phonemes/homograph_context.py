@@ -1,7 +1,8 @@
-"""What the words beside a homograph say for its first or its second way, in the order of their phonemes, learnt from sentences in which people marked the way.
+"""What the words beside a homograph say for its first or its second way, in the order of their phonemes.
 
-`homograph_context.tsv` holds a few hundred weights that an L1 penalty left of a hundred thousand; `voiceagent.training.homographs`
-makes it. Some are of one word ("bow" before "and"), others of all words that have a verb and another class ("to" before it).
+`homograph_context.tsv` has some 560 weights, which an L1 penalty left of a hundred thousand. They are learnt from sentences in
+which people marked the way; `voiceagent.training.homographs` makes them. Some are of one word ("bow" before "and"), others of
+all words that have a verb and another class ("to" before it).
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def context_keys(
 ) -> Iterator[tuple[str, int]]:
     """The names of what stands around `words[index]`, each with the sign it has.
 
-    words: with their punctuation. bare: without it. tag: the tagger's. shape: as the word classes see a word. turn: `turn_of` the ways.
+    words: with their punctuation. bare: without it. tag: the tagger's. shape: as the word classes
+    see a word. turn: `turn_of` the ways.
     """
     before = [(bare[at], shape(words[at])) if at >= 0 else ("#", "#") for at in (index - 1, index - 2)]
     ends = words[index][-1] in _ENDS

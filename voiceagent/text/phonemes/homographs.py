@@ -56,8 +56,8 @@ class Seen:
 class Homographs:
     """Finds homographs among words and says which way they are meant.
 
-    kind: the tag of a word that has one and the same everywhere, else None. dictionary: what the front end says of a word. classes: the
-    table of word classes, that which ships if None.
+    kind: the tag of a word that has one and the same everywhere, else None. dictionary: what the front end says of a word.
+    classes: the table of word classes, that which ships if None.
     """
 
     def __init__(
