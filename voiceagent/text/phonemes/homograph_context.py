@@ -1,8 +1,8 @@
 """What the words beside a homograph say for its first or its second way, in the order of their phonemes.
 
-`homograph_context.tsv` has some 560 weights, which an L1 penalty left of a hundred thousand. They are learnt from sentences in
-which people marked the way; `voiceagent.training.homographs` makes them. Some are of one word ("bow" before "and"), others of
-all words that have a verb and another class ("to" before it).
+`homograph_context.tsv` has some 560 weights, which an L1 penalty left of a hundred thousand. They are learnt from
+sentences in which people marked the way; `voiceagent.training.homographs` makes them. Some are of one word ("bow"
+before "and"), others of all words that have a verb and another class ("to" before it).
 """
 
 from __future__ import annotations
