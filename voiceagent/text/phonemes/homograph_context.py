@@ -14,6 +14,7 @@ from typing import Final
 __all__ = ["ContextWeights", "context_keys", "turn_of"]
 
 _SCALE: Final = 16.0  # the table holds sixteenths of a nat
+_SHARE: Final = 0.7  # what is learnt of an encyclopaedia holds less in conversation; chosen on 333 sentences of our own
 _ENDS: Final = frozenset(".,;:!?…")
 
 
@@ -64,4 +65,4 @@ class ContextWeights:
 
     def lean(self, keys: Iterator[tuple[str, int]]) -> float:
         """The sum of the weights of `keys`."""
-        return sum(self._weights.get(key, 0.0) * sign for key, sign in keys)
+        return _SHARE * sum(self._weights.get(key, 0.0) * sign for key, sign in keys)
