@@ -15,12 +15,14 @@ import asyncio
 import errno
 import socket
 from collections.abc import Sequence
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from voiceagent.adapters.deepgram import routes as deepgram
 from voiceagent.adapters.editing import routes as editing
@@ -37,6 +39,7 @@ from voiceagent.settings.serve import ServeConfig
 from voiceagent.version import __version__
 
 BACKLOG = 256
+PROBES = ("/healthz", "/readyz")
 PING_S = 20.0
 GONE_S = 30.0
 # Time for the last words to clients once all is spoken.
@@ -74,9 +77,9 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The same, and 503 while no one new is taken."""
+    """The same, and 503 while whoever comes would be refused: draining, or full."""
     service: Service = request.app.state.service
-    return _condition(service, service.ailment or ("no one new is taken" if service.full else None))
+    return _condition(service, service.unready)
 
 
 def _condition(service: Service, ailment: str | None) -> Response:
@@ -86,7 +89,7 @@ def _condition(service: Service, ailment: str | None) -> Response:
         "voices": list(service.engine.voices),
         "connections": service.connections,
     }
-    return JSONResponse(facts, 503 if ailment else 200)
+    return JSONResponse(facts, 503 if ailment else 200, headers={"Retry-After": "1"} if ailment else None)
 
 
 async def voices(request: Request) -> Response:
@@ -148,7 +151,35 @@ def bind(host: str, port: int, stall_s: float = 60.0) -> socket.socket:
     return listener
 
 
-def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info") -> uvicorn.Server:
+class Loading:
+    """ASGI: stands in for the application until the voices are there. Probes are answered at once, whoever else comes waits."""
+
+    def __init__(self) -> None:
+        self.app: Starlette | None = None
+        self._settled = asyncio.Event()
+
+    def settle(self, app: Starlette | None) -> None:
+        """From here on the application answers; None: there will be none."""
+        self.app = self.app or app
+        self._settled.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.app is None and scope["type"] == "http" and scope["path"] in PROBES:
+            alive = scope["path"] == "/healthz"
+            facts = {"status": "loading the voices", "version": __version__}
+            await JSONResponse(facts, 200 if alive else 503, headers={"Retry-After": "1"})(scope, receive, send)
+            return
+        await self._settled.wait()
+        if self.app is not None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            ended = PlainTextResponse("the service ends\n", 503, headers={"Retry-After": "1"})
+            await ended(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1001})
+
+
+def build_server(app: Starlette | Loading, config: ServeConfig, *, log_level: str = "info") -> uvicorn.Server:
     """A server for the application; run it with `serve(sockets=[...])`."""
     return _Server(
         uvicorn.Config(
@@ -176,27 +207,40 @@ def build_server(app: Starlette, config: ServeConfig, *, log_level: str = "info"
 class _Server(uvicorn.Server):
     """Told to end, it takes no one new and lets what is open be spoken before it hangs up."""
 
-    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette | Loading) -> None:
         super().__init__(config)
-        self._service: Service = app.state.service
-        self._conversations: ResumableSessions = app.state.conversations
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A first signal ends it in order, a second one at once, whichever they are."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        drain = asyncio.create_task(self._drain(), name="server.drain")
+        if isinstance(self._app, Loading):
+            self._app.settle(None)
+        app = self._app.app if isinstance(self._app, Loading) else self._app
+        drain = asyncio.create_task(_drain(app), name="server.drain")
         while not drain.done() and not self.force_exit:
             await asyncio.wait([drain], timeout=0.1)
         drain.cancel()
         await asyncio.gather(drain, return_exceptions=True)
         await super().shutdown(sockets)
 
-    async def _drain(self) -> None:
-        self._conversations.end_waiting()
-        await self._service.drain()
-        for _ in range(FAREWELL_STEPS):
-            if not self._service.connections:
-                return
-            await asyncio.sleep(FAREWELL_STEP_S)
+
+async def _drain(app: Starlette | None) -> None:
+    """What is open is spoken, and its clients hear the last words."""
+    if app is None:
+        return
+    service: Service = app.state.service
+    conversations: ResumableSessions = app.state.conversations
+    conversations.end_waiting()
+    await service.drain()
+    for _ in range(FAREWELL_STEPS):
+        if not service.connections:
+            return
+        await asyncio.sleep(FAREWELL_STEP_S)

@@ -17,6 +17,7 @@ from voiceagent.service.service import Service
 from voiceagent.settings.serve import ServeConfig
 
 Door: TypeAlias = Callable[[Service], Awaitable[None]]
+Load: TypeAlias = Callable[[], Awaitable[Service]]
 
 
 def with_doors(settings: ServeConfig, *, wyoming: bool, mqtt: str | None) -> ServeConfig:
@@ -71,21 +72,28 @@ def doors_of(settings: ServeConfig, say: Callable[[str], None]) -> list[Door]:
     return doors
 
 
-def run(server: uvicorn.Server, listener: socket.socket, service: Service, doors: list[Door]) -> None:
+def run(server: uvicorn.Server, listener: socket.socket, load: Load, doors: list[Door]) -> None:
     """Serves until the server is told to end, or a door cannot be opened.
+
+    Args:
+        load: makes the service, on a thread of its own, while the server says already that it is not ready.
 
     Raises:
         VoiceAgentError: a door cannot be opened.
     """
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(serve(server, listener, service, doors))
+        runner.run(serve(server, listener, load, doors))
 
 
-async def serve(server: uvicorn.Server, listener: socket.socket, service: Service, doors: list[Door]) -> None:
+async def serve(server: uvicorn.Server, listener: socket.socket, load: Load, doors: list[Door]) -> None:
     """The same, on a loop that runs already."""
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
-    others = [asyncio.ensure_future(door(service)) for door in doors]
+    others: list[asyncio.Future[None]] = []
+    outcomes: list[BaseException | None] = []
     try:
+        service = await load()
+        if not server.should_exit:
+            others += [asyncio.ensure_future(door(service)) for door in doors]
         await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
     finally:
         server.should_exit = True

@@ -49,6 +49,8 @@ class ResumableSession:
         if isinstance(command, commands.Cancel) or (isinstance(command, commands.Start) and command.preempt):
             # Whoever wants silence does not want to hear again what was missed.
             self._again = deque(message for message in self._again if isinstance(message, str))
+        if isinstance(command, commands.Played):
+            self._metrics.underruns.inc(command.underruns)
         self.live.handle(command)
 
     def close(self) -> None:

@@ -23,6 +23,11 @@ class ObservedEngine:
         self.sample_rate = inner.sample_rate
         self.voices = inner.voices
 
+    @property
+    def load(self) -> outputs.EngineLoad:
+        """How busy the engine inside is."""
+        return self._inner.load
+
     def start(self) -> None:
         """Bring the engine up."""
         self._inner.start()

@@ -139,6 +139,11 @@ class SlowEngine:
         self.next_text: Text | None = None
         self.next_said: list[str] = []
 
+    @property
+    def load(self) -> outputs.EngineLoad:
+        """How busy it is."""
+        return outputs.EngineLoad(self._scheduler.max_streams, len(self._streams), late=self._scheduler.late)
+
     def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         """Open a stream for `next_text`."""
         assert self.next_text is not None

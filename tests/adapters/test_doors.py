@@ -105,8 +105,12 @@ async def test_what_a_door_finds_missing_is_told_as_it_is(monkeypatch: pytest.Mo
     settings = ServeConfig(wyoming=WyomingConfig(enabled=True, port=0, announce="Home"))
     service = Service(FakeEngine(), settings, FakeChunker)
     server = build_server(build_app(service), settings, log_level="warning")
+
+    async def load() -> Service:
+        return service
+
     with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigError, match="announcing 'Home' needs more"):
-        await doors.serve(server, listener, service, doors.doors_of(settings, lambda _: None))
+        await doors.serve(server, listener, load, doors.doors_of(settings, lambda _: None))
 
 
 def test_what_the_command_line_asks_for() -> None:

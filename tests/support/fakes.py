@@ -109,6 +109,10 @@ class FakeEngine:
             self._jobs.put(None)
             self._thread.join()
 
+    @property
+    def load(self) -> outputs.EngineLoad:
+        return outputs.EngineLoad(self.max_streams, len(self.live), self._jobs.qsize())
+
     def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         check_voice(options.voice, self.voices)
         if len(self.live) >= self.max_streams:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import gc
 import signal
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +19,7 @@ from voiceagent.errors import ConfigError
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from voiceagent.adapters.doors import Door
     from voiceagent.service.service import Service
@@ -65,20 +68,22 @@ def serve(
         check(settings.tls_cert, settings.tls_key)
     named = {name: Path(path) for name, path in settings.lexicons.items()}
     make_chunker = chunker_with(Path(settings.lexicon) if settings.lexicon else None, settings.speech, named)
-    with bind(settings.host, settings.port, settings.send_stall_s) as listener:
+
+    def load() -> Service:
+        engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)
+        loaded.callback(engine.close)
+        engine.start()
         desk = EditDesk(lambda: file_editor(Path(settings.weights) if settings.weights else None))
-        with notes.status("loading the voices"):
-            engine = load_engine(Path(settings.weights) if settings.weights else None, settings.engine)
-            engine.start()
-        try:
-            check_names(settings.voice_names, engine.voices)
-            service = Service(engine, settings, make_chunker, edit_desk=desk)
-            _serve(service, listener, more_doors, trust=settings.tls_cert if tls_self_signed else None)
-        except KeyboardInterrupt:
-            pass  # the usual way to end it
-        finally:
-            desk.close()
-            engine.close()
+        loaded.callback(desk.close)  # before the engine
+        check_names(settings.voice_names, engine.voices)
+        return Service(engine, settings, make_chunker, edit_desk=desk)
+
+    with (
+        bind(settings.host, settings.port, settings.send_stall_s) as listener,
+        ExitStack() as loaded,
+        suppress(KeyboardInterrupt),  # the usual way to end it
+    ):
+        _serve(load, settings, listener, more_doors, trust=settings.tls_cert if tls_self_signed else None)
 
 
 def _settings(config: Path | None, **given: Path | str | int | None) -> ServeConfig:
@@ -128,34 +133,62 @@ def keep_what_is_loaded() -> None:
     gc.collect()
 
 
-def _serve(service: Service, listener: socket.socket, more_doors: list[Door], *, trust: str | None) -> None:
+def _serve(
+    load: Callable[[], Service],
+    settings: ServeConfig,
+    listener: socket.socket,
+    more_doors: list[Door],
+    *,
+    trust: str | None,
+) -> None:
     """Serves until it is told to end.
 
     Args:
+        load: makes the service, engine running.
         trust: the certificate that clients must be told to trust.
     """
     from voiceagent.adapters import doors
-    from voiceagent.adapters.app import build_app, build_server
+    from voiceagent.adapters.app import Loading, build_app, build_server
     from voiceagent.session.chunkers import warm_up
 
-    settings = service.config
-    warm_up(service.make_chunker)
-    keep_what_is_loaded()
-    server = build_server(build_app(service), settings, log_level="warning")
-    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    voices = ", ".join(service.engine.voices)
-    scheme, port = "wss" if settings.tls_cert else "ws", listener.getsockname()[1]
-    typer.echo(f"voiceagent listens on {scheme}://{shown}:{port}/v1/stream (voices: {voices})")
-    typer.echo(f"to hear it, open {scheme.replace('ws', 'http')}://{shown}:{port}/ in a browser")
-    if trust is not None:
-        typer.echo(f"clients trust it by: SSL_CERT_FILE={trust}")
-    if not (settings.needs_key or loopback(settings.host)):
-        notes.print("whoever reaches this address may use it: the settings have no keys")
+    app = Loading()
+    server = build_server(app, settings, log_level="warning")
+
+    def make() -> Service:
+        service = load()
+        warm_up(service.make_chunker)
+        return service
+
+    async def ready() -> Service:
+        with notes.status("loading the voices"):
+            service = await asyncio.to_thread(make)
+        keep_what_is_loaded()
+        app.settle(build_app(service))
+        if not server.should_exit:
+            _announce(service, listener.getsockname()[1], trust)
+        return service
+
     # From now on, not from when its loop runs; and it raises them once more after it has ended in order.
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, server.handle_exit)
     try:
-        doors.run(server, listener, service, more_doors)
+        doors.run(server, listener, ready, more_doors)
     finally:
         gc.unfreeze()  # else nothing of it is freed at the end, and some libraries print what they think has leaked
+
+
+def _announce(service: Service, port: int, trust: str | None) -> None:
+    """Says where it is to be found, now that it can speak."""
+    settings = service.config
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    voices = ", ".join(service.engine.voices)
+    scheme = "wss" if settings.tls_cert else "ws"
+    http = scheme.replace("ws", "http")
+    typer.echo(f"voiceagent listens on {scheme}://{shown}:{port}/v1/stream (voices: {voices})")
+    typer.echo(f"OpenAI clients: base URL {http}://{shown}:{port}/v1")
+    typer.echo(f"to hear it, open {http}://{shown}:{port}/ in a browser")
+    if trust is not None:
+        typer.echo(f"clients trust it by: SSL_CERT_FILE={trust} (node: NODE_EXTRA_CA_CERTS, curl: --cacert)")
+    if not (settings.needs_key or loopback(settings.host)):
+        notes.print("whoever reaches this address may use it: the settings have no keys")

@@ -47,9 +47,9 @@ class Outbox:
         unsent = [command for command in self._waiting if isinstance(command, commands.Start)]
         self._waiting = deque([*unsent, self._cancel])
 
-    def played(self, ms: int) -> None:
-        """Tells how much has been heard."""
-        self._waiting.append(commands.Played(self._start.id, ms))
+    def played(self, ms: int, underruns: int = 0) -> None:
+        """Tells how much has been heard, and how often the player ran empty since the last time."""
+        self._waiting.append(commands.Played(self._start.id, ms, underruns))
 
     def next(self) -> commands.Command | None:
         """The next command to send, if there is one."""

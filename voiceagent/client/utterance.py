@@ -122,10 +122,15 @@ class Utterance:
         self.outbox.end()
         await self._line.send(self.outbox)
 
-    async def played(self, played_s: float) -> None:
-        """Tells how much of the utterance the listener has heard; where nobody tells, the server's clock does."""
+    async def played(self, played_s: float, *, underruns: int = 0) -> None:
+        """Tells how much of the utterance the listener has heard; where nobody tells, the server's clock does.
+
+        Args:
+            played_s: since its beginning.
+            underruns: how often the player ran empty since the last time; an operator sees the sum.
+        """
         if self._cancelled is None and self._error is None:
-            self.outbox.played(round(played_s * 1000))
+            self.outbox.played(round(played_s * 1000), underruns)
             await self._line.send(self.outbox)
 
     async def cancel(self, played_s: float | None = None) -> events.Cancelled:

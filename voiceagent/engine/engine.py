@@ -30,7 +30,7 @@ from voiceagent.model.lm.script import PhonemeChunk
 from voiceagent.model.loading import load_model
 from voiceagent.options import SpeakOptions
 from voiceagent.options.languages import reading_of
-from voiceagent.protocol.outputs import Finished, Notice, Output, Speech
+from voiceagent.protocol.outputs import EngineLoad, Finished, Notice, Output, Speech
 from voiceagent.settings.engine import EngineConfig
 
 if TYPE_CHECKING:
@@ -94,6 +94,13 @@ class Engine:
     def stopped(self) -> bool:
         """Its thread has ended, so that nothing will be spoken."""
         return self._stopped
+
+    @property
+    def load(self) -> EngineLoad:
+        """How busy it is at this moment."""
+        with self._wake:
+            waiting = sum(len(stream.chunks) for stream in self._streams.values())
+            return EngineLoad(self._scheduler.max_streams, len(self._streams), waiting, self._scheduler.late)
 
     def open(self, options: SpeakOptions, deliver: Callable[[Output], None], *, owner: Hashable = None) -> int:
         """Open a stream; `deliver` is called on the device thread with its outputs, the last of which is a `Finished`.

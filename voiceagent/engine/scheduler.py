@@ -46,6 +46,8 @@ class Scheduler:
         self.max_rows = max_rows
         self._standing: dict[int, Standing] = {}
         self._arrivals = 0
+        self.late = 0
+        """Blocks that came after their listener had run dry, although there was something to say before."""
 
     @property
     def full(self) -> bool:
@@ -70,9 +72,11 @@ class Scheduler:
         standing = self._standing.get(stream)
         if standing is None:
             return
-        standing.ready_s = None
+        ready_s, standing.ready_s = standing.ready_s, None
         if audio_s <= 0:
             return
+        if ready_s is not None and ready_s < standing.dry_s() < now_s:
+            self.late += 1
         if now_s > standing.dry_s():
             standing.started_s, standing.sent_s = now_s, 0.0  # first sound, or after a gap
         standing.sent_s += audio_s

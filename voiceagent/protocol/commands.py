@@ -95,11 +95,21 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How much of the utterance the listener has heard."""
+    """How much of the utterance the listener has heard.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
 
     type: ClassVar[str] = "played"
     id: str
     ms: int
+    underruns: int = 0
+    """How often the player ran empty since the last `Played` of this utterance."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.underruns <= 1_000_000:
+            raise ValueError(f"underruns {self.underruns} is not within 0 and 1000000")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,20 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """How busy an engine is; the place of an operator's gauges."""
+
+    slots: int
+    """Streams that may be open at once."""
+    taken: int = 0
+    """Streams that are open."""
+    waiting: int = 0
+    """Chunks that wait for their turn."""
+    late: int = 0
+    """Blocks since the start that came after their listener had run dry, although there was something to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of a stream: always exactly one, last."""
 

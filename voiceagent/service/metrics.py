@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from voiceagent.audio.formats import SAMPLE_RATE_HZ
 from voiceagent.protocol import events
@@ -44,6 +48,14 @@ class Metrics:
             registry=self._registry,
         )
 
+        self.underruns = Counter(
+            "voiceagent_underruns", "Times that players ran empty, as clients told.", registry=self._registry
+        )
+
+    def watch(self, state: Callable[[], Iterable[Metric]]) -> None:
+        """Shows what `state` gives whenever Prometheus asks."""
+        self._registry.register(_State(state))
+
     def observe(self, event: events.Event) -> None:
         """Counts an event that was sent."""
         match event:
@@ -69,3 +81,26 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self._registry)
+
+
+def gauge(name: str, what: str, value: float) -> Metric:
+    """A figure that goes up and down."""
+    return GaugeMetricFamily(f"voiceagent_{name}", what, value)
+
+
+def counter(name: str, what: str, value: float) -> Metric:
+    """A figure that only grows."""
+    return CounterMetricFamily(f"voiceagent_{name}", what, value)
+
+
+class _State(Collector):
+    """Figures that are read when they are asked for."""
+
+    def __init__(self, state: Callable[[], Iterable[Metric]]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        return self._state()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # nothing is read before the service is whole

@@ -9,17 +9,23 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from voiceagent.service.edit_desk import EditDesk
 from voiceagent.service.keys import Key, KeyRing
-from voiceagent.service.metrics import Metrics
+from voiceagent.service.metrics import Metrics, counter, gauge
 from voiceagent.service.strangers import Strangers
 from voiceagent.session.async_session import AsyncSession
 from voiceagent.session.chunkers import default_chunker
 from voiceagent.session.engine_watch import EngineWatch
 from voiceagent.session.interface import MakeChunker, SpeechEngine
 from voiceagent.settings.serve import ServeConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric
 
 STRANGERS_MAX = 16
 FULL = "every connection is taken; try again later"
@@ -50,6 +56,7 @@ class Service:
     def __post_init__(self) -> None:
         self.keys = KeyRing(self.config, self.metrics.count_chars)
         self.watch = EngineWatch(self.config.engine_stall_s, self.metrics.engine_stalls.inc)
+        self.metrics.watch(self._state)
 
     @property
     def ailment(self) -> str | None:
@@ -62,6 +69,18 @@ class Service:
     def full(self) -> bool:
         """No more clients are taken."""
         return self.draining.is_set() or self.connections >= self.config.max_connections
+
+    @property
+    def unready(self) -> str | None:
+        """Why a balancer should send nobody here now, or None: whoever comes can be spoken to."""
+        if self.ailment is not None:
+            return self.ailment
+        if self.draining.is_set():
+            return "draining: what is open is spoken, nothing new is taken"
+        if self.full:
+            return f"full: all {self.config.max_connections} connections are taken"
+        load = self.engine.load
+        return f"full: all {load.slots} streams are taken" if load.taken >= load.slots else None
 
     @property
     def open_utterances(self) -> int:
@@ -107,6 +126,17 @@ class Service:
         """Counts what a session does to the key that its client has shown."""
         session.allow(key)
         key.sessions.add(session)
+
+    def _state(self) -> Iterable[Metric]:
+        load = self.engine.load
+        yield gauge("utterances_open", "Utterances that are open, speaking or waiting for text.", self.open_utterances)
+        yield gauge("slots", "Streams that may be open at once.", load.slots)
+        yield gauge("slots_taken", "Streams that are open; what to scale on.", load.taken)
+        yield gauge("queue", "Chunks of text that wait for the engine.", load.waiting)
+        yield gauge("draining", "1 from the moment at which the service is told to end.", self.draining.is_set())
+        yield gauge("ready", "1 where /readyz says 200.", self.unready is None)
+        late = "Blocks that came after their listener had run dry, although there was something to say."
+        yield counter("late_ticks", late, load.late)
 
     async def drain(self) -> None:
         """Takes nothing new, and waits until all that is open has been spoken, at most `drain_s`."""

@@ -19,6 +19,11 @@ class SpeechEngine(Protocol):
     sample_rate: int
     voices: tuple[str, ...]
 
+    @property
+    def load(self) -> outputs.EngineLoad:
+        """How busy it is."""
+        ...
+
     def open(self, options: SpeakOptions, deliver: Callable[[outputs.Output], None], *, owner: Hashable = None) -> int:
         """Opens a stream; `deliver` is called on the engine's thread. Owners have their turns alike, whatever each has open."""
         ...

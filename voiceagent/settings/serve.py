@@ -165,7 +165,7 @@ class ServeConfig:
     """How long speech waits for a lost connection, and how much of what was sent is kept for it; 0 is not at all."""
     resume_max_bytes: int = 4_194_304
     """What is kept for one connection at most."""
-    drain_s: float = 20.0
+    drain_s: float = 300.0
     """How long utterances may go on when the service is told to end."""
     hosts: tuple[str, ...] = ()
     """Names that this server has beside localhost and its addresses; where a key is needed and none is named, any will do."""

@@ -155,6 +155,7 @@ function heardOf({ audible, underruns, ended }) {
     $("first").value = String(Math.max(0, Math.round(loudspeaker.heardAtMs(audible) - turn.firstTextAt)));
   } else if (underruns !== undefined) {
     $("gaps").value = String(underruns);
+    if (turn) turn.underruns = underruns;
   } else if (ended) {
     finish();
     $("played").value = (turn.samples / RATE_HZ).toFixed(1);
@@ -171,7 +172,10 @@ function light() {
 }
 
 function tellPlayed() {
-  if (turn) line.send({ type: "played", id: turn.id, ms: Math.round(loudspeaker.heardS() * 1000) });
+  if (!turn) return;
+  const underruns = (turn.underruns ?? 0) - (turn.underrunsTold ?? 0);
+  turn.underrunsTold = turn.underruns ?? 0;
+  line.send({ type: "played", id: turn.id, ms: Math.round(loudspeaker.heardS() * 1000), underruns });
 }
 
 setInterval(() => turn?.playing && tellPlayed(), PLAYED_MS);
