@@ -189,6 +189,7 @@ def _announce(service: Service, port: int, trust: str | None) -> None:
     typer.echo(f"OpenAI clients: base URL {http}://{shown}:{port}/v1")
     typer.echo(f"to hear it, open {http}://{shown}:{port}/ in a browser")
     if trust is not None:
-        typer.echo(f"clients trust it by: SSL_CERT_FILE={trust} (node: NODE_EXTRA_CA_CERTS, curl: --cacert)")
+        typer.echo(f"clients trust it by: SSL_CERT_FILE={trust}")
+        typer.echo("node: NODE_EXTRA_CA_CERTS in place of it; curl: --cacert")
     if not (settings.needs_key or loopback(settings.host)):
         notes.print("whoever reaches this address may use it: the settings have no keys")
